@@ -1,0 +1,34 @@
+import { availableParallelism } from 'node:os'
+import { configDefaults, defineConfig } from 'vitest/config'
+
+/** Workspace packages are reached as sources, so that a test never runs against a stale build. */
+const SOURCE = '@hypercode/source'
+
+/** What Vite resolves by when nothing is said; naming our own condition replaces the list, so it is repeated. */
+const conditions = [SOURCE, 'module', 'node', 'development|production']
+
+export default defineConfig({
+  resolve: { conditions },
+  ssr: { resolve: { conditions, externalConditions: [SOURCE, 'node', 'module-sync'] } },
+  test: {
+    include: ['{apps,packages}/*/test/**/*.test.ts', 'infra/**/test/**/*.test.ts'],
+    exclude: [...configDefaults.exclude, '**/dist/**', '**/fixtures/**', '**/.hypercode/**'],
+    // The shared servers of one run start here:
+    // globalSetup: ['packages/testkit/src/global-setup.ts'],
+    environment: 'node',
+    // A process per file: worker threads, signals and exit codes under test then behave as they do in a service.
+    pool: 'forks',
+    // Two files at a time on two cores; more would only fight for the servers that all of them share.
+    maxWorkers: Math.min(4, Math.max(2, availableParallelism())),
+    // Worker threads that a test starts inherit this and load the same sources.
+    execArgv: [`--conditions=${SOURCE}`],
+    env: { LOG_LEVEL: 'silent' },
+    testTimeout: 20_000,
+    hookTimeout: 60_000,
+    teardownTimeout: 20_000,
+    allowOnly: false,
+    passWithNoTests: false,
+    restoreMocks: true,
+    unstubEnvs: true,
+  },
+})
