@@ -1,0 +1,59 @@
+import * as agents from './agents.ts'
+import * as auth from './auth.ts'
+import * as crews from './crews.ts'
+import * as missions from './missions.ts'
+import type { Route } from './route.ts'
+import * as tasks from './tasks.ts'
+
+/** Every operation of the platform by its operation id. */
+export const ROUTES = {
+  issueToken: auth.issueToken,
+  revokeToken: auth.revokeToken,
+  getJwks: auth.getJwks,
+  createClient: auth.createClient,
+  listClients: auth.listClients,
+  getClient: auth.getClient,
+  rotateClient: auth.rotateClient,
+  revokeClient: auth.revokeClient,
+  registerAgent: agents.registerAgent,
+  listAgents: agents.listAgents,
+  watchAgents: agents.watchAgents,
+  getAgent: agents.getAgent,
+  getAgentCard: agents.getAgentCard,
+  updateAgent: agents.updateAgent,
+  deleteAgent: agents.deleteAgent,
+  heartbeatAgent: agents.heartbeatAgent,
+  drainAgent: agents.drainAgent,
+  stopInstance: agents.stopInstance,
+  registerAgentAlias: agents.registerAgentAlias,
+  heartbeatAlias: agents.heartbeatAlias,
+  createCrew: crews.createCrew,
+  validateCrew: crews.validateCrew,
+  listCrews: crews.listCrews,
+  getCrew: crews.getCrew,
+  submitMission: missions.submitMission,
+  submitMissions: missions.submitMissions,
+  listMissions: missions.listMissions,
+  getMission: missions.getMission,
+  cancelMission: missions.cancelMission,
+  listMissionTasks: missions.listMissionTasks,
+  getMissionJournal: missions.getMissionJournal,
+  listMissionArtifacts: missions.listMissionArtifacts,
+  watchMission: missions.watchMission,
+  claimTasks: tasks.claimTasks,
+  completeTasks: tasks.completeTasks,
+  getTask: tasks.getTask,
+  recordStep: tasks.recordStep,
+  reportProgress: tasks.reportProgress,
+  putArtifact: tasks.putArtifact,
+  getArtifact: tasks.getArtifact,
+  listDeadLetters: tasks.listDeadLetters,
+  getDeadLetter: tasks.getDeadLetter,
+  replayDeadLetter: tasks.replayDeadLetter,
+  discardDeadLetter: tasks.discardDeadLetter,
+} as const
+
+export type OperationId = keyof typeof ROUTES
+
+export const routesOf = (service: Route['service']): readonly Route[] =>
+  Object.values<Route>(ROUTES).filter((route) => route.service === service)

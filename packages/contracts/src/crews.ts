@@ -1,0 +1,169 @@
+import { Type } from '@sinclair/typebox'
+import type { Static } from '@sinclair/typebox'
+import { SkillId } from './agents.ts'
+import { Json, Labels, Name, Page, Timestamp, pageQuery } from './common.ts'
+import { Id } from './ids.ts'
+import { Fault } from './problem.ts'
+import { defineRoute } from './route.ts'
+import { StringEnum } from './string-enum.ts'
+
+/** A length of time as people write it: `500ms`, `2s`, `10m`, `2h`, `7d`. */
+export const Duration = Type.String({ pattern: '^[1-9][0-9]{0,8}(ms|s|m|h|d)$' })
+
+const UNIT_MS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const
+
+/** Milliseconds of a `Duration`. */
+export function durationMs(text: string): number {
+  const match = /^([1-9][0-9]{0,8})(ms|s|m|h|d)$/.exec(text)
+  if (match?.[1] === undefined) throw new TypeError('not a duration')
+  return Number(match[1]) * UNIT_MS[match[2] as keyof typeof UNIT_MS]
+}
+
+const closed = { additionalProperties: false } as const
+
+const Member = Type.Object(
+  { id: Name, skill: SkillId, requires: Type.Optional(Type.Array(SkillId, { maxItems: 16, uniqueItems: true })) },
+  closed,
+)
+
+const Retry = Type.Object(
+  {
+    maxAttempts: Type.Optional(Type.Integer({ minimum: 1, maximum: 100 })),
+    initialInterval: Type.Optional(Duration),
+    backoff: Type.Optional(Type.Number({ minimum: 1, maximum: 100 })),
+    maxInterval: Type.Optional(Duration),
+    nonRetryable: Type.Optional(Type.Array(Type.String({ maxLength: 100 }), { maxItems: 50 })),
+    onExhausted: Type.Optional(StringEnum(['fail', 'pause'])),
+  },
+  closed,
+)
+
+const Timeouts = Type.Object(
+  {
+    queue: Type.Optional(Duration),
+    attempt: Type.Optional(Duration),
+    total: Type.Optional(Duration),
+    heartbeat: Type.Optional(Duration),
+  },
+  closed,
+)
+
+const ManifestTask = Type.Object(
+  {
+    id: Name,
+    member: Name,
+    dependsOn: Type.Optional(Type.Array(Name, { maxItems: 500, uniqueItems: true })),
+    input: Type.Optional(Json),
+    forEach: Type.Optional(Type.Union([Type.String({ maxLength: 500 }), Type.Array(Json, { maxItems: 10_000 })])),
+    when: Type.Optional(Type.String({ maxLength: 500 })),
+    priority: Type.Optional(Type.Integer({ minimum: -100, maximum: 100 })),
+    retry: Type.Optional(Retry),
+    timeouts: Type.Optional(Timeouts),
+  },
+  closed,
+)
+
+/** A crew as people write it, in YAML or JSON. `${…}` in strings is a path look-up, never code. */
+export const CrewManifest = Type.Object(
+  {
+    apiVersion: Type.Literal('hypercode/v1'),
+    kind: Type.Literal('Crew'),
+    metadata: Type.Object(
+      { name: Name, labels: Type.Optional(Labels), description: Type.Optional(Type.String({ maxLength: 4000 })) },
+      closed,
+    ),
+    spec: Type.Object(
+      {
+        process: Type.Optional(StringEnum(['sequential', 'parallel', 'dag'])),
+        members: Type.Array(Member, { minItems: 1, maxItems: 200 }),
+        tasks: Type.Array(ManifestTask, { minItems: 1, maxItems: 500 }),
+        policy: Type.Optional(
+          Type.Object(
+            { deadline: Type.Optional(Duration), onTaskFailure: Type.Optional(StringEnum(['fail', 'continue'])) },
+            closed,
+          ),
+        ),
+      },
+      closed,
+    ),
+  },
+  { $id: 'CrewManifest', additionalProperties: false },
+)
+export type CrewManifest = Static<typeof CrewManifest>
+
+export const Crew = Type.Object(
+  {
+    id: Id,
+    name: Name,
+    version: Type.Integer({ minimum: 1 }),
+    hash: Type.String({ description: 'SHA-256 of the canonical manifest' }),
+    manifest: CrewManifest,
+    createdAt: Timestamp,
+  },
+  { $id: 'Crew', additionalProperties: false },
+)
+export type Crew = Static<typeof Crew>
+
+export const CrewPage = Page(Crew, 'CrewPage')
+
+export const CrewValidation = Type.Object(
+  {
+    valid: Type.Boolean(),
+    faults: Type.Array(Fault),
+    order: Type.Optional(
+      Type.Array(Type.Array(Name), { description: 'task ids that may run side by side, wave by wave' }),
+    ),
+  },
+  { $id: 'CrewValidation', additionalProperties: false },
+)
+export type CrewValidation = Static<typeof CrewValidation>
+
+const orchestrator = { service: 'crew-orchestrator', tag: 'crews' } as const
+const manifestBody = {
+  body: CrewManifest,
+  consumes: ['application/json', 'application/yaml', 'text/yaml'],
+} as const
+
+export const createCrew = defineRoute({
+  ...orchestrator,
+  ...manifestBody,
+  operationId: 'createCrew',
+  method: 'POST',
+  path: '/v1/crews',
+  summary: 'Store a crew manifest; an unchanged manifest answers 200 with the version that it has already',
+  access: ['crew:write'],
+  answers: { 200: Crew, 201: Crew },
+})
+
+export const validateCrew = defineRoute({
+  ...orchestrator,
+  ...manifestBody,
+  operationId: 'validateCrew',
+  method: 'POST',
+  path: '/v1/crews:validate',
+  summary: 'Check a manifest and report every fault with line, column and JSON pointer',
+  access: ['crew:write'],
+  answers: { 200: CrewValidation },
+})
+
+export const listCrews = defineRoute({
+  ...orchestrator,
+  operationId: 'listCrews',
+  method: 'GET',
+  path: '/v1/crews',
+  summary: 'List the latest version of every crew',
+  access: ['mission:read'],
+  query: Type.Object(pageQuery, closed),
+  answers: { 200: CrewPage },
+})
+
+export const getCrew = defineRoute({
+  ...orchestrator,
+  operationId: 'getCrew',
+  method: 'GET',
+  path: '/v1/crews/{name}/versions/{version}',
+  summary: 'Read one version of a crew, or `latest`',
+  access: ['mission:read'],
+  params: Type.Object({ name: Name, version: Type.String({ pattern: '^([1-9][0-9]{0,8}|latest)$' }) }, closed),
+  answers: { 200: Crew },
+})

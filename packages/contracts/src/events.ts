@@ -1,0 +1,74 @@
+import { Type } from '@sinclair/typebox'
+import type { Static } from '@sinclair/typebox'
+import { Timestamp } from './common.ts'
+import { Id } from './ids.ts'
+import { StringEnum } from './string-enum.ts'
+
+export const MISSION_EVENTS = [
+  'mission.submitted',
+  'mission.started',
+  'mission.cancel_requested',
+  'mission.completed',
+  'mission.failed',
+  'mission.canceled',
+  'task.queued',
+  'task.claimed',
+  'task.progress',
+  'task.step.recorded',
+  'task.artifact.stored',
+  'task.retry.scheduled',
+  'task.released',
+  'task.lease.lost',
+  'task.waiting',
+  'task.completed',
+  'task.failed',
+  'task.rejected',
+  'task.skipped',
+  'task.canceled',
+  'task.paused',
+  'deadletter.added',
+  'deadletter.replayed',
+  'deadletter.discarded',
+] as const
+export const MissionEventName = StringEnum(MISSION_EVENTS)
+export type MissionEventName = Static<typeof MissionEventName>
+
+export const AGENT_EVENTS = [
+  'agent.registered',
+  'agent.updated',
+  'agent.health.changed',
+  'agent.draining',
+  'agent.stopped',
+  'agent.deregistered',
+] as const
+export const AgentEventName = StringEnum(AGENT_EVENTS)
+export type AgentEventName = Static<typeof AgentEventName>
+
+export type EventName = MissionEventName | AgentEventName
+
+/** `task.completed` as CloudEvents type: `hypercode.task.completed.v1`. */
+export const cloudEventType = (name: EventName): string => `hypercode.${name}.v1`
+
+/** One event as it goes out over SSE: CloudEvents 1.0 in its JSON form. */
+export const CloudEvent = Type.Object(
+  {
+    specversion: Type.Literal('1.0'),
+    id: Type.String({ description: '<missionId>/<seq>, or <tenantId>/agents/<seq>' }),
+    source: Type.String(),
+    type: Type.String(),
+    subject: Type.Optional(Type.String()),
+    time: Timestamp,
+    datacontenttype: Type.Literal('application/json'),
+    tenantid: Id,
+    correlationid: Type.Optional(Type.String()),
+    causationid: Type.Optional(Type.String()),
+    traceparent: Type.Optional(Type.String()),
+    seq: Type.Integer({
+      minimum: 1,
+      description: '1, 2, 3… without a gap within the mission, or within the agents of the tenant',
+    }),
+    data: Type.Record(Type.String(), Type.Unknown()),
+  },
+  { $id: 'CloudEvent', additionalProperties: false },
+)
+export type CloudEvent = Static<typeof CloudEvent>

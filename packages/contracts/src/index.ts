@@ -1,0 +1,63 @@
+export {
+  Agent,
+  AgentCard,
+  AgentInstance,
+  AgentPage,
+  Health,
+  Heartbeat,
+  HeartbeatAnswer,
+  LIFECYCLE,
+  Lifecycle,
+  RegisterAgent,
+  Registration,
+  Skill,
+  SkillId,
+} from './agents.ts'
+export { Client, ClientPage, ClientWithSecret, CreateClient, TokenAnswer, TokenClaims, TokenRequest } from './auth.ts'
+export { ROUTES, routesOf } from './catalogue.ts'
+export type { OperationId } from './catalogue.ts'
+export { Crew, CrewManifest, CrewPage, CrewValidation, Duration, durationMs } from './crews.ts'
+export { ERRORS, problemType } from './errors.ts'
+export type { ErrorCode } from './errors.ts'
+export { AGENT_EVENTS, AgentEventName, CloudEvent, MISSION_EVENTS, MissionEventName, cloudEventType } from './events.ts'
+export type { EventName } from './events.ts'
+export { Id, newId } from './ids.ts'
+export {
+  JournalEntry,
+  MISSION_STATES,
+  Mission,
+  MissionPage,
+  MissionState,
+  SubmitBatch,
+  SubmitBatchAnswer,
+  SubmitMission,
+  TaskCounts,
+} from './missions.ts'
+export { Fault, Problem } from './problem.ts'
+export { defineRoute, fillPath, routerPath } from './route.ts'
+export type { AnswerOf, BodyOf, ParamsOf, QueryOf, Route, ServiceName } from './route.ts'
+export { AGENT_SCOPES, SCOPES, Scope } from './scopes.ts'
+export { Readiness } from './service.ts'
+export { StringEnum } from './string-enum.ts'
+export {
+  ARTIFACT_MAX_BYTES,
+  Artifact,
+  ArtifactName,
+  ClaimAnswer,
+  ClaimRequest,
+  ClaimedTask,
+  CompletionAnswer,
+  CompletionReport,
+  CompletionRequest,
+  DeadLetter,
+  RecordStep,
+  ReportProgress,
+  StepName,
+  StepRecord,
+  TASK_STATES,
+  Task,
+  TaskError,
+  TaskPage,
+  TaskState,
+} from './tasks.ts'
+export { Json, Labels, Name, Timestamp } from './common.ts'
