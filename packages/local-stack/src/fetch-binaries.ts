@@ -1,0 +1,140 @@
+import { spawn, spawnSync } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs'
+import path from 'node:path'
+import type { Binaries, ServerName } from './binaries.ts'
+import { findBinaries } from './binaries.ts'
+import { StackError } from './errors.ts'
+import { lockFolder } from './folder-lock.ts'
+
+// Needed by maintainer scripts and by people, not by a server that we start ourselves; LLVM alone would be 30 MB.
+const NOT_NEEDED =
+  /^(libllvm|libz3|locales|libc-l10n|libc6|libjson-perl|perl|libperl|libgdbm|ucf|ssl-cert|sensible-utils|netbase|readline-common|debconf|tzdata|adduser|lsb-base|procps|logrotate|cron|passwd|init-system-helpers|postgresql-common|postgresql-client-common)/
+
+/**
+ * Fetches what is missing of the servers as Debian packages and unpacks them below `runtimeDir`. Needs no root, installs
+ * nothing and starts nothing: apt runs on a private state, checks the archive's signatures as always, and
+ * `dpkg-deb -x` only writes files. Only one process fetches; others wait for it.
+ *
+ * @throws {StackError} when apt is absent or cannot do it, with apt's own words
+ */
+export async function fetchBinaries(runtimeDir: string, log: (line: string) => void): Promise<Binaries> {
+  const lock = await lockFolder(runtimeDir, 300_000)
+  try {
+    const { binaries, missing } = findBinaries(runtimeDir)
+    if (binaries !== undefined) return binaries
+    // What an earlier set-up unpacked is not enough: start over, for one set of packages that fit together.
+    const unpacked = existsSync(path.join(runtimeDir, 'root'))
+    const wanted = unpacked ? findBinaries(path.join(runtimeDir, 'none')).missing : missing
+    log(`fetching ${wanted.join(', ')} as Debian packages (unpacked under ${runtimeDir}, not installed)`)
+    await unpackPackages(runtimeDir, wanted)
+  } finally {
+    lock.release()
+  }
+  const { binaries, missing } = findBinaries(runtimeDir)
+  if (binaries === undefined) throw new StackError(`the fetched packages do not run here: ${missing.join(', ')}`)
+  return binaries
+}
+
+async function unpackPackages(runtimeDir: string, wanted: readonly ServerName[]): Promise<void> {
+  const work = path.join(runtimeDir, `fetch-${process.pid}-${randomBytes(4).toString('hex')}`)
+  for (const old of readdirSync(runtimeDir).filter((name) => name.startsWith('fetch-'))) {
+    rmSync(path.join(runtimeDir, old), { recursive: true, force: true }) // left by a fetch that was killed
+  }
+  try {
+    for (const dir of ['lists/partial', 'archives/partial', 'cache', 'root']) {
+      mkdirSync(path.join(work, dir), { recursive: true, mode: 0o755 })
+    }
+    const packages = await planPackages(work, wanted)
+    await apt(work, 'apt-get', ['download', ...packages])
+    await unpackArchives(path.join(work, 'archives'), path.join(work, 'root'))
+    rmSync(path.join(runtimeDir, 'root'), { recursive: true, force: true })
+    renameSync(path.join(work, 'root'), path.join(runtimeDir, 'root'))
+  } finally {
+    rmSync(work, { recursive: true, force: true })
+  }
+}
+
+/** The packages to download, as `name=version`. */
+async function planPackages(work: string, wanted: readonly ServerName[]): Promise<string[]> {
+  // One source of many that does not answer must not stop us; whether ours did shows in the next step.
+  const update = await apt(work, 'apt-get', ['update']).catch((error: unknown) => error)
+  const names = await Promise.all(wanted.map(async (name) => await packageOf(work, name)))
+  const unknown = wanted.filter((_, index) => names[index] === undefined)
+  if (unknown.length > 0) {
+    throw new StackError(
+      `apt knows no package for ${unknown.join(', ')}${update instanceof Error ? `: ${update.message}` : ''}`,
+    )
+  }
+  const top = names.filter((name) => name !== undefined)
+  const plan = await apt(work, 'apt-get', ['install', '-y', '--no-install-recommends', '--print-uris', ...top])
+  const planned = [...plan.matchAll(/^'[^']+' ([^_\s]+)_([^_\s]+)_\S+\.deb/gm)].map(([, name = '', version = '']) => ({
+    name,
+    version: decodeURIComponent(version),
+  }))
+  const needed = planned.filter(({ name }) => !NOT_NEEDED.test(name)).map(({ name, version }) => `${name}=${version}`)
+  // A package that dpkg believes installed, though its program does not work, is not in the plan.
+  const unplanned = top.filter((name) => !planned.some((entry) => entry.name === name))
+  return [...needed, ...unplanned]
+}
+
+async function packageOf(work: string, server: ServerName): Promise<string | undefined> {
+  const candidates = {
+    postgres: ['18', '17', '16', '15', '14'].map((version) => `postgresql-${version}`),
+    pgbouncer: ['pgbouncer'],
+    redis: ['redis-server', 'valkey-server'],
+  }
+  for (const name of candidates[server]) {
+    const policy = await apt(work, 'apt-cache', ['policy', name])
+    if (/Candidate: (?!\(none\))\S/.test(policy)) return name
+  }
+  return undefined
+}
+
+async function unpackArchives(archives: string, root: string): Promise<void> {
+  const files = readdirSync(archives).filter((name) => name.endsWith('.deb'))
+  await Promise.all(files.map(async (file) => await run('dpkg-deb', ['-x', path.join(archives, file), root], archives)))
+}
+
+async function apt(work: string, program: 'apt-get' | 'apt-cache', args: string[]): Promise<string> {
+  const options = {
+    'Dir::State::lists': `${work}/lists`,
+    'Dir::Cache': `${work}/cache`,
+    'Dir::Cache::archives': `${work}/archives`,
+    'Dir::Cache::pkgcache': '',
+    'Dir::Cache::srcpkgcache': '',
+    'Debug::NoLocking': 'true',
+    'APT::Sandbox::User': '',
+    'Acquire::Languages': 'none',
+    'Acquire::Retries': '3',
+    'Acquire::http::Timeout': '20',
+    'Acquire::https::Timeout': '20',
+  }
+  const flags = Object.entries(options).flatMap(([name, value]) => ['-o', `${name}=${value}`])
+  return await run(program, [...flags, '-q', ...args], `${work}/archives`)
+}
+
+/** Runs a program to its end and answers its output; bounded, so that a hanging mirror cannot hang us. */
+async function run(program: string, args: string[], cwd: string): Promise<string> {
+  return await new Promise((resolve, reject) => {
+    const env = { ...process.env, LC_ALL: 'C', DEBIAN_FRONTEND: 'noninteractive' }
+    const child = spawn(program, args, { cwd, env, stdio: ['ignore', 'pipe', 'pipe'], timeout: 240_000 })
+    let output = ''
+    let complaints = ''
+    child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()))
+    child.stderr.on('data', (chunk: Buffer) => (complaints += chunk.toString()))
+    child.once('error', reject)
+    child.once('close', (code) => {
+      if (code === 0) return resolve(output)
+      const lines = (complaints || output).trim().split('\n')
+      reject(new StackError(`${program} failed: ${lines.slice(-3).join(' / ')}`))
+    })
+  })
+}
+
+/** Whether this machine has what `fetchBinaries` needs. */
+export function canFetchBinaries(): boolean {
+  return ['apt-get', 'apt-cache', 'dpkg-deb'].every(
+    (program) => spawnSync(program, ['--version'], { stdio: 'ignore', timeout: 10_000 }).status === 0,
+  )
+}
