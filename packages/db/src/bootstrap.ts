@@ -1,0 +1,46 @@
+import { SCOPES } from '@hypercode/contracts'
+import { hashSecret, verifySecret } from './secret-hash.ts'
+import type { Db } from './schema.ts'
+
+/** The tenant that every installation starts with. */
+export const DEFAULT_TENANT_ID = '00000000-0000-7000-8000-000000000000'
+
+/**
+ * Makes the default tenant and the first client, which holds every scope and creates the others. Run again it changes nothing, except
+ * that a new secret replaces the old one. Answers what it did.
+ */
+export async function bootstrap(
+  db: Db,
+  client: { id: string; secret: string },
+): Promise<'created' | 'rotated' | 'unchanged'> {
+  await db
+    .insertInto('tenants')
+    .values({ id: DEFAULT_TENANT_ID, name: 'default' })
+    .onConflict((oc) => oc.doNothing())
+    .execute()
+  const known = await db
+    .selectFrom('clients')
+    .select(['secret_hash', 'scopes'])
+    .where('id', '=', client.id)
+    .executeTakeFirst()
+  if (
+    known !== undefined &&
+    known.scopes.length === SCOPES.length &&
+    (await verifySecret(client.secret, known.secret_hash))
+  )
+    return 'unchanged'
+  const secret_hash = await hashSecret(client.secret)
+  await db
+    .insertInto('clients')
+    .values({
+      id: client.id,
+      tenant_id: DEFAULT_TENANT_ID,
+      name: 'bootstrap',
+      scopes: [...SCOPES],
+      secret_hash,
+      revoked_at: null,
+    })
+    .onConflict((oc) => oc.column('id').doUpdateSet({ secret_hash, scopes: [...SCOPES], revoked_at: null }))
+    .execute()
+  return known === undefined ? 'created' : 'rotated'
+}

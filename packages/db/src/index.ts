@@ -1,0 +1,23 @@
+export { writeAudit } from './audit.ts'
+export type { AuditEntry } from './audit.ts'
+export { bootstrap, DEFAULT_TENANT_ID } from './bootstrap.ts'
+export { createLane } from './lane.ts'
+export type { Lane, LaneOptions } from './lane.ts'
+export { migrate, migrateDown } from './migrate.ts'
+export type { MigrateOptions } from './migrate.ts'
+export { openDatabase } from './open-database.ts'
+export type { DatabaseHandle, DatabaseOptions } from './open-database.ts'
+export { recordset } from './recordset.ts'
+export type {
+  AgentInstanceRow,
+  AgentRow,
+  Database,
+  Db,
+  MissionRow,
+  MissionTable,
+  TaskRow,
+  TaskTable,
+  Trx,
+} from './schema.ts'
+export { hashSecret, verifySecret } from './secret-hash.ts'
+export { inTransaction, isConnectionError, isRetryable, repeatable } from './transaction.ts'

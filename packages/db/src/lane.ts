@@ -1,0 +1,87 @@
+/**
+ * Natural batching. While a batch is in flight, new items gather; as soon as a lane is free it takes all that wait, up to `maxBatch`,
+ * into one call of `run`. No timers: an idle lane answers at once, a busy one works in large groups.
+ *
+ * L1 Every submitted item settles exactly once.
+ * L2 At most `lanes` calls of `run` are in flight, each with 1..maxBatch items, in the order of submission.
+ * L3 At most `maxWaiting` items wait; one more is refused by `onFull`.
+ * L4 One bad item harms no other: when a batch fails for a reason that lies in an item, its items are tried one by one.
+ */
+export interface LaneOptions<I, O> {
+  name: string
+  maxBatch: number
+  lanes: number
+  maxWaiting: number
+  /** Answers one result per item, in order. A result that is an Error rejects its item alone. */
+  run: (items: readonly I[]) => Promise<readonly (O | Error)[]>
+  /** Makes the error for an item that finds the lane full. */
+  onFull: (waiting: number) => Error
+  /** False when the error lies outside of the items (a lost server), so that trying them one by one would only add load. */
+  mayIsolate?: (error: unknown) => boolean
+}
+
+export interface Lane<I, O> {
+  submit(item: I): Promise<O>
+  readonly waiting: number
+  /** Resolves when nothing waits and nothing is in flight. */
+  idle(): Promise<void>
+}
+
+interface Entry<I, O> {
+  item: I
+  resolve: (value: O) => void
+  reject: (error: unknown) => void
+}
+
+export function createLane<I, O>(options: LaneOptions<I, O>): Lane<I, O> {
+  let queue: Entry<I, O>[] = []
+  let inFlight = 0
+  let idlers: (() => void)[] = []
+
+  const submit = (item: I): Promise<O> => {
+    if (queue.length >= options.maxWaiting) return Promise.reject(options.onFull(queue.length))
+    return new Promise<O>((resolve, reject) => {
+      queue.push({ item, resolve, reject })
+      // One microtask later all that this turn of the event loop submits is in the queue.
+      if (queue.length === 1) queueMicrotask(pump)
+    })
+  }
+
+  const pump = (): void => {
+    while (inFlight < options.lanes && queue.length > 0) {
+      const batch = queue.slice(0, options.maxBatch)
+      queue = queue.slice(options.maxBatch)
+      inFlight += 1
+      void settle(batch).then(() => {
+        inFlight -= 1
+        pump()
+        if (inFlight === 0 && queue.length === 0) for (const done of idlers.splice(0)) done()
+      })
+    }
+  }
+
+  /** Never rejects: every outcome goes to the items' own promises. */
+  const settle = async (batch: readonly Entry<I, O>[]): Promise<void> => {
+    try {
+      const results = await options.run(batch.map((entry) => entry.item))
+      if (results.length !== batch.length)
+        throw new Error(`lane ${options.name}: ${results.length} results for ${batch.length} items`)
+      batch.forEach((entry, index) => {
+        const result = results[index] as O | Error
+        if (result instanceof Error) entry.reject(result)
+        else entry.resolve(result)
+      })
+    } catch (error) {
+      if (batch.length === 1 || !(options.mayIsolate?.(error) ?? true)) for (const entry of batch) entry.reject(error)
+      else for (const entry of batch) await settle([entry])
+    }
+  }
+
+  return {
+    submit,
+    get waiting() {
+      return queue.length
+    },
+    idle: () => (inFlight === 0 && queue.length === 0 ? Promise.resolve() : new Promise((done) => idlers.push(done))),
+  }
+}

@@ -1,0 +1,46 @@
+import { Kysely, PostgresDialect } from 'kysely'
+import { Migrator } from 'kysely/migration'
+import type { Migration } from 'kysely/migration'
+import pg from 'pg'
+import * as foundation from './migrations/0001-foundation.ts'
+import { grantTo } from './roles.ts'
+import type { Database } from './schema.ts'
+
+const MIGRATIONS: Readonly<Record<string, Migration>> = { '0001-foundation': foundation }
+
+export interface MigrateOptions {
+  /** Straight to Postgres: the migration lock is a session lock, which a transaction pooler would break. */
+  directUrl: string
+  /** Role that the services use; it gets its rights and its time-outs here. Left out when it is the migrating role itself. */
+  appRole?: string
+}
+
+/** Brings the database up to date and answers the names of the migrations that ran. Throws what a migration threw. */
+export async function migrate(options: MigrateOptions): Promise<string[]> {
+  const pool = new pg.Pool({ connectionString: options.directUrl, max: 1, connectionTimeoutMillis: 10_000 })
+  const db = new Kysely<Database>({ dialect: new PostgresDialect({ pool }) })
+  try {
+    const migrator = new Migrator({ db, provider: { getMigrations: async () => MIGRATIONS } })
+    const { error, results } = await migrator.migrateToLatest()
+    if (error !== undefined) throw error
+    if (options.appRole !== undefined) await grantTo(db, options.appRole)
+    return (results ?? []).filter((result) => result.status === 'Success').map((result) => result.migrationName)
+  } finally {
+    await db.destroy()
+  }
+}
+
+/** Takes back every migration, newest first. Only tests want this. */
+export async function migrateDown(directUrl: string): Promise<void> {
+  const pool = new pg.Pool({ connectionString: directUrl, max: 1 })
+  const db = new Kysely<Database>({ dialect: new PostgresDialect({ pool }) })
+  try {
+    const migrator = new Migrator({ db, provider: { getMigrations: async () => MIGRATIONS } })
+    for (const _ of Object.keys(MIGRATIONS)) {
+      const { error } = await migrator.migrateDown()
+      if (error !== undefined) throw error
+    }
+  } finally {
+    await db.destroy()
+  }
+}

@@ -1,0 +1,81 @@
+/**
+ * Reads the new entries of a stream, for every replica by itself: a broadcast, no consumer group. Nothing is owed to an entry, since it
+ * is only a hint; so a flushed Redis, a trimmed stream or a destroyed group cannot lose anything here.
+ */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { openRedis } from './open-redis.ts'
+
+export interface TailOptions {
+  url: string
+  stream: string
+  /** Called with each entry's fields, in order. Must not throw. */
+  onEntry: (fields: Readonly<Record<string, string>>) => void
+  /** Called when entries may have been missed: after each (re)connect. Readers then look into Postgres. Must not throw. */
+  onGap: () => void
+  onError: (error: Error) => void
+}
+
+export interface Tail {
+  /** True while the stream is being read. */
+  readonly connected: boolean
+  stop(): Promise<void>
+}
+
+const BLOCK_MS = 5000
+const COUNT = 500
+const RETRY_MS = 500
+
+export function tailStream(options: TailOptions): Tail {
+  const redis = openRedis({ url: options.url, role: 'reader', onError: options.onError })
+  let stopped = false
+  let connected = false
+
+  const lastId = async (): Promise<string> => {
+    const newest = await redis.xrevrange(options.stream, '+', '-', 'COUNT', 1)
+    return newest[0]?.[0] ?? '0-0'
+  }
+
+  const readOn = async (): Promise<void> => {
+    let id = await lastId()
+    connected = true
+    options.onGap()
+    while (!stopped) {
+      const answer = await redis.xread('COUNT', COUNT, 'BLOCK', BLOCK_MS, 'STREAMS', options.stream, id)
+      for (const [entryId, fields] of answer?.[0]?.[1] ?? []) {
+        options.onEntry(fieldsOf(fields))
+        id = entryId
+      }
+    }
+  }
+
+  const loop = async (): Promise<void> => {
+    while (!stopped) {
+      try {
+        await readOn()
+      } catch (error) {
+        connected = false
+        if (stopped) return // disconnect() ends the blocked read with an error
+        options.onError(error instanceof Error ? error : new Error(String(error)))
+        await sleep(RETRY_MS)
+      }
+    }
+  }
+
+  const done = loop()
+  return {
+    get connected() {
+      return connected && redis.status === 'ready'
+    },
+    async stop() {
+      stopped = true
+      redis.disconnect()
+      await done
+    },
+  }
+}
+
+function fieldsOf(flat: readonly string[]): Record<string, string> {
+  const fields: Record<string, string> = {}
+  for (let i = 0; i + 1 < flat.length; i += 2) fields[flat[i] as string] = flat[i + 1] as string
+  return fields
+}
