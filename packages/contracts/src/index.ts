@@ -13,6 +13,17 @@ export {
   Skill,
   SkillId,
 } from './agents.ts'
+export {
+  AUDIT_KINDS,
+  AuditConfidence,
+  AuditCounts,
+  AuditFinding,
+  AuditKind,
+  AuditKindSummary,
+  AuditPriority,
+  AuditReport,
+  SuppressedFinding,
+} from './audit-report.ts'
 export { Client, ClientPage, ClientWithSecret, CreateClient, TokenAnswer, TokenClaims, TokenRequest } from './auth.ts'
 export { ROUTES, routesOf } from './catalogue.ts'
 export type { OperationId } from './catalogue.ts'
