@@ -97,7 +97,7 @@ export interface MissionTable {
   crew: string
   crew_version: number | null
   manifest: Jsonb | null
-  input: Jsonb
+  input: Jsonb | null
   output: Jsonb | null
   error: JSONColumnType<TaskError> | null
   state: MissionState
@@ -124,8 +124,9 @@ export interface TaskTable {
   id: string
   tenant_id: string
   mission_id: string
-  position: number
   key: string
+  /** Nothing depends on it, so its output is part of the mission's. */
+  leaf: boolean
   /** The skill that the task needs; agents claim by it. */
   queue: string
   requires: string[]
@@ -233,7 +234,6 @@ export interface DeadLetterTable {
   task_id: string
   key: string
   error: JSONColumnType<TaskError>
-  attempts: Jsonb
   created_at: SetOnce
   resolution: 'replayed' | 'discarded' | null
   resolved_at: Instant | null

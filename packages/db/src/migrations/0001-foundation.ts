@@ -76,7 +76,7 @@ const MISSIONS = [
     unique (tenant_id, name, version))`,
   `create table missions (
     id uuid primary key, tenant_id uuid not null, crew text not null, crew_version int, manifest jsonb,
-    input jsonb not null default 'null', output jsonb, error jsonb,
+    input jsonb, output jsonb, error jsonb,
     state text not null check (state in ('submitted', 'running', 'paused', 'completed', 'failed', 'canceled')),
     priority smallint not null default 0, labels jsonb not null default '{}', idempotency_key text, request_hash bytea,
     total_tasks int not null, open_tasks int not null check (open_tasks >= 0),
@@ -90,9 +90,10 @@ const MISSIONS = [
   `create index missions_newest on missions (tenant_id, id)`,
   `create index missions_open on missions (tenant_id) where ended_at is null`,
   `create index missions_by_deadline on missions (deadline_at) where ended_at is null and deadline_at is not null`,
+  `create index missions_canceling on missions (cancel_requested_at) where ended_at is null and cancel_requested_at is not null`,
   `create index missions_by_correlation on missions (tenant_id, correlation_id)`,
   `create table tasks (
-    id uuid primary key, tenant_id uuid not null, mission_id uuid not null, position int not null, key text not null,
+    id uuid primary key, tenant_id uuid not null, mission_id uuid not null, key text not null, leaf boolean not null,
     queue text not null, requires text[] not null default '{}', priority smallint not null default 0,
     state text not null check (state in ('blocked', 'scheduled', 'queued', 'executing', 'waiting', 'input_required', 'verifying',
       'paused', 'completed', 'failed', 'canceled', 'rejected', 'skipped')),
@@ -147,7 +148,7 @@ const CARRIERS = [
   `create index outbox_due on outbox (next_try_at, id)`,
   `create table dead_letters (
     id uuid primary key, tenant_id uuid not null, mission_id uuid not null, task_id uuid not null, key text not null,
-    error jsonb not null, attempts jsonb not null, created_at timestamptz not null default now(),
+    error jsonb not null, created_at timestamptz not null default now(),
     resolution text check (resolution in ('replayed', 'discarded')), resolved_at timestamptz, resolved_by text,
     check ((resolution is null) = (resolved_at is null)))`,
   `create index dead_letters_newest on dead_letters (tenant_id, id)`,
