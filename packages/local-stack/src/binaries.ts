@@ -3,6 +3,7 @@ import { accessSync, constants, existsSync, readdirSync, realpathSync } from 'no
 import path from 'node:path'
 import type { Account } from './account.ts'
 import { serverAccount } from './account.ts'
+import { searchPath } from './environment.ts'
 
 /** A program that was seen to work, and what it needs around it. */
 export interface Program {
@@ -55,7 +56,9 @@ interface Place {
 }
 
 function searchPlaces(runtimeDir: string): Place[] {
-  const onPath = (process.env['PATH'] ?? '').split(path.delimiter).filter((dir) => path.isAbsolute(dir))
+  const onPath = searchPath()
+    .split(path.delimiter)
+    .filter((dir) => path.isAbsolute(dir))
   const installed = [
     ...onPath,
     ...postgresFolders('/usr/lib/postgresql'),
@@ -157,7 +160,7 @@ function tryProgram(place: Place, name: string, version: RegExp, account: Accoun
  */
 export function programEnv(program: Pick<Program, 'libraryPath'>): NodeJS.ProcessEnv {
   return {
-    PATH: process.env['PATH'] ?? '/usr/bin:/bin',
+    PATH: searchPath(),
     LANG: 'C.UTF-8',
     LC_ALL: 'C.UTF-8',
     TZ: 'GMT',

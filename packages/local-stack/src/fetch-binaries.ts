@@ -1,4 +1,3 @@
-import { spawn, spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs'
 import path from 'node:path'
@@ -6,6 +5,7 @@ import type { Binaries, ServerName } from './binaries.ts'
 import { findBinaries } from './binaries.ts'
 import { StackError } from './errors.ts'
 import { lockFolder } from './folder-lock.ts'
+import { runTool } from './run-tool.ts'
 
 // Needed by maintainer scripts and by people, not by a server that we start ourselves; LLVM alone would be 30 MB.
 const NOT_NEEDED =
@@ -93,7 +93,9 @@ async function packageOf(work: string, server: ServerName): Promise<string | und
 
 async function unpackArchives(archives: string, root: string): Promise<void> {
   const files = readdirSync(archives).filter((name) => name.endsWith('.deb'))
-  await Promise.all(files.map(async (file) => await run('dpkg-deb', ['-x', path.join(archives, file), root], archives)))
+  await Promise.all(
+    files.map(async (file) => await runTool('dpkg-deb', ['-x', path.join(archives, file), root], { cwd: archives })),
+  )
 }
 
 async function apt(work: string, program: 'apt-get' | 'apt-cache', args: string[]): Promise<string> {
@@ -111,30 +113,5 @@ async function apt(work: string, program: 'apt-get' | 'apt-cache', args: string[
     'Acquire::https::Timeout': '20',
   }
   const flags = Object.entries(options).flatMap(([name, value]) => ['-o', `${name}=${value}`])
-  return await run(program, [...flags, '-q', ...args], `${work}/archives`)
-}
-
-/** Runs a program to its end and answers its output; bounded, so that a hanging mirror cannot hang us. */
-async function run(program: string, args: string[], cwd: string): Promise<string> {
-  return await new Promise((resolve, reject) => {
-    const env = { ...process.env, LC_ALL: 'C', DEBIAN_FRONTEND: 'noninteractive' }
-    const child = spawn(program, args, { cwd, env, stdio: ['ignore', 'pipe', 'pipe'], timeout: 240_000 })
-    let output = ''
-    let complaints = ''
-    child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()))
-    child.stderr.on('data', (chunk: Buffer) => (complaints += chunk.toString()))
-    child.once('error', reject)
-    child.once('close', (code) => {
-      if (code === 0) return resolve(output)
-      const lines = (complaints || output).trim().split('\n')
-      reject(new StackError(`${program} failed: ${lines.slice(-3).join(' / ')}`))
-    })
-  })
-}
-
-/** Whether this machine has what `fetchBinaries` needs. */
-export function canFetchBinaries(): boolean {
-  return ['apt-get', 'apt-cache', 'dpkg-deb'].every(
-    (program) => spawnSync(program, ['--version'], { stdio: 'ignore', timeout: 10_000 }).status === 0,
-  )
+  return await runTool(program, [...flags, '-q', ...args], { cwd: `${work}/archives` })
 }

@@ -11,4 +11,6 @@ export { identify, isAlive, signalProcess, waitGone } from './process-identity.t
 export type { ProcessIdentity } from './process-identity.ts'
 export { APP_ROLE, DATABASE, OWNER_ROLE } from './postgres.ts'
 export { startStack } from './stack.ts'
-export type { ServerHandle, Stack, StackOptions } from './stack.ts'
+export type { ServerHandle, Stack, StackOptions } from './stack-types.ts'
+export { provideServers } from './provide-servers.ts'
+export type { ProvideOptions, ServerSource } from './provide-servers.ts'

@@ -33,7 +33,10 @@ export function postgresPlan({ dir, binaries, secrets, durable }: PostgresOption
   const data = dataFolder(dir)
   const settings = Object.entries({ ...COMMON, ...(durable ? DURABLE : FORGETFUL) })
   const args = (port: number): string[] => [
-    ...['-D', data, '-p', String(port)],
+    '-D',
+    data,
+    '-p',
+    String(port),
     ...settings.flatMap(([name, value]) => ['-c', `${name}=${value}`]),
   ]
   return {
@@ -62,6 +65,13 @@ export function dataMajor(dir: string): number | undefined {
   return existsSync(file) ? Number(readFileSync(file, 'utf8').trim()) : undefined
 }
 
+const DRAFT = 'postgres.new-'
+
+/** Whether a folder beside the data is one that `initPostgres` was making when it was killed. */
+export function isDraft(name: string): boolean {
+  return name.startsWith(DRAFT) && !name.endsWith('.password')
+}
+
 /**
  * Makes the data of a new Postgres: roles, passwords and the database. It is made in a folder aside and renamed when it
  * is complete, so that being killed in the middle leaves nothing half made. Does nothing when the data is there.
@@ -69,10 +79,10 @@ export function dataMajor(dir: string): number | undefined {
 export async function initPostgres({ dir, account, binaries, secrets }: PostgresOptions): Promise<void> {
   const data = dataFolder(dir)
   if (existsSync(path.join(data, 'PG_VERSION'))) return
-  for (const old of readdirSync(dir).filter((name) => name.startsWith('postgres.new-'))) {
+  for (const old of readdirSync(dir).filter((name) => name.startsWith(DRAFT))) {
     rmSync(path.join(dir, old), { recursive: true, force: true })
   }
-  const draft = path.join(dir, `postgres.new-${randomBytes(4).toString('hex')}`)
+  const draft = path.join(dir, `${DRAFT}${randomBytes(4).toString('hex')}`)
   const passwordFile = `${draft}.password`
   privateFolder(draft, account)
   writeFileSync(passwordFile, secrets.owner, { mode: 0o600 })
@@ -91,7 +101,7 @@ export async function initPostgres({ dir, account, binaries, secrets }: Postgres
       '--no-sync',
     ]
     const run = { account, cwd: draft, env: programEnv(binaries.initdb) }
-    await runTool(
+    await runServerTool(
       binaries.initdb.path,
       [...flags, `--locale=${process.platform === 'darwin' ? 'C' : 'C.UTF-8'}`],
       '',
@@ -99,7 +109,7 @@ export async function initPostgres({ dir, account, binaries, secrets }: Postgres
     )
     // Single-user mode reads commands from its input: no port, no password on a command line, no client needed.
     const single = ['--single', '-j', '-D', draft, '-c', 'fsync=off', '-c', 'jit=off', 'postgres']
-    await runTool(binaries.postgres.path, single, firstCommands(secrets), run)
+    await runServerTool(binaries.postgres.path, single, firstCommands(secrets), run)
     rmSync(data, { recursive: true, force: true })
     renameSync(draft, data)
   } finally {
@@ -161,7 +171,12 @@ interface ToolRun {
   readonly env: NodeJS.ProcessEnv
 }
 
-async function runTool(program: string, args: string[], input: string, { account, cwd, env }: ToolRun): Promise<void> {
+async function runServerTool(
+  program: string,
+  args: string[],
+  input: string,
+  { account, cwd, env }: ToolRun,
+): Promise<void> {
   await new Promise<void>((resolve, reject) => {
     const child = spawn(program, args, { ...account, cwd, env, stdio: ['pipe', 'ignore', 'pipe'], timeout: 120_000 })
     let complaints = ''
