@@ -36,7 +36,8 @@ export async function fetchBinaries(runtimeDir: string, log: (line: string) => v
   return binaries
 }
 
-async function unpackPackages(runtimeDir: string, wanted: readonly ServerName[]): Promise<void> {
+/** Fetches and unpacks these servers, whatever is installed. The caller holds the lock of the folder. */
+export async function unpackPackages(runtimeDir: string, wanted: readonly ServerName[]): Promise<void> {
   const work = path.join(runtimeDir, `fetch-${process.pid}-${randomBytes(4).toString('hex')}`)
   for (const old of readdirSync(runtimeDir).filter((name) => name.startsWith('fetch-'))) {
     rmSync(path.join(runtimeDir, old), { recursive: true, force: true }) // left by a fetch that was killed
