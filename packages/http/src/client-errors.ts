@@ -1,0 +1,38 @@
+import { STATUS_CODES } from 'node:http'
+import type { Socket } from 'node:net'
+import { newId } from '@hypercode/contracts'
+import { AppError } from './app-error.ts'
+import { problemHeaders, problemOf } from './problem.ts'
+
+/** Answers what never became a request: headers that are too large, bytes that are not HTTP, requests that do not arrive in time. */
+export function answerClientError(
+  error: Error & { code?: string },
+  socket: Socket & { _httpMessage?: { headersSent: boolean } | null },
+): void {
+  // A half-sent answer can only be cut off: more bytes would become part of its body.
+  if (error.code === 'ECONNRESET' || !socket.writable || socket._httpMessage?.headersSent === true) {
+    socket.destroy()
+    return
+  }
+  const { problem, status } = translate(error.code)
+  const correlationId = newId()
+  const body = JSON.stringify(problemOf(problem, correlationId, status))
+  const headers = {
+    ...problemHeaders(problem),
+    'content-length': String(Buffer.byteLength(body)),
+    'x-correlation-id': correlationId,
+    connection: 'close',
+  }
+  const head = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`)
+  socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${head.join('')}\r\n${body}`)
+  socket.destroySoon()
+}
+
+function translate(code: string | undefined): { problem: AppError; status: number } {
+  if (code === 'HPE_HEADER_OVERFLOW') return { problem: new AppError('headers_too_large'), status: 431 }
+  if (code === 'HPE_CHUNK_EXTENSIONS_OVERFLOW') return { problem: new AppError('body_too_large'), status: 413 }
+  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') {
+    return { problem: new AppError('request_invalid', { detail: 'The request did not arrive in time.' }), status: 408 }
+  }
+  return { problem: new AppError('request_invalid', { detail: 'The request is not valid HTTP.' }), status: 400 }
+}

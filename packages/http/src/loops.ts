@@ -1,0 +1,90 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Logger, Metrics } from '@hypercode/telemetry'
+import { CheckError } from './health.ts'
+
+export interface LoopOptions {
+  /** Pause between two turns. */
+  readonly everyMs: number
+  /** Share by which the pause varies, so that processes do not beat together; 0.2 by default. */
+  readonly jitter?: number
+  /** One turn. The signal aborts when the loops stop. */
+  readonly run: (signal: AbortSignal) => Promise<void>
+}
+
+export interface Loops {
+  /** Starts a loop; its first turn comes at once. A name can be used once. */
+  readonly start: (name: string, options: LoopOptions) => void
+  /** For /readyz: throws a CheckError that names every loop that has not finished a turn for three periods, at least 10 s. */
+  readonly check: () => void
+  /** Aborts the signal of every loop and waits for the turns in flight. */
+  readonly stop: () => Promise<void>
+}
+
+const OVERDUE_MIN_MS = 10_000
+const BACKOFF_MAX_MS = 30_000
+
+interface Loop {
+  readonly everyMs: number
+  finishedAt: number
+}
+
+/** Named background work of a service. A turn that throws is logged and counted, and the next one comes with back-off. */
+export function createLoops({ log, metrics }: { log: Logger; metrics: Metrics }): Loops {
+  const loops = new Map<string, Loop>()
+  const running: Promise<void>[] = []
+  const stopping = new AbortController()
+  const turns = metrics.counter('loop_turns_total', 'Turns of background loops that succeeded', ['loop'])
+  const failures = metrics.counter('loop_errors_total', 'Turns of background loops that failed', ['loop'])
+
+  async function spin(name: string, loop: Loop, { everyMs, jitter = 0.2, run }: LoopOptions): Promise<void> {
+    let failed = 0
+    while (!stopping.signal.aborted) {
+      try {
+        await run(stopping.signal)
+        failed = 0
+        loop.finishedAt = performance.now()
+        turns.inc({ loop: name })
+      } catch (err) {
+        if (stopping.signal.aborted) return
+        failed++
+        failures.inc({ loop: name })
+        log.error({ err, loop: name, failed }, 'turn failed')
+      }
+      await pause(pauseMs(everyMs, jitter, failed), stopping.signal)
+    }
+  }
+
+  return {
+    start(name, options) {
+      if (loops.has(name)) throw new TypeError(`there is a loop named ${name} already`)
+      if (stopping.signal.aborted) throw new TypeError('the loops have been stopped')
+      const loop = { everyMs: options.everyMs, finishedAt: performance.now() }
+      loops.set(name, loop)
+      running.push(spin(name, loop, options))
+    },
+    check() {
+      const now = performance.now()
+      const dead = [...loops].filter(([, loop]) => now - loop.finishedAt > Math.max(3 * loop.everyMs, OVERDUE_MIN_MS))
+      if (dead.length === 0) return
+      const words = dead.map(([name, loop]) => `${name} (${Math.round((now - loop.finishedAt) / 1000)} s)`)
+      throw new CheckError(`no turn finished: ${words.join(', ')}`)
+    },
+    async stop() {
+      stopping.abort()
+      await Promise.all(running)
+    },
+  }
+}
+
+function pauseMs(everyMs: number, jitter: number, failed: number): number {
+  const base = failed === 0 ? everyMs : Math.min(everyMs * 2 ** failed, Math.max(everyMs, BACKOFF_MAX_MS))
+  return base * (1 + jitter * (Math.random() * 2 - 1))
+}
+
+async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  try {
+    await sleep(ms, undefined, { signal })
+  } catch (error) {
+    if (!signal.aborted) throw error
+  }
+}
