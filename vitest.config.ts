@@ -10,11 +10,13 @@ const conditions = [SOURCE, 'module', 'node', 'development|production']
 export default defineConfig({
   resolve: { conditions },
   ssr: { resolve: { conditions, externalConditions: [SOURCE, 'node', 'module-sync'] } },
+  // The global set-up is loaded in an environment of its own, which does not take over the two lines above.
+  environments: { __vitest__: { resolve: { conditions } } },
   test: {
     include: ['{apps,packages}/*/test/**/*.test.ts', 'infra/**/test/**/*.test.ts'],
     exclude: [...configDefaults.exclude, '**/dist/**', '**/fixtures/**', '**/.hypercode/**'],
-    // The shared servers of one run start here:
-    // globalSetup: ['packages/testkit/src/global-setup.ts'],
+    // The shared servers of a run: they start when the first file asks for them.
+    globalSetup: ['packages/testkit/src/global-setup.ts'],
     environment: 'node',
     // A process per file: worker threads, signals and exit codes under test then behave as they do in a service.
     pool: 'forks',
