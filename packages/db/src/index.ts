@@ -8,6 +8,8 @@ export type { MigrateOptions } from './migrate.ts'
 export { openDatabase } from './open-database.ts'
 export type { DatabaseHandle, DatabaseOptions } from './open-database.ts'
 export { recordset } from './recordset.ts'
+export { REVOCATION_SKEW_S, addRevocation, createRevocationList, deleteExpiredRevocations } from './revocations.ts'
+export type { RevocableClaims, Revocation, RevocationList } from './revocations.ts'
 export type {
   AgentInstanceRow,
   AgentRow,
