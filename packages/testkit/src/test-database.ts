@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import type pg from 'pg'
 import { withClient } from './direct-client.ts'
 import type { RunServers } from './provided.ts'
+import { waitFor } from './wait-for.ts'
 import { withDatabase } from './with-database.ts'
 
 export interface TestDatabase {
@@ -23,10 +24,16 @@ export async function cloneDatabase(servers: RunServers): Promise<TestDatabase> 
 
 /** Ends what is still connected and removes the database. */
 export async function dropDatabase(servers: RunServers, name: string): Promise<void> {
-  await withClient(
-    servers.directUrl,
-    async (client) => await client.query(`drop database if exists ${name} with (force)`),
-  )
+  await withClient(servers.directUrl, async (client) => {
+    const backends = 'from pg_stat_activity where datname = $1 and pid <> pg_backend_pid()'
+    await client.query(`select pg_terminate_backend(pid) ${backends}`, [name])
+    // Dropping by force looks for ended backends every 100 ms, which is most of the time that a small test takes.
+    await waitFor(async () => (await client.query(`select 1 ${backends}`, [name])).rowCount === 0, {
+      what: `the connections to ${name} to end`,
+      everyMs: 2,
+    })
+    await client.query(`drop database if exists ${name} with (force)`)
+  })
 }
 
 // Copying files takes 15 ms where writing every page to the log takes 100; before Postgres 15 there is no other way.
