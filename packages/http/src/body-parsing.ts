@@ -48,7 +48,9 @@ function parserOf(mediaType: string, form: BodyForm): (bytes: Buffer) => unknown
   return isTextual(mediaType) ? parseText : (bytes) => bytes
 }
 
-const isTextual = (mediaType: string): boolean => mediaType.startsWith('text/') || mediaType === 'application/yaml'
+/** Media types that reach a handler as a string. */
+export const isTextual = (mediaType: string): boolean =>
+  mediaType.startsWith('text/') || mediaType === 'application/yaml'
 
 function parseText(bytes: Buffer): string {
   if (!isUtf8(bytes)) throw new AppError('request_invalid', { detail: 'The body is not valid UTF-8.' })

@@ -1,4 +1,4 @@
-import { childTraceparent, newTraceparent, withContext } from '@hypercode/telemetry'
+import { childTraceparent, withContext } from '@hypercode/telemetry'
 import fp from 'fastify-plugin'
 
 /**
@@ -10,7 +10,7 @@ export const correlation = fp(
     app.addHook('onRequest', (request, reply, done) => {
       reply.header('x-correlation-id', request.id)
       const parent = request.headers['traceparent']
-      const traceparent = typeof parent === 'string' ? childTraceparent(parent) : newTraceparent()
+      const traceparent = childTraceparent(typeof parent === 'string' ? parent : undefined)
       withContext({ correlationId: request.id, traceparent }, done)
     })
   },

@@ -59,7 +59,6 @@ export async function createService(options: ServiceOptions): Promise<ServiceApp
     requestTimeout,
     connectionTimeout: IDLE_SOCKET_MS,
     keepAliveTimeout: KEEP_ALIVE_MS,
-    handlerTimeout: options.handlerTimeoutMs ?? 14_000,
     // Node looks for requests that are late only this often.
     http: { connectionsCheckingInterval: 1000, headersTimeout: requestTimeout, maxHeaderSize: 16_384 },
     bodyLimit: options.bodyLimitBytes ?? 262_144,
@@ -76,7 +75,7 @@ export async function createService(options: ServiceOptions): Promise<ServiceApp
   }).withTypeProvider<TypeBoxTypeProvider>()
 
   app.setValidatorCompiler(compileRequestSchema)
-  keepRouteTable(app)
+  keepRouteTable(app, options.handlerTimeoutMs ?? 14_000)
   await app.register(correlation)
   await app.register(draining)
   await app.register(requestMetrics, { metrics: options.metrics })
@@ -95,12 +94,13 @@ export async function createService(options: ServiceOptions): Promise<ServiceApp
 }
 
 /** Knows every route from the first one on, and lets none pass without a policy. */
-function keepRouteTable(app: ServiceApp): void {
+function keepRouteTable(app: ServiceApp, handlerTimeoutMs: number): void {
   const table: RoutePolicy[] = []
   const implemented: Route[] = []
   app.decorate('routeTable', table)
   app.decorate('implemented', implemented)
   app.addHook('onRoute', (route) => {
+    if (route.config?.longLived !== true) route.handlerTimeout ??= handlerTimeoutMs
     for (const method of [route.method].flat()) {
       checkPolicy(method, route.url, route.config)
       table.push({ method, url: route.url, access: route.config?.scopes ?? 'public' })

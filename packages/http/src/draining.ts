@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net'
 import fp from 'fastify-plugin'
 import { AppError } from './app-error.ts'
 import type {} from './service-app.ts'
@@ -20,7 +21,7 @@ export const draining = fp(
       // Also comes when the caller hangs up or the handler has taken over the socket.
       reply.raw.once('close', () => inFlight--)
       const { config } = request.routeOptions
-      if (config?.longLived === true) request.raw.socket.setTimeout(0)
+      if (config?.longLived === true) neverIdle(request.raw.socket)
       if (drain.signal.aborted && config?.whileDraining !== true) {
         done(
           new AppError('unavailable', {
@@ -34,3 +35,8 @@ export const draining = fp(
   },
   { name: 'draining', fastify: '5.x' },
 )
+
+/** Lifts the idle limit for this request; Node sets it again with the next one. The socket of `app.inject` has none. */
+function neverIdle(socket: Socket | { setTimeout?: undefined }): void {
+  socket.setTimeout?.(0)
+}

@@ -46,7 +46,7 @@ export const health = fp<HealthOptions>(
     })
 
     app.get('/metrics', { config: { scopes: ['metrics:read'], whileDraining: true } }, async (_request, reply) =>
-      reply.type('text/plain; version=0.0.4; charset=utf-8').send(await metrics.render()),
+      reply.type(metrics.contentType).send(await metrics.render()),
     )
 
     app.get('/openapi.json', { config: { public: true } }, (_request, reply) => {

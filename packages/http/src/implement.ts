@@ -4,7 +4,7 @@ import type { Static, TSchema } from '@sinclair/typebox'
 import type { FastifyContextConfig, FastifyReply, FastifyRequest, FastifySchema, FastifySchemaCompiler } from 'fastify'
 import type { Readable } from 'node:stream'
 import { AppError } from './app-error.ts'
-import { acceptOnly } from './body-parsing.ts'
+import { acceptOnly, isTextual } from './body-parsing.ts'
 import type { BodyForm } from './body-parsing.ts'
 import { plainSchema } from './plain-schema.ts'
 import { compileBody, compilePart } from './request-validation.ts'
@@ -115,7 +115,7 @@ function schemaOf(route: Route, form: BodyForm): FastifySchema {
 }
 
 function compilerOf(route: Route, form: BodyForm): FastifySchemaCompiler<FastifySchema> {
-  const textToo = form === 'parsed' && route.consumes !== undefined
+  const textToo = form === 'parsed' && route.consumes?.some(isTextual) === true
   return (part) => {
     const { schema, httpPart = '' } = part as { schema: unknown; httpPart?: string }
     return httpPart === 'body' ? compileBody(schema as TSchema, textToo) : compilePart(schema as TSchema, httpPart)

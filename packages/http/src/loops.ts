@@ -33,8 +33,16 @@ export function createLoops({ log, metrics }: { log: Logger; metrics: Metrics })
   const loops = new Map<string, Loop>()
   const running: Promise<void>[] = []
   const stopping = new AbortController()
-  const turns = metrics.counter('loop_turns_total', 'Turns of background loops that succeeded', ['loop'])
-  const failures = metrics.counter('loop_errors_total', 'Turns of background loops that failed', ['loop'])
+  const turns = metrics.counter({
+    name: 'hypercode_loop_turns_total',
+    help: 'Turns of background loops that succeeded',
+    labels: ['loop'],
+  })
+  const failures = metrics.counter({
+    name: 'hypercode_loop_errors_total',
+    help: 'Turns of background loops that failed',
+    labels: ['loop'],
+  })
 
   async function spin(name: string, loop: Loop, { everyMs, jitter = 0.2, run }: LoopOptions): Promise<void> {
     let failed = 0
