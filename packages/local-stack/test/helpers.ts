@@ -18,11 +18,11 @@ import { Redis } from 'ioredis'
 import pg from 'pg'
 import { onTestFinished } from 'vitest'
 import type { ServerName, Stack, StackOptions } from '../src/index.ts'
-import { startStack } from '../src/index.ts'
+import { dataHome, startStack } from '../src/index.ts'
 import { stopLeftovers } from '../src/leftovers.ts'
 
 /** The checkout's own, so that a run does not fetch again what an earlier one has fetched. */
-export const runtimeDir = fileURLToPath(new URL('../../../.hypercode/runtime', import.meta.url))
+export const runtimeDir = path.join(dataHome(fileURLToPath(new URL('../../..', import.meta.url))).dir, 'runtime')
 
 /** A folder that is gone after the test, and with it every server that worked there. */
 export function temporaryFolder(name = 'hc-stack-'): string {
