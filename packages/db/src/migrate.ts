@@ -3,10 +3,14 @@ import { Migrator } from 'kysely/migration'
 import type { Migration } from 'kysely/migration'
 import pg from 'pg'
 import * as foundation from './migrations/0001-foundation.ts'
+import * as agentSearch from './migrations/0002-agent-search.ts'
 import { grantTo } from './roles.ts'
 import type { Database } from './schema.ts'
 
-const MIGRATIONS: Readonly<Record<string, Migration>> = { '0001-foundation': foundation }
+const MIGRATIONS: Readonly<Record<string, Migration>> = {
+  '0001-foundation': foundation,
+  '0002-agent-search': agentSearch,
+}
 
 export interface MigrateOptions {
   /** Straight to Postgres: the migration lock is a session lock, which a transaction pooler would break. */
