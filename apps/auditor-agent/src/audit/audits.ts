@@ -1,0 +1,14 @@
+import type { AuditKind } from '@hypercode/contracts'
+import type { Audit, AuditFactory } from './audit.ts'
+import { errorHandlingAudit } from './error-handling/error-handling-audit.ts'
+import type { Project } from './source/project.ts'
+
+const FACTORIES: Partial<Record<AuditKind, AuditFactory>> = {
+  'error-handling': errorHandlingAudit,
+}
+
+export function createAudit(kind: AuditKind, project: Project): Audit {
+  const f = FACTORIES[kind]
+  if (f === undefined) throw new Error(kind)
+  return f(project)
+}

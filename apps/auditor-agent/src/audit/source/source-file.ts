@@ -1,0 +1,57 @@
+import type { InventoryFile } from '../inventory/inventory.ts'
+import { parseSource } from './parse.ts'
+import type { SyntaxNode } from './parse.ts'
+
+export interface Lines {
+  readonly line: number
+  readonly endLine: number
+}
+
+/** One file while it is being visited: its text, and its tree once somebody asks for it. */
+export class SourceFile {
+  readonly entry: InventoryFile
+  readonly text: string
+  readonly #found = new Map<string, SyntaxNode[]>()
+  #root: SyntaxNode | undefined
+  #lines: string[] | undefined
+
+  constructor(entry: InventoryFile, text: string) {
+    this.entry = entry
+    this.text = text
+  }
+
+  get path(): string {
+    return this.entry.path
+  }
+
+  get root(): SyntaxNode {
+    this.#root ??= parseSource(this.entry.language, this.text)
+    return this.#root
+  }
+
+  get lines(): readonly string[] {
+    this.#lines ??= this.text.split(/\r?\n/)
+    return this.#lines
+  }
+
+  /** All nodes of these kinds in the order of the text. Asking twice costs nothing. */
+  nodes(...kinds: readonly string[]): readonly SyntaxNode[] {
+    const key = kinds.join(' ')
+    const known = this.#found.get(key)
+    if (known !== undefined) return known
+    const [only] = kinds
+    const rule = kinds.length === 1 && only !== undefined ? { kind: only } : { any: kinds.map((kind) => ({ kind })) }
+    const found = this.root.findAll({ rule })
+    this.#found.set(key, found)
+    return found
+  }
+}
+
+export function linesOf(node: SyntaxNode): Lines {
+  const { start, end } = node.range()
+  return { line: start.line + 1, endLine: end.line + 1 }
+}
+
+export function startOf(node: SyntaxNode): number {
+  return node.range().start.index
+}
