@@ -35,13 +35,15 @@ export function createLogger({ service, level, destination, secrets = [] }: Logg
     errorKey: 'err',
     timestamp: () => `,"ts":"${new Date().toISOString()}"`,
     formatters: { level: (label: string) => ({ level: label }), bindings: scrubFields, log: scrubFields },
-    // Errors are plain by now; pino's own serializer would look for what is no longer there.
-    serializers: { err: (error: unknown) => error },
+    // scrubFields has made them plain by now; named here so that no framework puts serializers of its own on top.
+    serializers: { err: asItIs, req: asItIs, res: asItIs },
     mixin: contextFields,
     hooks: { streamWrite: (line: string) => hideSecrets(scrubText(line)) },
   }
   return destination === undefined ? pino(options) : pino(options, destination)
 }
+
+const asItIs = (value: unknown): unknown => value
 
 function contextFields(): Record<string, unknown> {
   const { traceparent, ...fields } = currentContext()

@@ -7,26 +7,23 @@ import { isSensitiveKey } from './sensitive-key.ts'
  * copy is bounded, however large or circular the original is.
  */
 export function scrubFields(fields: Record<string, unknown>): Record<string, unknown> {
-  return scrubEntries(Object.entries(fields), { nodes: 0 }, 0)
+  return scrubEntries(Object.entries(fields), { values: 0, chars: 0 }, 0)
 }
 
-/** How many values one line may hold, how deep, and how long a text may be. */
-const MAX_NODES = 500
+/** How many values a line and a container in it may hold, how deep it goes, and how long its texts may be together. */
+const MAX_VALUES = 1_000
+const MAX_CONTAINER = 100
 const MAX_DEPTH = 8
-const MAX_TEXT = 16_384
+const MAX_CHARS = 32_768
 
-type Budget = { nodes: number }
+/** What the line holds so far. */
+type Budget = { values: number; chars: number }
 
 function scrubEntries(entries: [string, unknown][], budget: Budget, depth: number): Record<string, unknown> {
   const safe: Record<string, unknown> = {}
-  for (const [key, value] of entries) {
-    if (value === undefined || typeof value === 'function') continue
-    if (++budget.nodes > MAX_NODES) {
-      safe['truncated'] = true
-      break
-    }
-    safe[key] = scrubEntry(key, value, budget, depth)
-  }
+  const defined = entries.filter(([, value]) => value !== undefined && typeof value !== 'function')
+  for (const [key, value] of defined.slice(0, roomIn(budget))) safe[key] = scrubEntry(key, value, budget, depth)
+  if (Object.keys(safe).length < defined.length) safe['truncated'] = true
   // { name: 'authorization', value: '…' }, the other way to write a header or a variable
   const name = safe['name'] ?? safe['key']
   if ('value' in safe && typeof name === 'string' && isSensitiveKey(name)) safe['value'] = REDACTED
@@ -43,7 +40,8 @@ function scrubEntry(key: string, value: unknown, budget: Budget, depth: number):
 }
 
 function scrubValue(value: unknown, budget: Budget, depth: number): unknown {
-  if (typeof value === 'string') return value.length > MAX_TEXT ? `${value.slice(0, MAX_TEXT)}…` : value
+  budget.values++
+  if (typeof value === 'string') return scrubString(value, budget)
   if (typeof value === 'bigint') return value.toString()
   if (typeof value === 'symbol') return value.toString()
   if (typeof value !== 'object' || value === null || value instanceof Date) return value
@@ -65,10 +63,20 @@ function scrubValue(value: unknown, budget: Budget, depth: number): unknown {
 }
 
 function scrubList(items: readonly unknown[], budget: Budget, depth: number): unknown[] {
-  const room = Math.max(0, MAX_NODES - budget.nodes)
-  budget.nodes += Math.min(items.length, room)
-  const safe = items.slice(0, room).map((item) => scrubValue(item, budget, depth + 1))
-  return items.length > room ? [...safe, `[${items.length - room} more]`] : safe
+  const kept = items.slice(0, roomIn(budget))
+  const safe = kept.map((item) => scrubValue(item, budget, depth + 1))
+  return kept.length < items.length ? [...safe, `[${items.length - kept.length} more]`] : safe
+}
+
+function scrubString(text: string, budget: Budget): string {
+  const room = Math.max(0, MAX_CHARS - budget.chars)
+  budget.chars += Math.min(text.length, room)
+  return text.length <= room ? text : `${text.slice(0, room)}…`
+}
+
+/** How many entries the next container may have. */
+function roomIn(budget: Budget): number {
+  return Math.max(0, Math.min(MAX_CONTAINER, MAX_VALUES - budget.values))
 }
 
 function scrubError(error: Error, budget: Budget, depth: number): Record<string, unknown> {

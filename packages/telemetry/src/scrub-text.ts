@@ -29,8 +29,10 @@ const RULES: readonly { hint: RegExp; pattern: RegExp; replacement: string }[] =
     replacement: REDACTED,
   },
   {
-    hint: /bearer|basic|digest|negotiate/i,
-    pattern: /\b(bearer|basic|digest|negotiate)((?:\s|%20|\+)+)[A-Za-z0-9._~+/=-]{6,}/gi,
+    hint: /bearer|basic|negotiate/i,
+    // A word of prose is shorter than 20 letters and has no digit, capital or underscore in it.
+    pattern:
+      /\b([Bb]earer|BEARER|[Bb]asic|BASIC|[Nn]egotiate)((?:\s|%20|\+){1,4})(?:(?=[a-z.~+/-]*[A-Z0-9_=])[A-Za-z0-9._~+/=-]{6,}|[a-z.~+/-]{20,})/g,
     replacement: `$1$2${REDACTED}`,
   },
   {
