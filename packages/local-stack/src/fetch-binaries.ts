@@ -18,7 +18,11 @@ const NOT_NEEDED =
  *
  * @throws {StackError} when apt is absent or cannot do it, with apt's own words
  */
-export async function fetchBinaries(runtimeDir: string, log: (line: string) => void): Promise<Binaries> {
+export async function fetchBinaries(
+  runtimeDir: string,
+  log: (line: string) => void,
+  signal?: AbortSignal,
+): Promise<Binaries> {
   const lock = await lockFolder(runtimeDir, 300_000)
   try {
     const { binaries, missing } = findBinaries(runtimeDir)
@@ -27,7 +31,7 @@ export async function fetchBinaries(runtimeDir: string, log: (line: string) => v
     const unpacked = existsSync(path.join(runtimeDir, 'root'))
     const wanted = unpacked ? findBinaries(path.join(runtimeDir, 'none')).missing : missing
     log(`fetching ${wanted.join(', ')} as Debian packages (unpacked under ${runtimeDir}, not installed)`)
-    await unpackPackages(runtimeDir, wanted)
+    await unpackPackages(runtimeDir, wanted, signal)
   } finally {
     lock.release()
   }
@@ -37,7 +41,11 @@ export async function fetchBinaries(runtimeDir: string, log: (line: string) => v
 }
 
 /** Fetches and unpacks these servers, whatever is installed. The caller holds the lock of the folder. */
-export async function unpackPackages(runtimeDir: string, wanted: readonly ServerName[]): Promise<void> {
+export async function unpackPackages(
+  runtimeDir: string,
+  wanted: readonly ServerName[],
+  signal?: AbortSignal,
+): Promise<void> {
   const work = path.join(runtimeDir, `fetch-${process.pid}-${randomBytes(4).toString('hex')}`)
   for (const old of readdirSync(runtimeDir).filter((name) => name.startsWith('fetch-'))) {
     rmSync(path.join(runtimeDir, old), { recursive: true, force: true }) // left by a fetch that was killed
@@ -46,8 +54,9 @@ export async function unpackPackages(runtimeDir: string, wanted: readonly Server
     for (const dir of ['lists/partial', 'archives/partial', 'cache', 'root']) {
       mkdirSync(path.join(work, dir), { recursive: true, mode: 0o755 })
     }
-    const packages = await planPackages(work, wanted)
-    await apt(work, 'apt-get', ['download', ...packages])
+    const apt = aptIn(work, signal)
+    const packages = await planPackages(apt, wanted)
+    await apt('apt-get', ['download', ...packages])
     await unpackArchives(path.join(work, 'archives'), path.join(work, 'root'))
     rmSync(path.join(runtimeDir, 'root'), { recursive: true, force: true })
     renameSync(path.join(work, 'root'), path.join(runtimeDir, 'root'))
@@ -57,10 +66,10 @@ export async function unpackPackages(runtimeDir: string, wanted: readonly Server
 }
 
 /** The packages to download, as `name=version`. */
-async function planPackages(work: string, wanted: readonly ServerName[]): Promise<string[]> {
+async function planPackages(apt: Apt, wanted: readonly ServerName[]): Promise<string[]> {
   // One source of many that does not answer must not stop us; whether ours did shows in the next step.
-  const update = await apt(work, 'apt-get', ['update']).catch((error: unknown) => error)
-  const names = await Promise.all(wanted.map(async (name) => await packageOf(work, name)))
+  const update = await apt('apt-get', ['update']).catch((error: unknown) => error)
+  const names = await Promise.all(wanted.map(async (name) => await packageOf(apt, name)))
   const unknown = wanted.filter((_, index) => names[index] === undefined)
   if (unknown.length > 0) {
     throw new StackError(
@@ -68,7 +77,7 @@ async function planPackages(work: string, wanted: readonly ServerName[]): Promis
     )
   }
   const top = names.filter((name) => name !== undefined)
-  const plan = await apt(work, 'apt-get', ['install', '-y', '--no-install-recommends', '--print-uris', ...top])
+  const plan = await apt('apt-get', ['install', '-y', '--no-install-recommends', '--print-uris', ...top])
   const planned = [...plan.matchAll(/^'[^']+' ([^_\s]+)_([^_\s]+)_\S+\.deb/gm)].map(([, name = '', version = '']) => ({
     name,
     version: decodeURIComponent(version),
@@ -79,14 +88,14 @@ async function planPackages(work: string, wanted: readonly ServerName[]): Promis
   return [...needed, ...unplanned]
 }
 
-async function packageOf(work: string, server: ServerName): Promise<string | undefined> {
+async function packageOf(apt: Apt, server: ServerName): Promise<string | undefined> {
   const candidates = {
     postgres: ['18', '17', '16', '15', '14'].map((version) => `postgresql-${version}`),
     pgbouncer: ['pgbouncer'],
     redis: ['redis-server', 'valkey-server'],
   }
   for (const name of candidates[server]) {
-    const policy = await apt(work, 'apt-cache', ['policy', name])
+    const policy = await apt('apt-cache', ['policy', name])
     if (/Candidate: (?!\(none\))\S/.test(policy)) return name
   }
   return undefined
@@ -99,7 +108,10 @@ async function unpackArchives(archives: string, root: string): Promise<void> {
   )
 }
 
-async function apt(work: string, program: 'apt-get' | 'apt-cache', args: string[]): Promise<string> {
+type Apt = (program: 'apt-get' | 'apt-cache', args: string[]) => Promise<string>
+
+/** apt on a state of its own below `work`. */
+function aptIn(work: string, signal: AbortSignal | undefined): Apt {
   const options = {
     'Dir::State::lists': `${work}/lists`,
     'Dir::Cache': `${work}/cache`,
@@ -114,5 +126,5 @@ async function apt(work: string, program: 'apt-get' | 'apt-cache', args: string[
     'Acquire::https::Timeout': '20',
   }
   const flags = Object.entries(options).flatMap(([name, value]) => ['-o', `${name}=${value}`])
-  return await runTool(program, [...flags, '-q', ...args], { cwd: `${work}/archives` })
+  return async (program, args) => await runTool(program, [...flags, '-q', ...args], { cwd: `${work}/archives`, signal })
 }

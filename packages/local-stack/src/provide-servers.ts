@@ -17,6 +17,8 @@ export interface ProvideOptions {
   /** There is data of this version, so no other will do. */
   readonly postgresMajor?: number | undefined
   readonly log?: (line: string) => void
+  /** Aborted: gives up fetching. */
+  readonly signal?: AbortSignal | undefined
 }
 
 /**
@@ -25,13 +27,14 @@ export interface ProvideOptions {
  * @throws {MissingServersError} with the commands that help when nothing of it works
  */
 export async function provideServers(options: ProvideOptions): Promise<ServerSource> {
-  const { runtimeDir, composeFile, postgresMajor, log = () => undefined } = options
+  const { runtimeDir, composeFile, postgresMajor, log = () => undefined, signal } = options
   const { binaries, missing } = findBinaries(runtimeDir, postgresMajor)
   if (binaries !== undefined) return { kind: 'programs', binaries }
   let reason: string
   try {
-    return { kind: 'programs', binaries: await fetchBinaries(runtimeDir, log) }
+    return { kind: 'programs', binaries: await fetchBinaries(runtimeDir, log, signal) }
   } catch (error) {
+    signal?.throwIfAborted()
     reason = messageOf(error)
   }
   if (composeFile !== undefined && (await engineAnswers())) {

@@ -6,6 +6,8 @@ export interface ToolOptions {
   readonly cwd?: string
   readonly env?: Readonly<Record<string, string>>
   readonly timeoutMs?: number
+  /** Ends the program when it is aborted. */
+  readonly signal?: AbortSignal | undefined
 }
 
 /**
@@ -15,23 +17,24 @@ export interface ToolOptions {
  * @throws {StackError} with the program's last words when it fails or is not there
  */
 export async function runTool(program: string, args: readonly string[], options: ToolOptions = {}): Promise<string> {
-  const { cwd = '/', env = {}, timeoutMs = 240_000 } = options
+  const { cwd = '/', env = {}, timeoutMs = 240_000, signal } = options
   return await new Promise((resolve, reject) => {
     const child = spawn(program, args, {
       cwd,
       env: toolEnvironment({ LC_ALL: 'C', DEBIAN_FRONTEND: 'noninteractive', ...env }),
       stdio: ['ignore', 'pipe', 'pipe'],
       timeout: timeoutMs,
+      ...(signal === undefined ? {} : { signal }),
     })
     let output = ''
     let complaints = ''
     child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()))
     child.stderr.on('data', (chunk: Buffer) => (complaints += chunk.toString()))
     child.once('error', (error) => reject(new StackError(`${program} could not be run: ${error.message}`)))
-    child.once('close', (code, signal) => {
+    child.once('close', (code, killedBy) => {
       if (code === 0) return resolve(output)
       const words = (complaints || output).trim().split('\n').slice(-3).join(' / ')
-      reject(new StackError(`${program} ${args.at(0) ?? ''} failed (${signal ?? code}): ${words}`))
+      reject(new StackError(`${program} ${args.at(0) ?? ''} failed (${killedBy ?? code}): ${words}`))
     })
   })
 }

@@ -17,6 +17,8 @@ export interface StackOptions {
   readonly ephemeral?: boolean
   /** How long to wait for another process that is starting or stopping in this folder. Default 30,000. */
   readonly lockWaitMs?: number
+  /** Aborted: gives up what takes long. A stack that is up is not stopped by it. */
+  readonly signal?: AbortSignal
   /** One line for a person. */
   readonly log?: (line: string) => void
 }

@@ -26,7 +26,7 @@ const STOP_ORDER: readonly ServerName[] = ['pgbouncer', 'redis', 'postgres']
  * @throws {StackError} with the end of a server's log when that does not start
  */
 export async function startStack(options: StackOptions): Promise<Stack> {
-  const { dir, runtimeDir = path.join(dir, 'runtime'), composeFile, log } = options
+  const { dir, runtimeDir = path.join(dir, 'runtime'), composeFile, log, signal } = options
   mkdirSync(dir, { recursive: true })
   const lock = await lockFolder(dir, options.lockWaitMs ?? 30_000)
   try {
@@ -35,8 +35,10 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       runtimeDir,
       composeFile,
       postgresMajor,
+      signal,
       ...(log === undefined ? {} : { log }),
     })
+    signal?.throwIfAborted()
     const secrets = loadSecrets(dir)
     const running =
       source.kind === 'programs'
