@@ -17,6 +17,7 @@ export default defineConfig({
     exclude: [...configDefaults.exclude, '**/dist/**', '**/fixtures/**', '**/.hypercode/**'],
     // The shared servers of a run: they start when the first file asks for them.
     globalSetup: ['packages/testkit/src/global-setup.ts'],
+    setupFiles: ['packages/testkit/src/end-with-vitest.ts'],
     environment: 'node',
     // A process per file: worker threads, signals and exit codes under test then behave as they do in a service.
     pool: 'forks',

@@ -2,16 +2,21 @@ import { withClient } from './direct-client.ts'
 import type { RunServers } from './provided.ts'
 import { waitFor } from './wait-for.ts'
 
-/** How long a connection that was closed may take to vanish from the servers' lists. */
-const GRACE_MS = 2000
-
-/** Throws, with what it found, when somebody is still connected to the database, through PgBouncer or straight. */
-export async function expectNoConnections(servers: RunServers, database: string, testName: string): Promise<void> {
+/**
+ * Throws, with what it found, when somebody is still connected to the database, through PgBouncer or straight. A connection that was
+ * closed may take `graceMs` to vanish from the servers' lists.
+ */
+export async function expectNoConnections(
+  servers: RunServers,
+  database: string,
+  testName: string,
+  graceMs = 2000,
+): Promise<void> {
   let found: string[] = []
   try {
     await waitFor(async () => (found = await connectionsTo(servers, database)).length === 0, {
       what: 'closed connections',
-      timeoutMs: GRACE_MS,
+      timeoutMs: graceMs,
     })
   } catch (error) {
     if (found.length === 0) throw error
