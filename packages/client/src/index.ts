@@ -1,0 +1,7 @@
+export type { CallOptions, RawOptions, StreamOptions } from './call-options.ts'
+export { createClient } from './create-client.ts'
+export type { Answer, ClientOptions, HyperClient } from './create-client.ts'
+export { ApiError, ConnectionError } from './errors.ts'
+export type { StreamSettings } from './event-stream.ts'
+export type { RetryOptions } from './retries.ts'
+export type { ClientCredentials } from './token-source.ts'
