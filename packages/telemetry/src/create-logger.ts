@@ -40,7 +40,8 @@ export function createLogger({ service, level, destination, secrets = [] }: Logg
     mixin: contextFields,
     hooks: { streamWrite: (line: string) => hideSecrets(scrubText(line)) },
   }
-  return destination === undefined ? pino(options) : pino(options, destination)
+  // Written before the call returns: pino's buffer of its own lets a fatal line overtake earlier ones, and an exit loses some.
+  return pino(options, destination ?? pino.destination({ fd: 1, sync: true }))
 }
 
 const asItIs = (value: unknown): unknown => value
