@@ -24,7 +24,8 @@ export interface ServiceOptions {
   readonly version: string
   readonly logger: Logger
   readonly metrics: Metrics
-  readonly auth: AuthOptions
+  /** How tokens are checked. Without it every route has to be public, and `/metrics` is: for agents, which hold no key. */
+  readonly auth?: AuthOptions | undefined
   /** What /readyz asks, by name. A check that throws or takes too long turns it red. */
   readonly checks?: Readonly<Record<string, Check>>
   /** Longest time of one check, 2000 by default. */
@@ -75,17 +76,18 @@ export async function createService(options: ServiceOptions): Promise<ServiceApp
   }).withTypeProvider<TypeBoxTypeProvider>()
 
   app.setValidatorCompiler(compileRequestSchema)
-  keepRouteTable(app, options.handlerTimeoutMs ?? 14_000)
+  keepRouteTable(app, options.handlerTimeoutMs ?? 14_000, options.auth !== undefined)
   await app.register(correlation)
   await app.register(draining)
   await app.register(requestMetrics, { metrics: options.metrics })
   await app.register(problemDetails)
   await app.register(bodyParsing)
-  await app.register(authentication, options.auth)
+  if (options.auth !== undefined) await app.register(authentication, options.auth)
   await app.register(health, {
     name: options.name,
     version: options.version,
     metrics: options.metrics,
+    guarded: options.auth !== undefined,
     checks: options.checks ?? {},
     checkTimeoutMs: options.checkTimeoutMs ?? 2000,
     title: options.openapi?.title ?? options.name,
@@ -94,7 +96,7 @@ export async function createService(options: ServiceOptions): Promise<ServiceApp
 }
 
 /** Knows every route from the first one on, and lets none pass without a policy. */
-function keepRouteTable(app: ServiceApp, handlerTimeoutMs: number): void {
+function keepRouteTable(app: ServiceApp, handlerTimeoutMs: number, guarded: boolean): void {
   const table: RoutePolicy[] = []
   const implemented: Route[] = []
   app.decorate('routeTable', table)
@@ -103,6 +105,8 @@ function keepRouteTable(app: ServiceApp, handlerTimeoutMs: number): void {
     if (route.config?.longLived !== true) route.handlerTimeout ??= handlerTimeoutMs
     for (const method of [route.method].flat()) {
       checkPolicy(method, route.url, route.config)
+      if (!guarded && route.config?.scopes !== undefined)
+        throw new TypeError(`${method} ${route.url} needs scopes, and the service has no auth`)
       table.push({ method, url: route.url, access: route.config?.scopes ?? 'public' })
     }
   })

@@ -17,14 +17,16 @@ interface HealthOptions {
   readonly name: string
   readonly version: string
   readonly metrics: Metrics
+  /** Are there tokens to ask for? */
+  readonly guarded: boolean
   readonly checks: Readonly<Record<string, Check>>
   readonly checkTimeoutMs: number
   readonly title: string
 }
 
-/** /livez asks nobody. /readyz asks every check, all at once and with a time limit. /metrics needs metrics:read. */
+/** /livez asks nobody. /readyz asks every check, all at once and with a time limit. /metrics needs metrics:read where there are tokens. */
 export const health = fp<HealthOptions>(
-  async (app, { name, version, metrics, checks, checkTimeoutMs, title }) => {
+  async (app, { name, version, metrics, guarded, checks, checkTimeoutMs, title }) => {
     const open = { public: true, whileDraining: true } as const
     let running: Promise<Readiness> | undefined
     let document: string | undefined
@@ -45,7 +47,8 @@ export const health = fp<HealthOptions>(
         .send({ ...result, ready, checks: checked })
     })
 
-    app.get('/metrics', { config: { scopes: ['metrics:read'], whileDraining: true } }, async (_request, reply) =>
+    const metricsConfig = guarded ? ({ scopes: ['metrics:read'], whileDraining: true } as const) : open
+    app.get('/metrics', { config: metricsConfig }, async (_request, reply) =>
       reply.type(metrics.contentType).send(await metrics.render()),
     )
 
