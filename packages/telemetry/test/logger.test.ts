@@ -107,15 +107,15 @@ describe('a log line', () => {
         expect(lines()).toHaveLength(1)
       }),
     )
+    // Keys and texts of letters that spell no sensitive name and no credential.
+    const values = [fc.stringMatching(/^[a-f ]{0,12}$/), fc.integer(), fc.boolean(), fc.constant(null)]
+    const harmless = fc.object({ key: fc.stringMatching(/^[a-f]{1,5}$/), values, maxDepth: 3, maxKeys: 8 })
     fc.assert(
-      fc.property(
-        fc.dictionary(fc.stringMatching(/^[a-f]{1,5}$/), fc.jsonValue({ maxDepth: 3 }).filter(isHarmless)),
-        (fields) => {
-          const { log, lines } = recordedLogger()
-          log.info({ fields })
-          expect(lines()[0]?.['fields']).toEqual(JSON.parse(JSON.stringify(fields)))
-        },
-      ),
+      fc.property(harmless, (fields) => {
+        const { log, lines } = recordedLogger()
+        log.info({ fields })
+        expect(lines()[0]?.['fields']).toEqual(fields)
+      }),
     )
   })
 
@@ -132,9 +132,6 @@ describe('a log line', () => {
     ])
   })
 })
-
-/** Texts in which the redaction has no business: nothing like a credential, and no key with a telling name. */
-const isHarmless = (value: unknown): boolean => !/[=:@]/.test(JSON.stringify(value).replaceAll(/":/g, ''))
 
 describe('the context', () => {
   test('is on every line, across awaits and timers, and nowhere else', async () => {
