@@ -4,6 +4,7 @@ import type { Logger, Metrics } from '@hypercode/telemetry'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import { LogController, fastify } from 'fastify'
 import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify'
+import { AppError } from './app-error.ts'
 import { authentication, checkPolicy } from './authentication.ts'
 import { bodyParsing } from './body-parsing.ts'
 import { answerClientError } from './client-errors.ts'
@@ -39,6 +40,8 @@ export interface ServiceOptions {
   /** Proxies whose `X-Forwarded-…` headers count, as addresses or CIDRs; none by default. */
   readonly trustProxy?: readonly string[]
   readonly openapi?: { readonly title?: string }
+  /** True for an error that means that a server behind this service cannot be reached: it becomes 503 with Retry-After. */
+  readonly isUnavailable?: (error: unknown) => boolean
 }
 
 /** A connection that moves no byte for so long is closed; long-lived routes lift it for their request. */
@@ -76,6 +79,10 @@ export async function createService(options: ServiceOptions): Promise<ServiceApp
   }).withTypeProvider<TypeBoxTypeProvider>()
 
   app.setValidatorCompiler(compileRequestSchema)
+  app.decorate(
+    'isUnavailable',
+    (error: unknown) => !(error instanceof AppError) && (options.isUnavailable?.(error) ?? false),
+  )
   keepRouteTable(app, options.handlerTimeoutMs ?? 14_000, options.auth !== undefined)
   await app.register(correlation)
   await app.register(draining)

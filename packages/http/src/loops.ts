@@ -7,6 +7,8 @@ export interface LoopOptions {
   readonly everyMs: number
   /** Share by which the pause varies, so that processes do not beat together; 0.2 by default. */
   readonly jitter?: number
+  /** Longest pause after failed turns, 30000 by default. */
+  readonly backoffMaxMs?: number
   /** One turn. The signal aborts when the loops stop. */
   readonly run: (signal: AbortSignal) => Promise<void>
 }
@@ -44,7 +46,11 @@ export function createLoops({ log, metrics }: { log: Logger; metrics: Metrics })
     labels: ['loop'],
   })
 
-  async function spin(name: string, loop: Loop, { everyMs, jitter = 0.2, run }: LoopOptions): Promise<void> {
+  async function spin(
+    name: string,
+    loop: Loop,
+    { everyMs, jitter = 0.2, backoffMaxMs = BACKOFF_MAX_MS, run }: LoopOptions,
+  ): Promise<void> {
     let failed = 0
     while (!stopping.signal.aborted) {
       try {
@@ -58,7 +64,7 @@ export function createLoops({ log, metrics }: { log: Logger; metrics: Metrics })
         failures.inc({ loop: name })
         log.error({ err, loop: name, failed }, 'turn failed')
       }
-      await pause(pauseMs(everyMs, jitter, failed), stopping.signal)
+      await pause(pauseMs(everyMs, jitter, failed, backoffMaxMs), stopping.signal)
     }
   }
 
@@ -84,8 +90,8 @@ export function createLoops({ log, metrics }: { log: Logger; metrics: Metrics })
   }
 }
 
-function pauseMs(everyMs: number, jitter: number, failed: number): number {
-  const base = failed === 0 ? everyMs : Math.min(everyMs * 2 ** failed, Math.max(everyMs, BACKOFF_MAX_MS))
+function pauseMs(everyMs: number, jitter: number, failed: number, backoffMaxMs: number): number {
+  const base = failed === 0 ? everyMs : Math.min(everyMs * 2 ** failed, Math.max(everyMs, backoffMaxMs))
   return base * (1 + jitter * (Math.random() * 2 - 1))
 }
 

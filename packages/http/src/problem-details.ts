@@ -28,10 +28,14 @@ export function answerProblem(
   request: FastifyRequest,
   reply: FastifyReply,
 ): FastifyReply {
-  const known = asAppError(error)
+  const known = request.server.isUnavailable(error) ? unavailable(error) : asAppError(error)
   withContext({ correlationId: request.id }, () => logProblem(known, request))
   return reply.code(known.status).headers(problemHeaders(known)).send(problemOf(known, request.id))
 }
+
+/** A server behind us was away: whether the request was carried out is open, so the caller may repeat it under its key. */
+const unavailable = (cause: unknown): AppError =>
+  new AppError('unavailable', { detail: 'A server that this needs does not answer.', retryAfterMs: 1000, cause })
 
 function logProblem(error: AppError, request: FastifyRequest): void {
   const where = { code: error.code, status: error.status, method: request.method, route: request.routeOptions.url }

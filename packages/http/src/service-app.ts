@@ -18,6 +18,8 @@ declare module 'fastify' {
   interface FastifyInstance {
     /** Aborts when the service begins to drain: a long poll or a stream that listens to it ends at once. */
     readonly drainSignal: AbortSignal
+    /** True for an error that means that a server behind this service cannot be reached. */
+    readonly isUnavailable: (error: unknown) => boolean
     /** Turns /readyz red, refuses new requests with 503 and aborts `drainSignal`. */
     beginDrain(): void
     /** Requests that have not been answered to the end yet. */
