@@ -9,8 +9,16 @@ interface Row {
   readonly found: readonly string[]
 }
 
-const python = (name: string, code: string, ...found: string[]): Row => ({ name, files: { 'app/main.py': code }, found })
-const script = (name: string, code: string, ...found: string[]): Row => ({ name, files: { 'src/main.ts': code }, found })
+const python = (name: string, code: string, ...found: string[]): Row => ({
+  name,
+  files: { 'app/main.py': code },
+  found,
+})
+const script = (name: string, code: string, ...found: string[]): Row => ({
+  name,
+  files: { 'src/main.ts': code },
+  found,
+})
 
 const ROWS: readonly Row[] = [
   python(
@@ -25,7 +33,11 @@ const ROWS: readonly Row[] = [
     `,
     'swallowed-exception P0 high app/main.py:5-6',
   ),
-  python('bare except with pass', 'try:\n    work()\nexcept:\n    pass\n', 'swallowed-exception P0 high app/main.py:3-4'),
+  python(
+    'bare except with pass',
+    'try:\n    work()\nexcept:\n    pass\n',
+    'swallowed-exception P0 high app/main.py:3-4',
+  ),
   python(
     'except BaseException as error: ...',
     'try:\n    work()\nexcept BaseException as error:\n    ...\n',
@@ -114,7 +126,11 @@ const ROWS: readonly Row[] = [
   },
 
   script('an empty catch', 'try {\n  await beat()\n} catch {}\n', 'empty-catch P0 high src/main.ts:3'),
-  script('an empty catch over lines', 'try {\n  await beat()\n} catch (error) {\n}\n', 'empty-catch P0 high src/main.ts:3-4'),
+  script(
+    'an empty catch over lines',
+    'try {\n  await beat()\n} catch (error) {\n}\n',
+    'empty-catch P0 high src/main.ts:3-4',
+  ),
   script(
     'a catch with a comment',
     'try {\n  await beat()\n} catch (error) {\n  // best effort\n}\n',
@@ -128,9 +144,21 @@ const ROWS: readonly Row[] = [
     'silent-fallback P2 low src/main.ts:4',
   ),
   script('.catch(() => {})', 'await beat().catch(() => {})\n', 'swallowed-rejection P0 high src/main.ts:1'),
-  script('.catch with an empty function', 'beat().catch(function (e) { })\n', 'swallowed-rejection P0 high src/main.ts:1'),
-  script('.catch(() => undefined)', 'await beat().catch(() => undefined)\n', 'swallowed-rejection P0 medium src/main.ts:1'),
-  script('.catch(() => null)', 'const x = await beat().catch(() => null)\n', 'swallowed-rejection P0 medium src/main.ts:1'),
+  script(
+    '.catch with an empty function',
+    'beat().catch(function (e) { })\n',
+    'swallowed-rejection P0 high src/main.ts:1',
+  ),
+  script(
+    '.catch(() => undefined)',
+    'await beat().catch(() => undefined)\n',
+    'swallowed-rejection P0 medium src/main.ts:1',
+  ),
+  script(
+    '.catch(() => null)',
+    'const x = await beat().catch(() => null)\n',
+    'swallowed-rejection P0 medium src/main.ts:1',
+  ),
   script('.catch(noop)', 'beat().catch(noop)\n', 'swallowed-rejection P0 high src/main.ts:1'),
   script(
     '.catch at the end of a chain',
@@ -155,10 +183,16 @@ const ROWS: readonly Row[] = [
   script('a catch that logs', "try {\n  await beat()\n} catch (error) {\n  log.error({ error }, 'beat failed')\n}\n"),
   script('a catch that rethrows', "try {\n  beat()\n} catch (cause) {\n  throw new AppError('beat', { cause })\n}\n"),
   script('a catch that handles', 'try {\n  parse()\n} catch {\n  invalid.push(line)\n}\n'),
-  script('a parse with a default', 'function f(s) {\n  try {\n    return JSON.parse(s)\n  } catch {\n    return undefined\n  }\n}\n'),
+  script(
+    'a parse with a default',
+    'function f(s) {\n  try {\n    return JSON.parse(s)\n  } catch {\n    return undefined\n  }\n}\n',
+  ),
   script('.catch that logs', "beat().catch((error) => log.error({ error }, 'x'))\n"),
   script('.catch with a named handler', 'beat().catch(report)\n'),
-  script('void of a function that guards itself', 'async function start() {\n  try {\n    await listen()\n  } catch (e) {\n    log.error(e)\n  }\n}\nvoid start()\n'),
+  script(
+    'void of a function that guards itself',
+    'async function start() {\n  try {\n    await listen()\n  } catch (e) {\n    log.error(e)\n  }\n}\nvoid start()\n',
+  ),
   script('void of a promise with a catch', 'void start().catch((e) => log.error(e))\n'),
   script('void 0', 'const nothing = void 0\n'),
   script('an error listener that logs', "pool.on('error', (error) => log.error(error))\n"),

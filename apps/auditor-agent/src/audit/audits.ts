@@ -1,10 +1,14 @@
 import type { AuditKind } from '@hypercode/contracts'
 import type { Audit, AuditFactory } from './audit.ts'
+import { databasePoolingAudit } from './database-pooling/database-pooling-audit.ts'
 import { errorHandlingAudit } from './error-handling/error-handling-audit.ts'
+import { loggingAudit } from './logging/logging-audit.ts'
 import type { Project } from './source/project.ts'
 
 const FACTORIES: Partial<Record<AuditKind, AuditFactory>> = {
   'error-handling': errorHandlingAudit,
+  'database-pooling': databasePoolingAudit,
+  logging: loggingAudit,
 }
 
 export function createAudit(kind: AuditKind, project: Project): Audit {

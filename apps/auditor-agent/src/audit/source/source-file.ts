@@ -1,6 +1,10 @@
 import type { InventoryFile } from '../inventory/inventory.ts'
 import { parseSource } from './parse.ts'
 import type { SyntaxNode } from './parse.ts'
+import { pythonImports } from './python.ts'
+import type { PythonImports } from './python.ts'
+import { IMPORT_KINDS, scriptImports } from './script.ts'
+import type { ScriptImports } from './script.ts'
 
 export interface Lines {
   readonly line: number
@@ -14,6 +18,8 @@ export class SourceFile {
   readonly #found = new Map<string, SyntaxNode[]>()
   #root: SyntaxNode | undefined
   #lines: string[] | undefined
+  #pythonImports: PythonImports | undefined
+  #scriptImports: ScriptImports | undefined
 
   constructor(entry: InventoryFile, text: string) {
     this.entry = entry
@@ -32,6 +38,16 @@ export class SourceFile {
   get lines(): readonly string[] {
     this.#lines ??= this.text.split(/\r?\n/)
     return this.#lines
+  }
+
+  get pythonImports(): PythonImports {
+    this.#pythonImports ??= pythonImports(this.nodes('import_statement', 'import_from_statement'))
+    return this.#pythonImports
+  }
+
+  get scriptImports(): ScriptImports {
+    this.#scriptImports ??= scriptImports(this.nodes(...IMPORT_KINDS))
+    return this.#scriptImports
   }
 
   /** All nodes of these kinds in the order of the text. Asking twice costs nothing. */
