@@ -1,0 +1,46 @@
+import type { ClaimedTask } from '@hypercode/contracts'
+import { AttemptStopped } from './errors.ts'
+import type { StopReason } from './errors.ts'
+
+/** One attempt of one task while it runs here. Knows whether it shall stop, and whether it may still write. */
+export class Attempt {
+  readonly task: ClaimedTask
+  readonly #stopping = new AbortController()
+  readonly #dead = new AbortController()
+  #settled = false
+
+  constructor(task: ClaimedTask) {
+    this.task = task
+  }
+
+  /** What the author's code gets as `ctx.signal`. */
+  get signal(): AbortSignal {
+    return this.#stopping.signal
+  }
+
+  /** Aborted as soon as nothing of this attempt is accepted any more: from then on it writes nothing. */
+  get dead(): AbortSignal {
+    return this.#dead.signal
+  }
+
+  /** The first reason for which it was told to stop. */
+  get stopReason(): StopReason | undefined {
+    const reason: unknown = this.#stopping.signal.reason
+    return reason instanceof AttemptStopped ? reason.reason : undefined
+  }
+
+  get settled(): boolean {
+    return this.#settled
+  }
+
+  /** The handler has ended; what it gave is on its way and cannot be stopped any more. */
+  settle(): void {
+    this.#settled = true
+  }
+
+  stop(reason: StopReason): void {
+    const stopped = new AttemptStopped(reason)
+    if (reason === 'lease_lost' || reason === 'fenced') this.#dead.abort(stopped)
+    if (!this.#settled) this.#stopping.abort(stopped)
+  }
+}

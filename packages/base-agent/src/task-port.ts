@@ -1,0 +1,22 @@
+import type { Artifact } from '@hypercode/contracts'
+
+export interface StepResult {
+  readonly name: string
+  readonly requestHash?: string
+  readonly response: unknown
+}
+
+/**
+ * What an attempt tells the platform and asks of it. Every write carries the fence. A write that the fence refuses throws
+ * `AttemptStopped`; what the platform refuses for good throws `TerminalError`.
+ */
+export interface TaskPort {
+  /** @throws {AttemptStopped} when the attempt must begin nothing new */
+  assertLive(): void
+  /** Journals the result and answers the one that counts: the first of its name. */
+  recordStep(result: StepResult): Promise<unknown>
+  reportProgress(fraction: number, message: string | undefined): Promise<void>
+  putArtifact(name: string, bytes: Buffer, mediaType: string): Promise<Artifact>
+  listArtifacts(): Promise<readonly Artifact[]>
+  getArtifact(artifact: Artifact): Promise<Buffer>
+}

@@ -1,0 +1,247 @@
+import { createHash } from 'node:crypto'
+import { newId } from '@hypercode/contracts'
+import type {
+  ClaimRequest,
+  ClaimedTask,
+  CompletionAnswer,
+  CompletionReport,
+  CompletionRequest,
+  Heartbeat,
+  HeartbeatAnswer,
+  RegisterAgent,
+  Registration,
+} from '@hypercode/contracts'
+import { AppError } from '@hypercode/http'
+import { canonicalJson } from '../json.ts'
+import { takesWork } from '../lifecycle/lifecycle.ts'
+import { FakeInstance } from './fake-instance.ts'
+import { FakeTask } from './fake-task.ts'
+
+interface Poll {
+  readonly subject: string
+  readonly request: ClaimRequest
+  readonly answer: (tasks: ClaimedTask[]) => void
+}
+
+export interface FakeTiming {
+  readonly leaseMs: number
+  readonly heartbeatMs: number
+}
+
+/**
+ * The rules of the platform in memory: registration, leases, claims, completions. Fences and replays as the platform does;
+ * retries come without back-off, so that tests do not wait.
+ */
+export class FakePlatform {
+  readonly tenantId = newId()
+  readonly tasks = new Map<string, FakeTask>()
+  readonly instances = new Map<string, FakeInstance>()
+  readonly timing: FakeTiming
+  readonly #claims = new Map<string, ClaimedTask[]>()
+  #polls: Poll[] = []
+
+  constructor(timing: FakeTiming) {
+    this.timing = timing
+  }
+
+  register(subject: string, card: RegisterAgent): Registration {
+    const instance = this.instances.get(subject) ?? new FakeInstance(subject, card)
+    this.instances.set(subject, instance)
+    instance.card = card
+    instance.lifecycle = 'ready'
+    instance.seq = 0
+    this.fence(instance)
+    instance.leaseEndsMs = performance.now() + this.timing.leaseMs
+    return { id: instance.agentId, instanceId: instance.id, incarnation: instance.incarnation, ...this.timing }
+  }
+
+  /** What a registration of another process with the same identity does to this one. */
+  fence(instance: FakeInstance): void {
+    instance.incarnation += 1
+    for (const task of this.#heldBy(instance)) this.#loseLease(task)
+  }
+
+  stop(instance: FakeInstance): void {
+    instance.lifecycle = 'stopped'
+    for (const task of this.#heldBy(instance)) this.#loseLease(task)
+  }
+
+  /** The instance of a token, when it is of this incarnation. */
+  current(subject: string, incarnation: number): FakeInstance {
+    const instance = this.instances.get(subject)
+    if (instance === undefined) throw new AppError('not_found')
+    if (instance.incarnation !== incarnation || instance.lifecycle === 'stopped') throw new AppError('fenced')
+    return instance
+  }
+
+  /** The task of an attempt that this instance holds. */
+  held(subject: string, taskId: string, fence: { incarnation: number; attempt: number }): FakeTask {
+    const instance = this.current(subject, fence.incarnation)
+    const task = this.tasks.get(taskId)
+    if (task === undefined) throw new AppError('not_found')
+    if (task.lease?.instanceId !== instance.id || task.attempt !== fence.attempt) throw new AppError('stale_attempt')
+    return task
+  }
+
+  beat(subject: string, beat: Heartbeat): HeartbeatAnswer {
+    const instance = this.current(subject, beat.incarnation)
+    if (beat.seq <= instance.seq) throw new AppError('conflict', { detail: 'the number of the beat does not grow' })
+    const now = performance.now()
+    instance.seq = beat.seq
+    instance.beats.push({ ...beat, atMs: now })
+    instance.leaseEndsMs = now + this.timing.leaseMs
+    const reported = beat.tasks ?? []
+    const holds = ({ taskId, attempt }: { taskId: string; attempt: number }): boolean => {
+      const task = this.tasks.get(taskId)
+      return task?.lease?.instanceId === instance.id && task.attempt === attempt
+    }
+    return {
+      leaseMs: this.timing.leaseMs,
+      lifecycle: instance.lifecycle,
+      canceled: reported.filter((ref) => holds(ref) && this.tasks.get(ref.taskId)?.cancelRequested === true),
+      lost: reported.filter((ref) => !holds(ref)),
+    }
+  }
+
+  add(task: FakeTask): void {
+    this.tasks.set(task.id, task)
+    this.wake()
+  }
+
+  cancel(taskId: string): void {
+    const task = this.tasks.get(taskId)
+    if (task?.state === 'queued') task.state = 'canceled'
+    else if (task !== undefined) task.cancelRequested = true
+  }
+
+  /** Resolves with work, or with none after `waitMs`, or when `gone` aborts. */
+  async claim(subject: string, request: ClaimRequest, gone: AbortSignal): Promise<ClaimedTask[]> {
+    this.current(subject, request.incarnation)
+    const known = this.#claims.get(request.claimId)
+    if (known !== undefined) return known
+    const now = this.#lease(subject, request)
+    if (now.length > 0) return now
+    return await new Promise((resolve) => {
+      const answer = (tasks: ClaimedTask[]): void => {
+        clearTimeout(timer)
+        gone.removeEventListener('abort', end)
+        this.#polls = this.#polls.filter((one) => one !== poll)
+        resolve(tasks)
+      }
+      const end = (): void => answer([])
+      const poll: Poll = { subject, request, answer }
+      const timer = setTimeout(end, request.waitMs ?? 0)
+      gone.addEventListener('abort', end, { once: true })
+      this.#polls.push(poll)
+    })
+  }
+
+  complete(subject: string, request: CompletionRequest): CompletionAnswer {
+    const instance = this.current(subject, request.incarnation)
+    const results = request.results.map((report) => {
+      const { taskId, attempt } = report
+      return { taskId, attempt, ...this.#finish(instance, report) }
+    })
+    if (results.every(({ status }) => status === 'stale')) throw new AppError('stale_attempt')
+    this.wake()
+    return { results }
+  }
+
+  /** Ends leases that have run out, and serves polls. */
+  sweep(): void {
+    const now = performance.now()
+    for (const instance of this.instances.values()) {
+      if (instance.leaseEndsMs <= now) for (const task of this.#heldBy(instance)) this.#loseLease(task)
+    }
+    this.wake()
+  }
+
+  wake(): void {
+    for (const poll of this.#polls) {
+      const tasks = this.#lease(poll.subject, poll.request)
+      if (tasks.length > 0) poll.answer(tasks)
+    }
+  }
+
+  #lease(subject: string, { claimId, incarnation, max, skills }: ClaimRequest): ClaimedTask[] {
+    const instance = this.instances.get(subject)
+    if (instance?.incarnation !== incarnation || !takesWork(instance.lifecycle)) return []
+    const able = new Set(skills ?? instance.skills)
+    const free = Math.min(max, instance.slots - this.#heldBy(instance).length)
+    const now = performance.now()
+    const due = [...this.tasks.values()].filter(
+      (task) => task.state === 'queued' && task.availableAtMs <= now && able.has(task.skill),
+    )
+    const tasks = due.slice(0, Math.max(0, free)).map((task) => this.#begin(task, instance))
+    if (tasks.length > 0) this.#claims.set(claimId, tasks)
+    return tasks
+  }
+
+  #begin(task: FakeTask, { id: instanceId, incarnation }: FakeInstance): ClaimedTask {
+    task.state = 'executing'
+    task.attempt += 1
+    task.lease = { instanceId, incarnation }
+    task.attempts.push({ attempt: task.attempt, instanceId, incarnation })
+    return {
+      taskId: task.id,
+      missionId: task.missionId,
+      tenantId: this.tenantId,
+      crew: 'fake',
+      key: task.key,
+      skill: task.skill,
+      attempt: task.attempt,
+      maxAttempts: task.maxAttempts,
+      input: task.input,
+      leaseMs: this.timing.leaseMs,
+      ...(task.attemptTimeoutMs !== undefined && { attemptTimeoutMs: task.attemptTimeoutMs }),
+      correlationId: task.correlationId,
+      steps: [...task.steps],
+    }
+  }
+
+  #finish(
+    instance: FakeInstance,
+    report: CompletionReport,
+  ): Omit<CompletionAnswer['results'][number], 'taskId' | 'attempt'> {
+    const task = this.tasks.get(report.taskId)
+    if (task === undefined) return { status: 'stale' }
+    const hash = createHash('sha256').update(canonicalJson(report)).digest('hex')
+    if (task.outputHash === hash) return { status: 'replayed', state: task.state }
+    if (task.lease?.instanceId !== instance.id || task.attempt !== report.attempt) return { status: 'stale' }
+    task.outputHash = hash
+    this.#close(task, report)
+    return { status: 'accepted', state: task.state }
+  }
+
+  #close(task: FakeTask, { outcome, output, error }: CompletionReport): void {
+    const told = error === undefined ? undefined : { code: error.code, message: error.message }
+    task.lease = undefined
+    Object.assign(task.attempts.at(-1) ?? {}, { outcome, ...(told !== undefined && { error: told }) })
+    task.error = told
+    if (outcome === 'released') {
+      task.maxAttempts += 1
+      task.state = task.cancelRequested ? 'canceled' : 'queued'
+    } else if (outcome === 'failed') {
+      const again = error?.retryable === true && task.attempt < task.maxAttempts
+      task.state = again ? 'queued' : 'failed'
+      task.availableAtMs = performance.now() + (error?.retryAfterMs ?? 0)
+    } else {
+      task.state = outcome
+      task.output = output
+    }
+  }
+
+  #loseLease(task: FakeTask): void {
+    task.lease = undefined
+    Object.assign(task.attempts.at(-1) ?? {}, { outcome: 'lease_lost' })
+    task.state = task.attempt < task.maxAttempts ? 'queued' : 'failed'
+  }
+
+  #heldBy(instance: FakeInstance): FakeTask[] {
+    return [...this.tasks.values()].filter((task) => task.lease?.instanceId === instance.id)
+  }
+
+  slotsUsed(instance: FakeInstance): number {
+    return this.#heldBy(instance).length
+  }
+}

@@ -1,0 +1,8 @@
+export { createFakeControlPlane } from './create-fake-control-plane.ts'
+export type { FakeControlPlane, FakeOptions } from './create-fake-control-plane.ts'
+export type { Received } from './fake-faults.ts'
+export type { FakeInstance } from './fake-instance.ts'
+export type { AttemptRecord, FakeTask, ProgressPoint, QueuedTask } from './fake-task.ts'
+export type { MemoryArtifact } from './memory-port.ts'
+export { runTask } from './run-task.ts'
+export type { RunTaskOptions, TaskRun } from './run-task.ts'

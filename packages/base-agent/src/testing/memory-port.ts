@@ -1,0 +1,75 @@
+import { createHash } from 'node:crypto'
+import { newId } from '@hypercode/contracts'
+import type { Artifact } from '@hypercode/contracts'
+import type { Attempt } from '../attempt.ts'
+import { TerminalError } from '../errors.ts'
+import type { StepResult, TaskPort } from '../task-port.ts'
+
+export interface MemoryArtifact {
+  readonly mediaType: string
+  readonly bytes: Buffer
+}
+
+/** Keeps what an attempt tells, instead of sending it. */
+export class MemoryPort implements TaskPort {
+  readonly recorded: Record<string, unknown> = {}
+  readonly stored = new Map<string, MemoryArtifact>()
+  readonly #attempt: Attempt
+  readonly #others: { readonly artifact: Artifact; readonly bytes: Buffer }[]
+
+  constructor(attempt: Attempt, artifacts: readonly { taskKey: string; name: string; data: string | Uint8Array }[]) {
+    this.#attempt = attempt
+    this.#others = artifacts.map(({ taskKey, name, data }) => {
+      const bytes = Buffer.from(data)
+      return { artifact: this.#describe(newId(), taskKey, name, bytes, 'application/octet-stream'), bytes }
+    })
+  }
+
+  assertLive(): void {
+    this.#attempt.dead.throwIfAborted()
+  }
+
+  async recordStep({ name, response }: StepResult): Promise<unknown> {
+    this.recorded[name] = response
+    return response
+  }
+
+  async reportProgress(): Promise<void> {}
+
+  async putArtifact(name: string, bytes: Buffer, mediaType: string): Promise<Artifact> {
+    this.stored.set(name, { bytes, mediaType })
+    const { taskId, key } = this.#attempt.task
+    return this.#describe(taskId, key, name, bytes, mediaType)
+  }
+
+  async listArtifacts(): Promise<readonly Artifact[]> {
+    const { taskId, key } = this.#attempt.task
+    const own = [...this.stored].map(([name, { bytes, mediaType }]) =>
+      this.#describe(taskId, key, name, bytes, mediaType),
+    )
+    return [...this.#others.map(({ artifact }) => artifact), ...own]
+  }
+
+  async getArtifact({ taskId, name }: Artifact): Promise<Buffer> {
+    const found =
+      taskId === this.#attempt.task.taskId
+        ? this.stored.get(name)
+        : this.#others.find(({ artifact }) => artifact.taskId === taskId && artifact.name === name)
+    if (found === undefined) throw new TerminalError(`there is no artifact ${name}`)
+    return found.bytes
+  }
+
+  #describe(taskId: string, taskKey: string, name: string, bytes: Buffer, mediaType: string): Artifact {
+    return {
+      id: newId(),
+      taskId,
+      taskKey,
+      name,
+      mediaType,
+      sizeBytes: bytes.byteLength,
+      sha256: createHash('sha256').update(bytes).digest('hex'),
+      attempt: this.#attempt.task.attempt,
+      createdAt: new Date().toISOString(),
+    }
+  }
+}

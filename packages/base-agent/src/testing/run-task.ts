@@ -1,0 +1,79 @@
+import { newId } from '@hypercode/contracts'
+import type { TaskError } from '@hypercode/contracts'
+import { createLogger } from '@hypercode/telemetry'
+import type { Static, TSchema } from '@sinclair/typebox'
+import { Attempt } from '../attempt.ts'
+import type { Agent } from '../define-agent.ts'
+import { TerminalError } from '../errors.ts'
+import { workOn } from '../run-attempt.ts'
+import { MemoryPort } from './memory-port.ts'
+import type { MemoryArtifact } from './memory-port.ts'
+
+export interface RunTaskOptions {
+  /** The first skill of the agent when absent. */
+  readonly skill?: string
+  /** Results of steps that an earlier attempt has recorded, by name. */
+  readonly steps?: Readonly<Record<string, unknown>>
+  readonly attempt?: number
+  readonly previousError?: TaskError
+  /** Artifacts of other tasks of the mission. */
+  readonly artifacts?: readonly {
+    readonly taskKey: string
+    readonly name: string
+    readonly data: string | Uint8Array
+  }[]
+  /** Cancels the attempt when it is aborted. */
+  readonly signal?: AbortSignal
+}
+
+export interface TaskRun<Output> {
+  readonly output: Output
+  /** Results of the steps that ran, by name; those given by `options.steps` did not run. */
+  readonly steps: Readonly<Record<string, unknown>>
+  readonly progress: readonly { readonly fraction: number; readonly message: string | undefined }[]
+  /** What the task has stored, by name. */
+  readonly artifacts: ReadonlyMap<string, MemoryArtifact>
+}
+
+/**
+ * Runs one attempt of an agent in this process, without platform and without HTTP, for tests of the handler. Input and output
+ * are checked as always; whatever fails the attempt is thrown.
+ */
+export async function runTask<I extends TSchema, O extends TSchema>(
+  agent: Agent<I, O>,
+  input: Static<I>,
+  options: RunTaskOptions = {},
+): Promise<TaskRun<Static<O>>> {
+  const { attempt: number = 1, steps = {}, artifacts = [], previousError, signal } = options
+  const skill = options.skill ?? agent.card.skills[0]?.id ?? ''
+  if (!agent.card.skills.some(({ id }) => id === skill)) {
+    throw new TerminalError(`the agent has no skill ${skill}`, undefined, { code: 'skill_unknown' })
+  }
+  const attempt = new Attempt({
+    taskId: newId(),
+    missionId: newId(),
+    tenantId: newId(),
+    crew: 'test',
+    key: 'task',
+    skill,
+    attempt: number,
+    maxAttempts: number,
+    input: structuredClone(input),
+    leaseMs: 60_000,
+    correlationId: newId(),
+    steps: Object.entries(steps).map(([name, response]) => ({ name, response })),
+  })
+  const port = new MemoryPort(attempt, artifacts)
+  const progress: { fraction: number; message: string | undefined }[] = []
+  const cancel = (): void => attempt.stop('canceled')
+  if (signal?.aborted === true) cancel()
+  signal?.addEventListener('abort', cancel, { once: true })
+  try {
+    const log = createLogger({ service: agent.card.name, level: 'silent' })
+    const report = (fraction: number, message?: string): void => void progress.push({ fraction, message })
+    const output = await workOn(attempt, { agent: agent as Agent, port, log, previousError }, { report })
+    return { output: output.value as Static<O>, steps: port.recorded, progress, artifacts: port.stored }
+  } finally {
+    signal?.removeEventListener('abort', cancel)
+  }
+}
