@@ -9,13 +9,13 @@ import { authentication, checkPolicy } from './authentication.ts'
 import { bodyParsing } from './body-parsing.ts'
 import { answerClientError } from './client-errors.ts'
 import { correlation } from './correlation.ts'
-import { draining } from './draining.ts'
 import { health } from './health.ts'
 import type { Check } from './health.ts'
 import type { RoutePolicy } from './path-match.ts'
 import { answerProblem, problemDetails } from './problem-details.ts'
 import { requestMetrics } from './request-metrics.ts'
 import { compileRequestSchema } from './request-validation.ts'
+import { requestsInFlight } from './requests-in-flight.ts'
 import type { ServiceApp } from './service-app.ts'
 import type { AuthOptions } from './token-verifier.ts'
 
@@ -83,9 +83,9 @@ export async function createService(options: ServiceOptions): Promise<ServiceApp
     'isUnavailable',
     (error: unknown) => !(error instanceof AppError) && (options.isUnavailable?.(error) ?? false),
   )
-  keepRouteTable(app, options.handlerTimeoutMs ?? 14_000, options.auth !== undefined)
+  keepRouteTable(app, options.auth !== undefined)
   await app.register(correlation)
-  await app.register(draining)
+  await app.register(requestsInFlight, { handlerTimeoutMs: options.handlerTimeoutMs ?? 14_000 })
   await app.register(requestMetrics, { metrics: options.metrics })
   await app.register(problemDetails)
   await app.register(bodyParsing)
@@ -103,13 +103,12 @@ export async function createService(options: ServiceOptions): Promise<ServiceApp
 }
 
 /** Knows every route from the first one on, and lets none pass without a policy. */
-function keepRouteTable(app: ServiceApp, handlerTimeoutMs: number, guarded: boolean): void {
+function keepRouteTable(app: ServiceApp, guarded: boolean): void {
   const table: RoutePolicy[] = []
   const implemented: Route[] = []
   app.decorate('routeTable', table)
   app.decorate('implemented', implemented)
   app.addHook('onRoute', (route) => {
-    if (route.config?.longLived !== true) route.handlerTimeout ??= handlerTimeoutMs
     for (const method of [route.method].flat()) {
       checkPolicy(method, route.url, route.config)
       if (!guarded && route.config?.scopes !== undefined)
