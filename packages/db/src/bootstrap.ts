@@ -7,7 +7,8 @@ export const DEFAULT_TENANT_ID = '00000000-0000-7000-8000-000000000000'
 
 /**
  * Makes the default tenant and the first client, which holds every scope and creates the others. Run again it changes nothing, except
- * that a new secret replaces the old one. Answers what it did.
+ * that a new secret replaces the old one and that new scopes are added. A client that was revoked comes back with a new secret alone.
+ * Answers what it did.
  */
 export async function bootstrap(
   db: Db,
@@ -23,24 +24,16 @@ export async function bootstrap(
     .select(['secret_hash', 'scopes'])
     .where('id', '=', client.id)
     .executeTakeFirst()
-  if (
-    known !== undefined &&
-    known.scopes.length === SCOPES.length &&
-    (await verifySecret(client.secret, known.secret_hash))
-  )
-    return 'unchanged'
+  const sameSecret = known !== undefined && (await verifySecret(client.secret, known.secret_hash))
+  if (sameSecret && known.scopes.length === SCOPES.length) return 'unchanged'
+  const scopes = [...SCOPES]
   const secret_hash = await hashSecret(client.secret)
   await db
     .insertInto('clients')
-    .values({
-      id: client.id,
-      tenant_id: DEFAULT_TENANT_ID,
-      name: 'bootstrap',
-      scopes: [...SCOPES],
-      secret_hash,
-      revoked_at: null,
-    })
-    .onConflict((oc) => oc.column('id').doUpdateSet({ secret_hash, scopes: [...SCOPES], revoked_at: null }))
+    .values({ id: client.id, tenant_id: DEFAULT_TENANT_ID, name: 'bootstrap', scopes, secret_hash, revoked_at: null })
+    .onConflict((oc) =>
+      oc.column('id').doUpdateSet(sameSecret ? { scopes } : { scopes, secret_hash, revoked_at: null }),
+    )
     .execute()
   return known === undefined ? 'created' : 'rotated'
 }

@@ -11,8 +11,9 @@ export async function hashSecret(secret: string): Promise<Buffer> {
   return Buffer.concat([salt, await derive(secret, salt, HASH_BYTES)])
 }
 
-/** Compares in constant time; about 35 ms of a worker thread. */
+/** Compares in constant time; about 35 ms of a worker thread. What is not one of our hashes fits no secret. */
 export async function verifySecret(secret: string, stored: Buffer): Promise<boolean> {
+  if (stored.length !== SALT_BYTES + HASH_BYTES) return false
   const salt = stored.subarray(0, SALT_BYTES)
   return timingSafeEqual(await derive(secret, salt, HASH_BYTES), stored.subarray(SALT_BYTES))
 }
