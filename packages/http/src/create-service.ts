@@ -10,7 +10,7 @@ import { bodyParsing } from './body-parsing.ts'
 import { answerClientError } from './client-errors.ts'
 import { correlation } from './correlation.ts'
 import { health } from './health.ts'
-import type { Check } from './health.ts'
+import type { Check, OptionalCheck } from './health.ts'
 import type { RoutePolicy } from './path-match.ts'
 import { answerProblem, problemDetails } from './problem-details.ts'
 import { requestMetrics } from './request-metrics.ts'
@@ -27,8 +27,8 @@ export interface ServiceOptions {
   readonly metrics: Metrics
   /** How tokens are checked. Without it every route has to be public, and `/metrics` is: for agents, which hold no key. */
   readonly auth?: AuthOptions | undefined
-  /** What /readyz asks, by name. A check that throws or takes too long turns it red. */
-  readonly checks?: Readonly<Record<string, Check>>
+  /** What /readyz asks, by name. A check that throws or takes too long turns it red, unless it is not critical. */
+  readonly checks?: Readonly<Record<string, Check | OptionalCheck>>
   /** Longest time of one check, 2000 by default. */
   readonly checkTimeoutMs?: number
   /** Largest body, 262144 by default; a route can have its own. */

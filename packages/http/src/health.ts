@@ -8,6 +8,12 @@ import type {} from './service-app.ts'
 /** Resolves when all is well. */
 export type Check = () => Promise<void> | void
 
+/** A check that is shown but does not decide: the service goes on without what it asks, only not as well. */
+export interface OptionalCheck {
+  readonly critical: false
+  readonly run: Check
+}
+
 /** Thrown by a check whose text /readyz may show; of other errors it shows the code alone. */
 export class CheckError extends Error {
   override readonly name = 'CheckError'
@@ -19,7 +25,7 @@ interface HealthOptions {
   readonly metrics: Metrics
   /** Are there tokens to ask for? */
   readonly guarded: boolean
-  readonly checks: Readonly<Record<string, Check>>
+  readonly checks: Readonly<Record<string, Check | OptionalCheck>>
   readonly checkTimeoutMs: number
   readonly title: string
 }
@@ -62,7 +68,7 @@ export const health = fp<HealthOptions>(
 
 async function runChecks(
   service: string,
-  checks: Readonly<Record<string, Check>>,
+  checks: Readonly<Record<string, Check | OptionalCheck>>,
   timeoutMs: number,
   log: FastifyBaseLogger,
 ): Promise<Readiness> {
@@ -70,7 +76,7 @@ async function runChecks(
     Object.entries(checks).map(async ([name, check]): Promise<[string, Readiness['checks'][string]]> => {
       const startedAt = performance.now()
       try {
-        await within(timeoutMs, check)
+        await within(timeoutMs, typeof check === 'function' ? check : check.run)
         return [name, { ok: true, ms: since(startedAt) }]
       } catch (err) {
         log.warn({ check: name, err }, 'check failed')
@@ -78,7 +84,8 @@ async function runChecks(
       }
     }),
   )
-  return { ready: results.every(([, { ok }]) => ok), service, checks: Object.fromEntries(results) }
+  const ready = results.every(([name, { ok }]) => ok || typeof checks[name] !== 'function')
+  return { ready, service, checks: Object.fromEntries(results) }
 }
 
 const since = (startedAt: number): number => Math.round((performance.now() - startedAt) * 10) / 10
