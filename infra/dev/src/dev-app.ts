@@ -1,0 +1,101 @@
+import { spawn } from 'node:child_process'
+import { constants } from 'node:os'
+import { out } from './console.ts'
+import { ensureAgentClient, readCredentials, writeCredentials } from './credentials.ts'
+import type { DevEnvironment } from './dev-environment.ts'
+import { readDevEnvironment } from './dev-environment.ts'
+import { onEnd } from './graceful-end.ts'
+import { AGENT_APP, agentEnv, folderOf, serviceEnv, urlOf } from './service-env.ts'
+import type { ServiceApp } from './service-env.ts'
+
+// `dev-app.ts APP`: the `dev` task of each app under `turbo dev`. Waits for the servers, then runs the app from its sources
+// and starts it again whenever one of them, or of a package it imports, is saved.
+const app = process.argv[2]
+const WAIT_MS = 300_000
+
+const end = onEnd((signal) => process.exit(128 + constants.signals[signal]))
+try {
+  process.exitCode = await run()
+} catch (error) {
+  if (!end.signal.aborted) {
+    out(error instanceof Error ? error.message : String(error))
+    process.exitCode = 1
+  }
+}
+process.exit()
+
+async function run(): Promise<number> {
+  const dev = await waitFor('the servers', async () => readDevEnvironment())
+  const env = isService(app) ? serviceEnv(app, dev.env, dev.ports, storesOf(dev)) : await agentEnvironment(dev)
+  // In development nobody waits for requests in flight.
+  const child = spawn(
+    process.execPath,
+    ['--watch', '--watch-preserve-output', '--conditions=@hypercode/source', 'src/server.ts'],
+    {
+      cwd: folderOf(app ?? ''),
+      env: { ...env, DRAIN_MS: '500' },
+      stdio: ['ignore', 'inherit', 'inherit'],
+    },
+  )
+  const stop = (): void => void child.kill('SIGTERM')
+  end.signal.addEventListener('abort', stop, { once: true })
+  // turbo and pnpm may be killed without a word to us; the servers going away means the same.
+  const parent = process.ppid
+  const watch = setInterval(() => {
+    if (process.ppid !== parent || readDevEnvironment()?.owner.startTime !== dev.owner.startTime) stop()
+  }, 1_000)
+  const code = await new Promise<number>((resolve, reject) => {
+    child.once('error', reject)
+    child.once('exit', (exit, signal) => resolve(exit ?? (signal === null ? 0 : 128 + constants.signals[signal])))
+  })
+  clearInterval(watch)
+  return end.signal.aborted ? 0 : code
+}
+
+/** Agents log in at the gateway, so that has to be up, and needs to know them. */
+async function agentEnvironment(dev: DevEnvironment): Promise<Record<string, string>> {
+  if (app !== AGENT_APP) throw new Error(`dev-app knows no app ${app ?? '(none given)'}`)
+  const gatewayUrl = urlOf('gateway', dev.ports)
+  await waitFor('the gateway', async () => await isReady(gatewayUrl))
+  const bootstrap = readCredentials()?.bootstrap
+  if (bootstrap === undefined) throw new Error('the credentials of the local platform are missing')
+  const { HYPERCODE_CLIENT_ID: clientId, HYPERCODE_CLIENT_SECRET: clientSecret } = dev.env
+  const given = clientId && clientSecret ? { clientId, clientSecret } : undefined
+  const agents = await ensureAgentClient(gatewayUrl, bootstrap, given)
+  writeCredentials({ bootstrap, agents })
+  return agentEnv(dev.env, gatewayUrl, agents, 'auditor-dev')
+}
+
+async function isReady(gatewayUrl: string): Promise<true | undefined> {
+  try {
+    const response = await fetch(`${gatewayUrl}/readyz`, { signal: AbortSignal.timeout(2_000) })
+    await response.body?.cancel()
+    return response.ok ? true : undefined
+  } catch {
+    return undefined // not yet
+  }
+}
+
+async function waitFor<T>(what: string, look: () => Promise<T | undefined>): Promise<T> {
+  const deadline = Date.now() + WAIT_MS
+  let nextLine = Date.now() + 2_000
+  for (;;) {
+    const found = await look()
+    if (found !== undefined) return found
+    end.signal.throwIfAborted()
+    if (Date.now() >= deadline) throw new Error(`${what} did not come up within ${WAIT_MS / 60_000} minutes`)
+    if (Date.now() >= nextLine) {
+      out(`waiting for ${what}`)
+      nextLine += 10_000
+    }
+    await new Promise((resolve) => setTimeout(resolve, 200))
+  }
+}
+
+function isService(name: string | undefined): name is ServiceApp {
+  return name === 'gateway' || name === 'agent-registry' || name === 'crew-orchestrator'
+}
+
+function storesOf({ env }: DevEnvironment): { DATABASE_URL: string; REDIS_URL: string } {
+  return { DATABASE_URL: env['DATABASE_URL'] ?? '', REDIS_URL: env['REDIS_URL'] ?? '' }
+}

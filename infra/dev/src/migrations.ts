@@ -1,0 +1,39 @@
+import { spawn } from 'node:child_process'
+import path from 'node:path'
+import { ROOT } from './checkout.ts'
+import { ProcessEndedError } from './managed-process.ts'
+
+/**
+ * Runs the migrate command of the built database package. Answers how many migrations it applied.
+ *
+ * @throws {ProcessEndedError} with what it printed when it fails
+ */
+export async function runMigrations(env: Readonly<Record<string, string>>, signal: AbortSignal): Promise<number> {
+  const { code, output } = await new Promise<{ code: number | null; output: string }>((resolve, reject) => {
+    const child = spawn(process.execPath, [path.join(ROOT, 'packages/db/dist/migrate-command.js')], {
+      cwd: ROOT,
+      env,
+      signal,
+      timeout: 120_000,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    let text = ''
+    child.stdout.on('data', (chunk: Buffer) => (text += chunk.toString()))
+    child.stderr.on('data', (chunk: Buffer) => (text += chunk.toString()))
+    child.once('error', reject)
+    child.once('close', (exit) => resolve({ code: exit, output: text.trim() }))
+  })
+  if (code !== 0) throw new ProcessEndedError(`the migration failed (exit ${code}):\n${output}`, code ?? undefined)
+  return output
+    .split('\n')
+    .map(appliedIn)
+    .reduce((sum, count) => sum + count, 0)
+}
+
+/** `{"step":"migrated","ran":["0001_first"]}` counts one. */
+function appliedIn(line: string): number {
+  if (!line.startsWith('{')) return 0
+  const entry: unknown = JSON.parse(line)
+  if (typeof entry !== 'object' || entry === null || !('ran' in entry)) return 0
+  return Array.isArray(entry.ran) ? entry.ran.length : 0
+}

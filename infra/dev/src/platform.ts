@@ -1,0 +1,230 @@
+import path from 'node:path'
+import type { FolderLock } from '@hypercode/local-stack'
+import { lockFolder } from '@hypercode/local-stack'
+import { buildAll } from './build.ts'
+import { HYPERCODE_DIR, LOG_DIR, ROOT } from './checkout.ts'
+import { childEnv } from './child-env.ts'
+import type { ClientCredentials } from './credentials.ts'
+import { ensureAgentClient, writeCredentials } from './credentials.ts'
+import { choosePort } from './free-ports.ts'
+import type { Env } from './local-env.ts'
+import type { LocalServers } from './local-servers.ts'
+import { startLocalServers } from './local-servers.ts'
+import { ManagedProcess } from './managed-process.ts'
+import { runMigrations } from './migrations.ts'
+import type { ProcessRecords } from './process-records.ts'
+import { openProcessRecords } from './process-records.ts'
+import type { ServiceApp, ServicePorts, StoreUrls } from './service-env.ts'
+import { AGENT_APP, agentEnv, folderOf, serviceEnv, urlOf, urlsOf } from './service-env.ts'
+import type { Settings } from './settings.ts'
+import { removeState, writeState } from './state-file.ts'
+
+export interface PlatformOptions {
+  readonly settings: Settings
+  /** `.env` with the environment over it. */
+  readonly env: Env
+  /** The environment alone: what the person asked for just now. */
+  readonly environment: Env
+  readonly auditors: number
+  readonly log: (line: string) => void
+  /** Called at most once, when something that was up cannot be kept up. */
+  readonly onFailure: (error: unknown) => void
+  /** Aborted: the start ends as soon as it can and takes down what it has put up. */
+  readonly signal: AbortSignal
+}
+
+export interface Platform {
+  readonly urls: { readonly gateway: string; readonly registry: string; readonly orchestrator: string }
+  readonly bootstrap: ClientCredentials
+}
+
+const SERVICES: readonly ServiceApp[] = ['agent-registry', 'crew-orchestrator', 'gateway']
+
+/** Brings up servers, services and agents of this checkout, and takes them down. */
+export class PlatformStarter {
+  readonly #options: PlatformOptions
+  readonly #stopMs: number
+  /** What has to be undone, in the order in which it was done. */
+  readonly #undo: (() => Promise<void> | void)[] = []
+  readonly #processes: ManagedProcess[] = []
+  #lock: FolderLock | undefined
+  #records: ProcessRecords | undefined
+  #servers: LocalServers | undefined
+  #publish: () => void = () => undefined
+  #stopped: Promise<void> | undefined
+  #isStopping = false
+
+  constructor(options: PlatformOptions) {
+    this.#options = options
+    this.#stopMs = options.settings.DRAIN_MS + 5_000
+  }
+
+  /** Nothing is left running when it throws. */
+  async start(): Promise<Platform> {
+    try {
+      return await this.#start()
+    } catch (error) {
+      await this.stop()
+      throw error
+    }
+  }
+
+  async #start(): Promise<Platform> {
+    const { settings, environment, log } = this.#options
+    await this.#takeOver()
+    const [servers, ports] = await this.#serversAndBuild(async () => ({
+      gateway: await choosePort('GATEWAY_PORT', settings, environment),
+      registry: await choosePort('REGISTRY_PORT', settings, environment),
+      orchestrator: await choosePort('ORCHESTRATOR_PORT', settings, environment),
+    }))
+    const bootstrap = { clientId: settings.BOOTSTRAP_CLIENT_ID, clientSecret: settings.BOOTSTRAP_CLIENT_SECRET }
+    const stores = { DATABASE_URL: servers.databaseUrl, REDIS_URL: servers.redisUrl }
+    await this.#migrate(servers)
+    const urls = urlsOf(ports)
+    await Promise.all(SERVICES.map(async (app) => await this.#service(app, ports, stores)))
+    log('gateway, agent-registry and crew-orchestrator are ready')
+    const agents = await ensureAgentClient(urls.gateway, bootstrap, givenAgentClient(settings))
+    writeCredentials({ bootstrap, agents })
+    this.#undo.push(() => removeState())
+    const startedAt = new Date().toISOString()
+    this.#publish = () => writeState({ urls: { ...urls }, ports: this.#ports(ports), pids: this.#pids(), startedAt })
+    await Promise.all(
+      Array.from(
+        { length: this.#options.auditors },
+        async (_, index) => await this.#auditor(index + 1, urls.gateway, agents),
+      ),
+    )
+    this.#publish()
+    return { urls, bootstrap }
+  }
+
+  /** Stops everything that was started, last things first. May be called twice. */
+  async stop(): Promise<void> {
+    this.#isStopping = true
+    await (this.#stopped ??= this.#undoAll())
+  }
+
+  async #undoAll(): Promise<void> {
+    this.#lock?.mark('stopping')
+    const failures: unknown[] = []
+    for (const undo of this.#undo.toReversed()) {
+      try {
+        await undo()
+      } catch (error) {
+        failures.push(error) // the rest must still be stopped
+      }
+    }
+    if (failures.length > 0) throw failures.length === 1 ? failures[0] : new AggregateError(failures, 'stopping failed')
+  }
+
+  /** Makes the checkout ours, and ends what a starter that was killed has left running. */
+  async #takeOver(): Promise<void> {
+    const dir = path.join(HYPERCODE_DIR, 'platform')
+    const lock = await lockFolder(dir, 30_000)
+    this.#lock = lock
+    this.#undo.push(() => lock.release())
+    this.#records = openProcessRecords(dir)
+    const left = await this.#records.stopLeftovers(this.#stopMs)
+    if (left.length > 0) this.#options.log(`stopped what an earlier run had left behind: ${left.join(', ')}`)
+    removeState()
+    lock.mark('up')
+  }
+
+  /** The servers start while the services are compiled; neither needs the other. */
+  async #serversAndBuild<T>(more: () => Promise<T>): Promise<[LocalServers, T]> {
+    const { settings, signal, log, onFailure } = this.#options
+    const events = {
+      log,
+      restarting: (name: string) => log(`${name} ended by itself and is started again`),
+      failed: (error: unknown) => this.#isStopping || onFailure(error),
+    }
+    const [servers, build, extra] = await Promise.allSettled([
+      startLocalServers(settings, events, signal),
+      buildAll(ROOT, signal).then(() => log('compiled')),
+      more(),
+    ])
+    if (servers.status === 'fulfilled') {
+      this.#servers = servers.value
+      this.#undo.push(async () => await servers.value.stop())
+    }
+    for (const result of [servers, build, extra]) if (result.status === 'rejected') throw result.reason
+    if (servers.status !== 'fulfilled' || extra.status !== 'fulfilled') throw new Error('unreachable')
+    signal.throwIfAborted()
+    return [servers.value, extra.value]
+  }
+
+  async #service(app: ServiceApp, ports: ServicePorts, stores: StoreUrls): Promise<void> {
+    await this.#run({
+      name: app,
+      cwd: folderOf(app),
+      env: serviceEnv(app, this.#options.env, ports, stores),
+      readyUrl: `${urlOf(app, ports)}/readyz`,
+    })
+  }
+
+  async #auditor(number: number, gatewayUrl: string, client: ClientCredentials): Promise<void> {
+    const env = agentEnv(this.#options.env, gatewayUrl, client, `auditor-${number}`)
+    await this.#run({ name: `${AGENT_APP}-${number}`, cwd: folderOf(AGENT_APP), env })
+  }
+
+  async #run(plan: { name: string; cwd: string; env: Record<string, string>; readyUrl?: string }): Promise<void> {
+    const { log, onFailure, signal } = this.#options
+    if (this.#records === undefined) throw new Error('the checkout has not been taken over')
+    const managed = new ManagedProcess(
+      { ...plan, args: ['dist/server.js'], logFile: path.join(LOG_DIR, `${plan.name}.log`), stopMs: this.#stopMs },
+      this.#records,
+      {
+        restarting: (name, how) => log(`${name} ended (${how}) and is started again`),
+        restarted: () => this.#publish(),
+        failed: (error) => this.#isStopping || onFailure(error),
+      },
+    )
+    if (this.#processes.length === 0) this.#undo.push(async () => await this.#stopProcesses())
+    this.#processes.push(managed)
+    await managed.start(signal)
+  }
+
+  // Agents first, so that they can hand their tasks back; the gateway, through which they do it, after them.
+  async #stopProcesses(): Promise<void> {
+    const isAgent = ({ name }: ManagedProcess): boolean => name.startsWith(AGENT_APP)
+    await Promise.all(this.#processes.filter(isAgent).map(async (managed) => await managed.stop()))
+    await Promise.all(
+      this.#processes.filter((managed) => !isAgent(managed)).map(async (managed) => await managed.stop()),
+    )
+  }
+
+  async #migrate({ databaseUrl, databaseDirectUrl }: LocalServers): Promise<void> {
+    const { env, signal, log } = this.#options
+    const needed = ['BOOTSTRAP_CLIENT_SECRET', 'DATABASE_URL', 'DATABASE_DIRECT_URL'] as const
+    const changes = { DATABASE_URL: databaseUrl, DATABASE_DIRECT_URL: databaseDirectUrl }
+    const ran = await runMigrations(childEnv(env, needed, changes), signal)
+    log(ran === 0 ? 'the database is up to date' : `migrated the database (${ran} migrations)`)
+  }
+
+  #pids(): Record<string, number> {
+    const own = this.#processes.map(({ name, pid }) => [name, pid] as const)
+    const servers = Object.entries(this.#servers?.stack?.pids ?? {})
+    const known = [...own, ...servers].filter((entry): entry is [string, number] => entry[1] !== undefined)
+    return { starter: process.pid, ...Object.fromEntries(known) }
+  }
+
+  #ports(services: ServicePorts): Record<string, number> {
+    return { ...services, ...this.#servers?.stack?.ports }
+  }
+
+  /**
+   * Ends all processes at once, for when we must exit now. What a server's start has not told us about yet is left to the
+   * next start.
+   */
+  killNow(): void {
+    this.#isStopping = true
+    for (const managed of this.#processes) managed.killNow()
+    this.#servers?.killNow()
+    removeState()
+  }
+}
+
+function givenAgentClient(settings: Settings): ClientCredentials | undefined {
+  const { HYPERCODE_CLIENT_ID: clientId, HYPERCODE_CLIENT_SECRET: clientSecret } = settings
+  return clientId === undefined || clientSecret === undefined ? undefined : { clientId, clientSecret }
+}

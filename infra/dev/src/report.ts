@@ -1,0 +1,88 @@
+import { mkdirSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
+import Table from 'cli-table3'
+import pc from 'picocolors'
+import { AuditReport, ROUTES } from '@hypercode/contracts'
+import type { AuditFinding } from '@hypercode/contracts'
+import type { HyperClient } from '@hypercode/client'
+import { Value } from '@sinclair/typebox/value'
+import { out } from './console.ts'
+import { HYPERCODE_DIR } from './checkout.ts'
+
+export interface SavedReport {
+  readonly report: AuditReport
+  /** The report as the agent wrote it. */
+  readonly json: string
+  readonly jsonFile: string
+  readonly markdownFile: string | undefined
+}
+
+/**
+ * Fetches the report of a completed audit and keeps it under `.hypercode/reports/<mission>/`.
+ *
+ * @throws Error when the mission has no report, or one that does not keep to its schema
+ */
+export async function saveReport(client: HyperClient, missionId: string, signal: AbortSignal): Promise<SavedReport> {
+  const { body } = await client.call(ROUTES.listMissionArtifacts, {
+    params: { id: missionId },
+    query: { limit: 200 },
+    signal,
+  })
+  const dir = path.join(HYPERCODE_DIR, 'reports', missionId)
+  mkdirSync(dir, { recursive: true })
+  const fetchArtifact = async (ending: string): Promise<{ file: string; text: string } | undefined> => {
+    const artifact = body.items.find(({ name }) => name.endsWith(ending))
+    if (artifact === undefined) return undefined
+    const params = { id: artifact.taskId, name: artifact.name }
+    const { body: bytes } = await client.raw(ROUTES.getArtifact, { params, signal })
+    const file = path.join(dir, path.basename(artifact.name))
+    writeFileSync(file, bytes)
+    return { file, text: bytes.toString('utf8') }
+  }
+  const json = await fetchArtifact('.json')
+  if (json === undefined) throw new Error(`mission ${missionId} completed without a report`)
+  const report: unknown = JSON.parse(json.text)
+  const [fault] = Value.Errors(AuditReport, report)
+  if (fault !== undefined)
+    throw new Error(`the report of mission ${missionId} is wrong at ${fault.path}: ${fault.message}`)
+  const markdown = await fetchArtifact('.md')
+  return { report: report as AuditReport, json: json.text, jsonFile: json.file, markdownFile: markdown?.file }
+}
+
+const ROWS_MAX = 40
+
+/** The findings as a table, then the counts, the score and where the report lies. */
+export function printReport({ report, jsonFile, markdownFile }: SavedReport): void {
+  const { findings, counts, files, score, suppressed } = report
+  if (findings.length > 0) out(findingsTable(findings.slice(0, ROWS_MAX)))
+  if (findings.length > ROWS_MAX) out(pc.dim(`… and ${findings.length - ROWS_MAX} more in the report`))
+  const counted = Object.entries(counts).map(([priority, count]) => `${count} ${priority}`)
+  out(
+    `${files.total} files read, findings: ${counted.join(', ')}${suppressed.length > 0 ? `, ${suppressed.length} accepted in the source` : ''}`,
+  )
+  out()
+  const colour = score >= 90 ? pc.green : score >= 60 ? pc.yellow : pc.red
+  out(`${pc.bold('readiness score')}  ${colour(pc.bold(`${score} / 100`))}`)
+  out(`${pc.bold('report')}           ${markdownFile ?? jsonFile}`)
+  if (markdownFile !== undefined) out(`                 ${jsonFile}`)
+}
+
+const PRIORITY = { P0: pc.red, P1: pc.yellow, P2: pc.dim } as const
+
+function findingsTable(findings: readonly AuditFinding[]): string {
+  const width = Math.min(160, Math.max(80, process.stdout.columns ?? 120))
+  const [priorityWidth, kindWidth] = [6, 19]
+  const rest = width - priorityWidth - kindWidth - 5
+  const whereWidth = Math.floor(rest * 0.45)
+  const table = new Table({
+    head: ['', 'kind', 'where', 'what'],
+    colWidths: [priorityWidth, kindWidth, whereWidth, rest - whereWidth],
+    wordWrap: true,
+    wrapOnWordBoundary: false,
+    style: { head: ['bold'], border: ['dim'] },
+  })
+  for (const { priority, kind, file, line, title } of findings) {
+    table.push([PRIORITY[priority](priority), kind, `${file}:${line}`, title])
+  }
+  return table.toString()
+}

@@ -1,0 +1,138 @@
+import { constants } from 'node:os'
+import { writeFileSync } from 'node:fs'
+import pc from 'picocolors'
+import { createClient } from '@hypercode/client'
+import { ConfigError } from '@hypercode/config'
+import { FolderInUseError, MissingServersError, StackError } from '@hypercode/local-stack'
+import type { StartArguments } from './arguments.ts'
+import { parseStartArguments } from './arguments.ts'
+import { ROOT } from './checkout.ts'
+import { err, out, step } from './console.ts'
+import type { GracefulEnd } from './graceful-end.ts'
+import { onEnd, untilAborted } from './graceful-end.ts'
+import { ensureEnvFile, readLocalEnv } from './local-env.ts'
+import { ProcessEndedError } from './managed-process.ts'
+import { followMission, submitAudit } from './mission.ts'
+import type { Platform } from './platform.ts'
+import { PlatformStarter } from './platform.ts'
+import { createProgress } from './progress.ts'
+import { printReport, saveReport } from './report.ts'
+import { readSettings } from './settings.ts'
+import { UserError } from './user-error.ts'
+
+const AUDITORS = 2
+
+let starter: PlatformStarter | undefined
+const end = onEnd((signal) => {
+  starter?.killNow()
+  process.exit(128 + constants.signals[signal])
+})
+
+try {
+  process.exitCode = await main(parseStartArguments(process.argv.slice(2)), end)
+} catch (error) {
+  process.exitCode = exitCodeOf(error, end)
+}
+// Everything that was started is stopped; a socket that lingers must not keep us.
+process.exit()
+
+async function main(given: StartArguments, { signal, cause }: GracefulEnd): Promise<number> {
+  if (ensureEnvFile(ROOT)) step('made .env with fresh secrets')
+  const env = readLocalEnv(ROOT, process.env)
+  const settings = readSettings(ROOT, env)
+  const broken = new AbortController()
+  starter = new PlatformStarter({
+    settings,
+    env,
+    environment: process.env,
+    auditors: AUDITORS,
+    log: step,
+    onFailure: (error) => broken.abort(error),
+    signal,
+  })
+  const platform = await starter.start()
+  try {
+    const over = AbortSignal.any([signal, broken.signal])
+    const code = await audit(platform, given, over)
+    if (given.once || code !== 0) return code
+    printUrls(platform)
+    await untilAborted(over)
+    broken.signal.throwIfAborted()
+    return 0
+  } finally {
+    if (cause() !== undefined) out(`\nstopping (${cause()})`)
+    await starter.stop()
+    step('everything is stopped')
+  }
+}
+
+/** Runs the mission, shows it and answers the exit code. */
+async function audit({ urls, bootstrap }: Platform, given: StartArguments, signal: AbortSignal): Promise<number> {
+  const client = createClient({
+    baseUrl: urls.gateway,
+    credentials: { ...bootstrap, scope: 'mission:read mission:write' },
+  })
+  const progress = createProgress(process.stdout)
+  try {
+    const id = await submitAudit(client, given.target, signal)
+    step(`mission ${id} audits ${given.target}`)
+    const { mission } = await followMission(client, id, (view) => progress.show(view), signal)
+    progress.end()
+    step(`mission ${mission.state}`)
+    if (mission.state !== 'completed') {
+      err(pc.red(`the mission ${mission.state}${mission.error === undefined ? '' : `: ${mission.error.message}`}`))
+      return 1
+    }
+    const saved = await saveReport(client, id, signal)
+    if (given.json !== undefined) writeFileSync(given.json, saved.json)
+    printReport(saved)
+    if (given.json !== undefined) out(`                 ${given.json}`)
+    if (given.failUnder === undefined || saved.report.score >= given.failUnder) return 0
+    err(pc.red(`the score of ${saved.report.score} is below ${given.failUnder}`))
+    return 1
+  } finally {
+    progress.end()
+    await client.close()
+  }
+}
+
+function printUrls({ urls }: Platform): void {
+  out()
+  out(`${pc.bold('API')}              ${urls.gateway}   reference: ${urls.gateway}/docs`)
+  out(`${pc.bold('agent-registry')}   ${urls.registry}`)
+  out(`${pc.bold('orchestrator')}     ${urls.orchestrator}`)
+  out(`${pc.bold('token')}            npm run -s token -- --scope "mission:read mission:write"`)
+  out()
+  out('Press Ctrl-C to stop.')
+}
+
+/** Says what went wrong, once and as short as it can be understood, and answers the exit code for it. */
+function exitCodeOf(error: unknown, { signal, cause }: GracefulEnd): number {
+  const why = cause()
+  if (why !== undefined) {
+    if (error !== signal.reason && !(error instanceof Error && error.name === 'AbortError'))
+      err(pc.red(messageOf(error)))
+    return why === 'parent gone' ? 1 : 128 + constants.signals[why]
+  }
+  if (error instanceof ConfigError) {
+    err(error.message)
+    return error.exitCode
+  }
+  if (error instanceof UserError) {
+    if (error.exitCode !== 0) err(`npm start: ${error.message}`)
+    return error.exitCode
+  }
+  err(pc.red(messageOf(error)))
+  return error instanceof ProcessEndedError ? (error.exitCode ?? 1) || 1 : 1
+}
+
+function messageOf(error: unknown): string {
+  const isForPeople =
+    error instanceof StackError ||
+    error instanceof MissingServersError ||
+    error instanceof FolderInUseError ||
+    error instanceof ProcessEndedError ||
+    error instanceof UserError
+  if (isForPeople) return error.message
+  return error instanceof Error ? (error.stack ?? error.message) : String(error)
+}
