@@ -79,7 +79,11 @@ function judgeText(text: string, kind: TextKind): SecretFault[] {
   if (/[\p{Cc}\p{Cs}]/u.test(body)) add('unprintable', 'holds control characters')
   if (readings(body).some(isStandIn)) add('stand-in', STAND_IN)
   const minimum = MIN_LENGTH[kind]
-  if (Array.from(body).length < minimum) add('too-short', `is shorter than ${minimum} characters`)
+  if (Array.from(body).length < minimum) {
+    // Too short to say more about: few characters always have little variety.
+    add('too-short', `is shorter than ${minimum} characters`)
+    return faults
+  }
   if (isPredictable(body, minimum)) add('predictable', 'repeats itself, or counts up, or runs along the keyboard')
   if (isMonotonous(body, minimum)) add('low-entropy', 'has too little variety in its characters')
   return faults

@@ -243,7 +243,6 @@ test('the message is a block to read', () => {
     '  JWT_SECRET',
     '    is a well-known stand-in, not a real value',
     '    is shorter than 32 characters',
-    '    repeats itself, or counts up, or runs along the keyboard',
     '    fix: set it to the output of: openssl rand -base64 48',
   ])
 })
