@@ -1,0 +1,29 @@
+import type { AgentEventName } from '@hypercode/contracts'
+
+/** An event before it has its number. */
+export interface AgentEventDraft {
+  readonly tenantId: string
+  readonly type: AgentEventName
+  readonly agentId: string
+  readonly instanceId?: string
+  readonly body: Readonly<Record<string, unknown>>
+}
+
+export interface NumberedEvent extends AgentEventDraft {
+  readonly seq: number
+}
+
+/** Numbers events per tenant, densely, behind the last number of each tenant. Throws for a tenant whose head is not held. */
+export function numberEvents(
+  drafts: readonly AgentEventDraft[],
+  heads: ReadonlyMap<string, number>,
+): { events: NumberedEvent[]; heads: Map<string, number> } {
+  const last = new Map<string, number>()
+  const events = drafts.map((draft) => {
+    const before = last.get(draft.tenantId) ?? heads.get(draft.tenantId)
+    if (before === undefined) throw new Error(`the event head of tenant ${draft.tenantId} is not held`)
+    last.set(draft.tenantId, before + 1)
+    return { ...draft, seq: before + 1 }
+  })
+  return { events, heads: last }
+}

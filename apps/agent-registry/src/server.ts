@@ -1,0 +1,73 @@
+#!/usr/bin/env node
+import { describeConfig, runService } from '@hypercode/config'
+import { openDatabase } from '@hypercode/db'
+import type { DatabaseHandle } from '@hypercode/db'
+import { makeKeys, openRedis } from '@hypercode/events'
+import { listenUntilSignal } from '@hypercode/http'
+import type { TokenKeys } from '@hypercode/http'
+import { createLogger, createMetrics } from '@hypercode/telemetry'
+import type { Logger, LogLevel } from '@hypercode/telemetry'
+import { buildApp } from './app.ts'
+import { RegistryConfig, readConfig } from './config.ts'
+
+const SERVICE = 'agent-registry'
+
+await runService(async () => {
+  const config = readConfig(process.env)
+  const log = createLogger({
+    service: SERVICE,
+    level: config.LOG_LEVEL as LogLevel,
+    secrets: [config.JWT_SECRET, new URL(config.DATABASE_URL).password, new URL(config.REDIS_URL).password],
+  })
+  log.info({ config: describeConfig(config, RegistryConfig) }, 'starting')
+
+  const pools = openPools(config, log)
+  const redis = openRedis({
+    url: config.REDIS_URL,
+    role: 'producer',
+    onError: (err) => log.warn({ err }, 'redis connection lost'),
+  })
+  const registry = await buildApp(
+    {
+      auth: { issuer: config.JWT_ISSUER, audience: config.JWT_AUDIENCE, keys: tokenKeys(config) },
+      leaseMs: config.AGENT_LEASE_MS,
+      heartbeatMs: config.AGENT_HEARTBEAT_MS,
+      sweepMs: config.REGISTRY_SWEEP_MS,
+      deregisterAfterMs: config.DEREGISTER_CRITICAL_AFTER_MS,
+      trustProxy: config.TRUST_PROXY,
+    },
+    { db: pools.all.db, beatDb: pools.beats.db, redis, keys: makeKeys(), log, metrics: createMetrics(SERVICE) },
+  )
+  registry.startLoops()
+  const url = await listenUntilSignal(registry.app, {
+    host: config.HOST,
+    port: config.REGISTRY_PORT,
+    drainMs: config.DRAIN_MS,
+    log,
+    onDrain: async () => await registry.stop(),
+    onClosed: async () => {
+      redis.disconnect()
+      await Promise.all([pools.all.close(), pools.beats.close()])
+    },
+  })
+  log.info({ url }, 'agent-registry is up')
+})
+
+/** The connections of the service, in two pools: beats have their own, and never wait behind a search or a registration. */
+function openPools(config: RegistryConfig, log: Logger): { all: DatabaseHandle; beats: DatabaseHandle } {
+  const beatsMax = Math.min(2, Math.floor(config.REGISTRY_POOL_MAX / 2))
+  const open = (name: string, poolMax: number): DatabaseHandle =>
+    openDatabase({
+      url: config.DATABASE_URL,
+      poolMax,
+      applicationName: `${SERVICE} ${name}`,
+      onIdleError: (err) => log.warn({ err }, 'database connection lost'),
+    })
+  return { all: open('main', config.REGISTRY_POOL_MAX - beatsMax), beats: open('beats', beatsMax) }
+}
+
+function tokenKeys({ JWT_SECRET, JWT_JWKS_URL }: RegistryConfig): TokenKeys {
+  if (JWT_SECRET !== undefined) return { secret: JWT_SECRET }
+  if (JWT_JWKS_URL !== undefined) return { jwksUrl: JWT_JWKS_URL }
+  throw new TypeError('neither JWT_SECRET nor JWT_JWKS_URL is set') // the configuration has made sure of one
+}

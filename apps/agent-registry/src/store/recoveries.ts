@@ -1,0 +1,42 @@
+import type { Db } from '@hypercode/db'
+import { sql } from 'kysely'
+import { judgeBeat } from '../domain/health.ts'
+import { changeAgents } from './agent-journal.ts'
+import type { Publish } from './agent-journal.ts'
+import { isLive } from './live.ts'
+import { eventsOf, vitalsColumns, writeMoves } from './moves.ts'
+import type { InstanceVitals, Moved } from './moves.ts'
+
+/** An instance that has just beaten although it is not taken for well. */
+export interface Recovering {
+  readonly tenantId: string
+  readonly instanceId: string
+  readonly incarnation: number
+}
+
+/**
+ * Moves instances that beat again to where they belong; answers them by id. Whoever was stopped, or registered anew, in the meantime is
+ * left alone, as is one whose lease has run out again.
+ */
+export async function recoverAll(
+  db: Db,
+  publish: Publish,
+  recovering: readonly Recovering[],
+): Promise<Map<string, Moved>> {
+  const tenantIds = recovering.map((one) => one.tenantId)
+  const incarnations = new Map(recovering.map((one) => [one.instanceId, one.incarnation]))
+  return await changeAgents(db, publish, tenantIds, async (trx, journal) => {
+    const instances = await sql<InstanceVitals>`select ${vitalsColumns} from agent_instances i
+      where i.id = any(${[...incarnations.keys()]}::uuid[]) and ${isLive} and i.lease_expires_at > now()
+      order by i.tenant_id, i.subject for no key update`.execute(trx)
+    const moved = instances.rows
+      .filter((instance) => instance.incarnation === incarnations.get(instance.id))
+      .flatMap((instance): Moved[] => {
+        const move = judgeBeat(instance)
+        return move === undefined ? [] : [{ instance, move }]
+      })
+    await writeMoves(trx, moved)
+    journal.add(...moved.flatMap(eventsOf))
+    return new Map(moved.map((one) => [one.instance.id, one]))
+  })
+}
