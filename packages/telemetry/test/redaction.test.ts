@@ -51,7 +51,7 @@ test('none of the planted secrets comes out', () => {
     { key: canary(pem().split('\n')[1] ?? '') && pem(), text: `-----BEGIN PRIVATE KEY-----\n${canary()}\n-----END` },
     'pem',
   )
-  log.child({ session: { token: canary() } }).info('child')
+  log.child({ session: { token: { parts: [canary()] } } }).info('child')
   log.info({ toJSON: () => ({ password: canary() }), inner: { toJSON: () => ({ secret: canary() }) } }, 'toJSON')
 
   expect(planted.length).toBeGreaterThan(35)
