@@ -7,9 +7,11 @@ export interface Keys {
   readonly events: string
   /** Doorbells: work was queued. */
   readonly bell: string
+  /** How many requests a caller sent in a window of time, summed over all replicas. */
+  readonly rate: (caller: string, window: number) => string
 }
 
 export function makeKeys(prefix = 'hc', shard = 0): Keys {
   const at = (name: string): string => `${prefix}:{s${shard}}:${name}`
-  return { events: at('events'), bell: at('bell') }
+  return { events: at('events'), bell: at('bell'), rate: (caller, window) => at(`rate:${window}:${caller}`) }
 }
