@@ -3,8 +3,8 @@ import { MoveRefused } from './lifecycle.ts'
 
 /** Whether the beats of an instance arrive: one step at a time, worse or better. */
 export const HEALTH_MOVES = {
-  /** Registered and not yet heard of again. */
-  unknown: ['passing'],
+  /** Registered and not yet heard of again; its lease runs all the same. */
+  unknown: ['passing', 'critical'],
   passing: ['warning'],
   warning: ['passing', 'critical'],
   critical: ['warning'],
