@@ -3,9 +3,11 @@ import type { Audit, AuditFactory } from './audit.ts'
 import { databasePoolingAudit } from './database-pooling/database-pooling-audit.ts'
 import { errorHandlingAudit } from './error-handling/error-handling-audit.ts'
 import { loggingAudit } from './logging/logging-audit.ts'
+import { secretsAudit } from './secrets/secrets-audit.ts'
 import type { Project } from './source/project.ts'
 
 const FACTORIES: Partial<Record<AuditKind, AuditFactory>> = {
+  secrets: secretsAudit,
   'error-handling': errorHandlingAudit,
   'database-pooling': databasePoolingAudit,
   logging: loggingAudit,

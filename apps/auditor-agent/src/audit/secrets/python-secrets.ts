@@ -1,0 +1,147 @@
+import type { SyntaxNode } from '../source/parse.ts'
+import { lastName, pythonArguments, pythonCallee, pythonName, pythonString } from '../source/python.ts'
+import { linesOf, startOf } from '../source/source-file.ts'
+import type { SourceFile } from '../source/source-file.ts'
+import { enclosing, spanOf } from '../source/spans.ts'
+import type { Candidate, Where } from './candidate.ts'
+import { secrecyOf } from './names.ts'
+
+/** Literals of a Python file that stand where secrets belong. */
+export function pythonCandidates(file: SourceFile): Candidate[] {
+  if (!SECRET_WORD.test(file.text)) return []
+  return [
+    ...ofAssignments(file),
+    ...file.nodes('call').flatMap(ofCall),
+    ...file.nodes('pair').flatMap(ofPair),
+    ...file.nodes('default_parameter', 'typed_default_parameter').flatMap(ofParameter),
+  ]
+}
+
+export const SECRET_WORD = /pass|secret|token|key|pwd|credential|salt|pepper|hmac|jwt|fernet|cipher|serializer|signer/i
+
+function ofAssignments(file: SourceFile): Candidate[] {
+  const nodes = file.nodes('assignment').filter((node) => secrecyOf(targetName(node)) !== undefined)
+  if (nodes.length === 0) return []
+  const classes = file.nodes('class_definition').map((node) => spanOf(node, isSettingsClass(node)))
+  const inClass = enclosing(classes, nodes.map(startOf))
+  return nodes.flatMap((node, index) => {
+    const literal = literalOf(node.field('right'))
+    if (literal === undefined) return []
+    const where = literal.where ?? (inClass[index]?.at(-1) === true ? 'settings' : 'assignment')
+    return [{ ...linesOf(node), name: targetName(node), value: literal.value, where }]
+  })
+}
+
+/** `X`, `self.x`, `app.config["X"]`. */
+function targetName(assignment: SyntaxNode): string {
+  const left = assignment.field('left')
+  if (left?.kind() === 'subscript') return pythonString(left.field('subscript')) ?? ''
+  return lastName(pythonName(left))
+}
+
+function isSettingsClass(node: SyntaxNode): boolean {
+  const bases = pythonArguments(node.field('superclasses') ?? node).positional.map(pythonName)
+  return (
+    /settings|config|environ/i.test(node.field('name')?.text() ?? '') ||
+    bases.some((base) => /settings|config/i.test(base))
+  )
+}
+
+interface Literal {
+  readonly value: string
+  readonly where?: Where
+}
+
+/** The literal that an expression comes down to when nothing else is set. */
+function literalOf(node: SyntaxNode | null | undefined): Literal | undefined {
+  const value = pythonString(node)
+  if (value !== undefined) return { value }
+  switch (node?.kind()) {
+    case 'call':
+      return ofWrapper(node)
+    case 'boolean_operator': {
+      const fallback = pythonString(node.field('right'))
+      return node.field('operator')?.text() === 'or' && fallback !== undefined
+        ? { value: fallback, where: 'env-default' }
+        : undefined
+    }
+    case 'conditional_expression': {
+      const fallback = pythonString(node.children().findLast((child) => child.isNamed()))
+      return fallback === undefined ? undefined : { value: fallback, where: 'env-default' }
+    }
+    default:
+      return undefined
+  }
+}
+
+/** `Field("x")`, `Field(default="x")`, `SecretStr("x")`, `"x".encode()`. */
+function ofWrapper(call: SyntaxNode): Literal | undefined {
+  const callee = call.field('function')
+  if (callee?.kind() === 'attribute' && callee.field('attribute')?.text() === 'encode') {
+    return literalOf(callee.field('object'))
+  }
+  if (!WRAPPER.test(lastName(pythonCallee(call)))) return undefined
+  const { positional, named } = pythonArguments(call)
+  return literalOf(named.get('default') ?? positional[0])
+}
+
+const WRAPPER = /^(Field|field|SecretStr|SecretBytes|Secret|str|bytes|attrib|ib|PrivateAttr|StringField|mapped_column)$/
+
+function ofCall(call: SyntaxNode): Candidate[] {
+  const callee = pythonCallee(call)
+  const { positional, named } = pythonArguments(call)
+  if (READS_ENVIRONMENT.test(callee)) {
+    const name = pythonString(positional[0] ?? named.get('key') ?? null)
+    const value = literalOf(positional[1] ?? named.get('default'))?.value
+    return name === undefined || value === undefined ? [] : [{ ...linesOf(call), name, value, where: 'env-default' }]
+  }
+  const key = CRYPTO_KEY.find(([pattern]) => pattern.test(callee))
+  if (key !== undefined) {
+    const value = literalOf(positional[key[1]] ?? named.get('key'))?.value
+    return value === undefined ? [] : [{ ...linesOf(call), name: `${callee} key`, value, where: 'crypto' }]
+  }
+  if (TAKES_NO_SECRETS.test(lastName(callee))) return []
+  return [...named].flatMap(([name, node]): Candidate[] => {
+    const value = secrecyOf(name) === undefined ? undefined : literalOf(node)
+    return value === undefined ? [] : [{ ...linesOf(node), name, value: value.value, where: value.where ?? 'argument' }]
+  })
+}
+
+const READS_ENVIRONMENT =
+  /^(os\.)?(getenv|environ\.(get|setdefault|pop))$|^(config|env|decouple\.config|env\.str|environ\.Env\(\)|get_env|getenv_or_default|settings\.get|conf\.get|config\.get|app\.config\.(get|setdefault))$/
+
+const CRYPTO_KEY: readonly (readonly [RegExp, number])[] = [
+  [/^(jwt|jose\.jwt|jwt_lib|pyjwt)\.(encode|decode)$/, 1],
+  [/^hmac\.(new|digest)$/, 0],
+  [/^(\w+\.)*Fernet$/, 0],
+  [/^(\w+\.)*(URLSafeTimedSerializer|URLSafeSerializer|TimestampSigner)$/, 0],
+]
+
+const TAKES_NO_SECRETS =
+  /^(Field|Column|mapped_column|Header|Query|Form|Body|Cookie|Path|Param|CharField|TextField|add_argument|Option|Argument|getpass|prompt|_|gettext|Label|Input|text_input)$/
+
+function ofPair(pair: SyntaxNode): Candidate[] {
+  const name = pythonString(pair.field('key'))
+  if (name === undefined || secrecyOf(name) === undefined) return []
+  const literal = literalOf(pair.field('value'))
+  return literal === undefined
+    ? []
+    : [{ ...linesOf(pair), name, value: literal.value, where: literal.where ?? 'property' }]
+}
+
+function ofParameter(parameter: SyntaxNode): Candidate[] {
+  const name = parameter.field('name')?.text() ?? ''
+  if (secrecyOf(name) === undefined) return []
+  const value = pythonString(parameter.field('value'))
+  return value === undefined ? [] : [{ ...linesOf(parameter), name, value, where: 'parameter' }]
+}
+
+/** Every string of the file that may be a URL with credentials. */
+export function pythonStrings(file: SourceFile): Candidate[] {
+  if (!file.text.includes('://')) return []
+  return file.nodes('string').flatMap((node) => {
+    if (!node.text().includes('@')) return []
+    const value = pythonString(node)
+    return value === undefined ? [] : [{ ...linesOf(node), name: '', value, where: 'assignment' }]
+  })
+}
