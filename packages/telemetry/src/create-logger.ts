@@ -1,5 +1,5 @@
 import { pino } from 'pino'
-import type { DestinationStream, LevelWithSilent, Logger } from 'pino'
+import type { Bindings, DestinationStream, LevelWithSilent, Logger } from 'pino'
 import { currentContext } from './context.ts'
 import { scrubFields } from './scrub-fields.ts'
 import { REDACTED, scrubText } from './scrub-text.ts'
@@ -34,14 +34,27 @@ export function createLogger({ service, level, destination, secrets = [] }: Logg
     messageKey: 'msg',
     errorKey: 'err',
     timestamp: () => `,"ts":"${new Date().toISOString()}"`,
-    formatters: { level: (label: string) => ({ level: label }), bindings: scrubFields, log: scrubFields },
+    formatters: { level: (label: string) => ({ level: label }), log: scrubFields },
     // scrubFields has made them plain by now; named here so that no framework puts serializers of its own on top.
     serializers: { err: asItIs, req: asItIs, res: asItIs },
     mixin: contextFields,
     hooks: { streamWrite: (line: string) => hideSecrets(scrubText(line)) },
   }
   // Written before the call returns: pino's buffer of its own lets a fatal line overtake earlier ones, and an exit loses some.
-  return pino(options, destination ?? pino.destination({ fd: 1, sync: true }))
+  return withScrubbedChildren(pino(options, destination ?? pino.destination({ fd: 1, sync: true })))
+}
+
+/** pino formats the bindings of its first logger alone; children are made from scrubbed ones, and so are theirs. */
+function withScrubbedChildren(logger: Logger): Logger {
+  // oxlint-disable-next-line typescript/unbound-method -- each is called on the logger that it was asked of
+  const { child, setBindings } = logger
+  return Object.assign(logger, { child: scrubbingFirst(child), setBindings: scrubbingFirst(setBindings) })
+}
+
+function scrubbingFirst(method: (bindings: Bindings, ...rest: never[]) => unknown) {
+  return function (this: Logger, bindings: Bindings, ...rest: unknown[]): unknown {
+    return Reflect.apply(method, this, [scrubFields(bindings), ...rest])
+  }
 }
 
 const asItIs = (value: unknown): unknown => value

@@ -52,10 +52,17 @@ test('none of the planted secrets comes out', () => {
     'pem',
   )
   log.child({ session: { token: { parts: [canary()] } } }).info('child')
+  log
+    .child({ a: 1 })
+    .child({ login: { password: [canary()] } }, { level: 'trace' })
+    .info('grandchild')
+  const bound = log.child({})
+  bound.setBindings({ login: { password: [canary()] } })
+  bound.info('bound later')
   log.info({ toJSON: () => ({ password: canary() }), inner: { toJSON: () => ({ secret: canary() }) } }, 'toJSON')
 
   expect(planted.length).toBeGreaterThan(35)
-  expect(lines().length).toBe(23)
+  expect(lines().length).toBe(25)
   expect(planted.filter((value) => text().includes(value))).toEqual([])
   // and what is not secret is still there
   for (const kept of ['"a":{"b":{"c"', 'cb?a=1&', '&b=2', 'postgres://app:', '@db:5432/hypercode', 'own fields']) {
