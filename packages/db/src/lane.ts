@@ -60,8 +60,8 @@ export function createLane<I, O>(options: LaneOptions<I, O>): Lane<I, O> {
     }
   }
 
-  /** Never rejects: every outcome goes to the items' own promises. */
-  const settle = async (batch: readonly Entry<I, O>[]): Promise<void> => {
+  /** Never rejects: every outcome goes to the items' own promises. Answers the error when that lies outside of the items. */
+  const settle = async (batch: readonly Entry<I, O>[]): Promise<{ error: unknown } | undefined> => {
     try {
       const results = await options.run(batch.map((entry) => entry.item))
       if (results.length !== batch.length)
@@ -71,10 +71,24 @@ export function createLane<I, O>(options: LaneOptions<I, O>): Lane<I, O> {
         if (result instanceof Error) entry.reject(result)
         else entry.resolve(result)
       })
+      return undefined
     } catch (error) {
-      if (batch.length === 1 || !(options.mayIsolate?.(error) ?? true)) for (const entry of batch) entry.reject(error)
-      else for (const entry of batch) await settle([entry])
+      const outside = !(options.mayIsolate?.(error) ?? true)
+      if (batch.length > 1 && !outside) return await isolate(batch)
+      for (const entry of batch) entry.reject(error)
+      return outside ? { error } : undefined
     }
+  }
+
+  const isolate = async (batch: readonly Entry<I, O>[]): Promise<{ error: unknown } | undefined> => {
+    for (const [index, entry] of batch.entries()) {
+      const outside = await settle([entry])
+      if (outside === undefined) continue
+      // The server went away meanwhile: the others would all wait for it in vain, one after another.
+      for (const left of batch.slice(index + 1)) left.reject(outside.error)
+      return outside
+    }
+    return undefined
   }
 
   return {
