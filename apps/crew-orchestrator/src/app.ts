@@ -1,0 +1,162 @@
+import { isConnectionError, createRevocationList, deleteExpiredRevocations } from '@hypercode/db'
+import type { DatabaseHandle } from '@hypercode/db'
+import { createPublisher, parseBell, parseHints, tailStream } from '@hypercode/events'
+import type { Keys } from '@hypercode/events'
+import { CheckError, createLoops, createService } from '@hypercode/http'
+import type { ServiceApp, TokenKeys } from '@hypercode/http'
+import type { Logger, Metrics } from '@hypercode/telemetry'
+import type { Redis } from 'ioredis'
+import { sql } from 'kysely'
+import type { OrchestratorConfig } from './config.ts'
+import { createBrake } from './domain/brake.ts'
+import { createEngine } from './engine/engine.ts'
+import type { Engine } from './engine/engine.ts'
+import { createPlanSource } from './engine/plans.ts'
+import { createSkillBook } from './engine/skill-book.ts'
+import { sweepTurn } from './engine/sweep.ts'
+import { crewRoutes } from './routes/crews.ts'
+import { deadLetterRoutes } from './routes/dead-letters.ts'
+import { missionRoutes } from './routes/missions.ts'
+import { taskRoutes } from './routes/tasks.ts'
+import { workRoutes } from './routes/work.ts'
+
+export interface AppDeps {
+  database: DatabaseHandle
+  urgentDatabase: DatabaseHandle
+  redis: Redis
+  keys: Keys
+  logger: Logger
+  metrics: Metrics
+}
+
+export interface Orchestrator {
+  readonly app: ServiceApp
+  readonly engine: Engine
+  /** Ends loops and streams and waits for what is in flight; the app itself is closed by its owner. */
+  stop(): Promise<void>
+}
+
+export async function buildApp(config: OrchestratorConfig, deps: AppDeps): Promise<Orchestrator> {
+  const { logger, metrics, redis, keys } = deps
+  const { db } = deps.database
+  const revocations = createRevocationList(db)
+  const loops = createLoops({ log: logger, metrics })
+  const app = await createService({
+    name: 'crew-orchestrator',
+    version: '0.1.0',
+    logger,
+    metrics,
+    auth: {
+      issuer: config.JWT_ISSUER,
+      audience: config.JWT_AUDIENCE,
+      keys: keysOf(config),
+      isRevoked: (claims) => revocations.isRevoked(claims),
+    },
+    trustProxy: config.TRUST_PROXY,
+    isUnavailable: isConnectionError,
+    checks: {
+      postgres: async () => void (await sql`select 1`.execute(db)),
+      loops: loops.check,
+      redis: { critical: false, run: async () => void (await redis.ping()) },
+      stream: {
+        critical: false,
+        run: () => {
+          if (!tail.connected) throw new CheckError('the event stream is not being read')
+        },
+      },
+    },
+  })
+  const failures = metrics.counter({
+    name: 'hypercode_publish_failures_total',
+    help: 'Hints and doorbells that Redis did not take; a relay or a poll makes up for them',
+    labels: ['what'],
+  })
+  const onFailure =
+    (what: string) =>
+    (error: unknown): void => {
+      failures.inc({ what })
+      logger.debug({ err: error, what }, 'redis did not take it')
+    }
+  const publisher = createPublisher({ db, redis, keys, onFailure: onFailure('hints') })
+  const engine = createEngine({
+    config,
+    db,
+    urgentDb: deps.urgentDatabase.db,
+    redis,
+    keys,
+    publisher,
+    onBellFailure: onFailure('doorbell'),
+  })
+  const onTailError = (error: Error): void => logger.warn({ err: error }, 'event stream')
+  const tail = tailStream({
+    url: config.REDIS_URL,
+    stream: keys.events,
+    onEntry: (fields) => engine.heard(parseHints(fields['hints'])),
+    onGap: () => undefined,
+    onError: onTailError,
+  })
+  const bell = tailStream({
+    url: config.REDIS_URL,
+    stream: keys.bell,
+    onEntry: (fields) => engine.desk.wake(parseBell(fields['queues'])),
+    onGap: () => undefined,
+    onError: onTailError,
+  })
+
+  crewRoutes(app, engine)
+  missionRoutes(app, engine, createPlanSource(engine.crews))
+  workRoutes(app, engine, createSkillBook(db))
+  taskRoutes(app, engine)
+  deadLetterRoutes(app, engine)
+  watchGauges(metrics, engine, deps)
+
+  const brake = createBrake(config.AGENT_LEASE_MS)
+  loops.start('revocations', { everyMs: 1000, backoffMaxMs: 5000, run: async () => revocations.refresh() })
+  loops.start('sweep', {
+    everyMs: config.ORCHESTRATOR_SWEEP_MS,
+    backoffMaxMs: 2000,
+    run: async () =>
+      void (await sweepTurn({
+        db: deps.urgentDatabase.db,
+        brake,
+        cancelGraceMs: config.CANCEL_GRACE_MS,
+        onSaved: engine.after,
+      })),
+  })
+  loops.start('relay', { everyMs: 1000, backoffMaxMs: 5000, run: async () => void (await publisher.relayTurn()) })
+  loops.start('housekeeping', { everyMs: 60_000, run: async () => void (await deleteExpiredRevocations(db)) })
+
+  return {
+    app,
+    engine,
+    async stop() {
+      engine.desk.stop()
+      await loops.stop()
+      await engine.idle()
+      await Promise.all([tail.stop(), bell.stop()])
+    },
+  }
+}
+
+function keysOf(config: OrchestratorConfig): TokenKeys {
+  if (config.JWT_SECRET !== undefined) return { secret: config.JWT_SECRET }
+  return { jwksUrl: config.JWT_JWKS_URL as string }
+}
+
+function watchGauges(metrics: Metrics, engine: Engine, deps: AppDeps): void {
+  const gauge = (name: string, help: string, read: () => number): void =>
+    void metrics.gauge({ name, help, collect: (one) => one.set({}, read()) })
+  gauge('hypercode_claims_waiting', 'Long polls for work that wait here', () => engine.desk.waiting)
+  gauge('hypercode_submits_waiting', 'Submits that wait for the next batch', () => engine.submits.waiting)
+  gauge('hypercode_reports_waiting', 'Reports of agents that wait for the next batch', () => engine.reports.waiting)
+  gauge(
+    'hypercode_db_connections',
+    'Connections to the pooler',
+    () => deps.database.stats().total + deps.urgentDatabase.stats().total,
+  )
+  gauge(
+    'hypercode_db_waiting',
+    'Callers that wait for a connection',
+    () => deps.database.stats().waiting + deps.urgentDatabase.stats().waiting,
+  )
+}

@@ -1,0 +1,47 @@
+import type { TaskFacts } from './facts.ts'
+import { endAttempt, exhaust } from './end-attempt.ts'
+import type { Ledger } from './ledger.ts'
+import { missionOf, move } from './ledger.ts'
+
+/** Which instants of a task lie in the past, by the clock of the database. */
+export interface Overdue {
+  lease: boolean
+  attempt: boolean
+  progress: boolean
+  queue: boolean
+  total: boolean
+  available: boolean
+}
+
+/** Decides what a sweep does with a task whose time has come. `random` is in [0, 1). */
+export function decideDue(ledger: Ledger, task: TaskFacts, overdue: Overdue, random: number): void {
+  const canceling = missionOf(ledger, task).canceling
+  if (task.state === 'executing') {
+    const found = overdueAttempt(task, overdue)
+    if (found !== undefined) endAttempt(ledger, task, found, random)
+  } else if (canceling) {
+    move(ledger, task, 'canceled', { reason: 'the mission is being canceled' })
+  } else if (overdue.total) {
+    exhaust(ledger, task, { code: 'total_timeout', message: 'the task was not done within its total time' }, 'fail')
+  } else if (task.state === 'queued' && overdue.queue) {
+    exhaust(
+      ledger,
+      task,
+      { code: 'queue_timeout', message: `no agent took the task in time; it needs the skill ${task.queue}` },
+      'fail',
+    )
+  } else if (task.state === 'scheduled' && overdue.available) {
+    move(ledger, task, 'queued')
+  }
+}
+
+function overdueAttempt(task: TaskFacts, overdue: Overdue): Parameters<typeof endAttempt>[2] | undefined {
+  const timedOut = (code: string, message: string, retryable: boolean) =>
+    ({ kind: 'failed', outcome: 'timed_out', error: { code, message }, failure: { code, retryable } }) as const
+  if (overdue.total) return timedOut('total_timeout', 'the task was not done within its total time', false)
+  if (overdue.attempt) return timedOut('attempt_timeout', `attempt ${task.attempt} took longer than it may`, true)
+  if (overdue.progress) return timedOut('heartbeat_timeout', `attempt ${task.attempt} showed no progress in time`, true)
+  if (!overdue.lease) return undefined
+  const error = { code: 'lease_lost', message: `the agent of attempt ${task.attempt} stopped beating` }
+  return { kind: 'failed', outcome: 'lease_lost', error, failure: { code: 'lease_lost', retryable: true } }
+}

@@ -1,0 +1,71 @@
+import type { TaskError } from '@hypercode/contracts'
+import type { TaskFacts } from './facts.ts'
+import { missionOf, move, tell } from './ledger.ts'
+import type { Ledger } from './ledger.ts'
+import { decideRetry } from './retry.ts'
+import type { Failure } from './retry.ts'
+
+/** How an attempt ended, as its agent reports it or as a sweep finds it. */
+export type Ending =
+  | { kind: 'completed'; output: unknown; outputHash: string }
+  | { kind: 'failed'; outcome: 'failed' | 'lease_lost' | 'timed_out'; error: TaskError; failure: Failure }
+  | { kind: 'rejected'; error: TaskError }
+  | { kind: 'canceled' }
+  | { kind: 'released' }
+
+/** Ends the attempt in hand of an executing task and decides what becomes of the task. `random` is in [0, 1). */
+export function endAttempt(ledger: Ledger, task: TaskFacts, ending: Ending, random: number): void {
+  const mission = missionOf(ledger, task)
+  const close = (outcome: string, error: TaskError | null = null, outputHash: string | null = null): void => {
+    ledger.endedAttempts.push({ taskId: task.id, attempt: task.attempt, outcome, error, outputHash })
+  }
+  if (ending.kind === 'completed') {
+    close('completed', null, ending.outputHash)
+    move(ledger, task, 'completed', { output: ending.output })
+    return
+  }
+  if (ending.kind === 'rejected') {
+    close('rejected', ending.error)
+    addLetter(ledger, task, ending.error)
+    move(ledger, task, 'rejected', { error: ending.error, reason: 'the agent refused the task' })
+    return
+  }
+  if (mission.canceling || ending.kind === 'canceled') {
+    close(ending.kind === 'failed' ? ending.outcome : 'canceled', ending.kind === 'failed' ? ending.error : null)
+    move(ledger, task, 'canceled', {
+      reason: mission.canceling ? 'the mission is being canceled' : 'canceled by the agent',
+    })
+    return
+  }
+  if (ending.kind === 'released') {
+    close('released')
+    // Handing a task back is not a failure: the attempt that it cost is given back.
+    task.maxAttempts += 1
+    move(ledger, task, 'queued', { reason: 'handed back by its agent' })
+    return
+  }
+  close(ending.outcome, ending.error)
+  const decision = decideRetry(task.retry, task.attempt, task.maxAttempts, ending.failure, random)
+  if (decision.kind === 'retry') {
+    move(ledger, task, 'scheduled', {
+      error: ending.error,
+      delayMs: decision.delayMs,
+      reason: `attempt ${task.attempt} ended: ${ending.error.code}`,
+    })
+    return
+  }
+  exhaust(ledger, task, ending.error, decision.onExhausted)
+}
+
+/** Fails a task that no attempt is running of, or pauses it for a person; either way it becomes a dead letter. */
+export function exhaust(ledger: Ledger, task: TaskFacts, error: TaskError, onExhausted: 'fail' | 'pause'): void {
+  addLetter(ledger, task, error)
+  if (onExhausted === 'pause')
+    move(ledger, task, 'paused', { error, reason: 'attempts exhausted; replay or discard its dead letter' })
+  else move(ledger, task, 'failed', { error })
+}
+
+function addLetter(ledger: Ledger, task: TaskFacts, error: TaskError): void {
+  ledger.deadLetters.push({ taskId: task.id, missionId: task.missionId, tenantId: task.tenantId, key: task.key, error })
+  tell(ledger, missionOf(ledger, task), 'deadletter.added', task.id, { key: task.key, error })
+}

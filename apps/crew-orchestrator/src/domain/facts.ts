@@ -1,0 +1,64 @@
+import type { MissionState, TaskError, TaskState } from '@hypercode/contracts'
+import type { RetryPolicy } from './retry.ts'
+
+/** What is filled in once the dependencies of a task are done. */
+export interface Template {
+  input: unknown
+  when?: string
+  forEach?: string | readonly unknown[]
+  /** Keys of the tasks whose outputs it looks at. */
+  reads: readonly string[]
+}
+
+/** Limits of a task, in milliseconds. */
+export interface Timeouts {
+  queueMs: number | null
+  attemptMs: number | null
+  heartbeatMs: number | null
+  totalMs: number | null
+}
+
+/** A task as the decisions see it. */
+export interface TaskFacts {
+  id: string
+  tenantId: string
+  missionId: string
+  key: string
+  leaf: boolean
+  queue: string
+  requires: readonly string[]
+  priority: number
+  state: TaskState
+  reason: string | null
+  blockedBy: number
+  template: Template | null
+  /** The forEach task that this one is an element of. */
+  parentId: string | null
+  attempt: number
+  maxAttempts: number
+  retry: RetryPolicy
+  timeouts: Timeouts
+  input: unknown
+  output: unknown
+  error: TaskError | null
+  /** How long it waits before it may be claimed, when it was just queued or scheduled. */
+  delayMs: number
+}
+
+/** A mission as the decisions see it; its row is locked while they are taken. */
+export interface MissionFacts {
+  id: string
+  tenantId: string
+  crew: string
+  state: MissionState
+  input: unknown
+  output: unknown
+  error: TaskError | null
+  openTasks: number
+  totalTasks: number
+  onTaskFailure: 'fail' | 'continue'
+  /** Cancel was asked for, by a person or by the failure of a task. */
+  canceling: boolean
+  eventSeq: number
+  correlationId: string
+}

@@ -1,0 +1,150 @@
+/**
+ * What one transaction changes. The decisions write into a ledger and touch neither database nor clock; `store/save-ledger` makes one
+ * statement of it.
+ *
+ * G1 A task moves only along TASK_MOVES, and every move is one event of its mission.
+ * G2 `openTasks` of a mission is the number of its tasks that are not terminal, after every move.
+ * G3 Events of a mission are numbered 1..n without a gap, in the order in which they were decided.
+ */
+import type { MissionEventName, TaskError, TaskState } from '@hypercode/contracts'
+import { invariant } from './errors.ts'
+import type { MissionFacts, TaskFacts } from './facts.ts'
+import { assertTaskMove, isTerminal } from './states.ts'
+
+export interface EventDraft {
+  missionId: string
+  seq: number
+  type: MissionEventName
+  taskId: string | null
+  body: Record<string, unknown>
+}
+
+export interface EndedAttempt {
+  taskId: string
+  attempt: number
+  outcome: string
+  error: TaskError | null
+  /** SHA-256 of the reported output, in hex; what a repeated report is compared with. */
+  outputHash: string | null
+}
+
+export interface DeadLetterDraft {
+  taskId: string
+  missionId: string
+  tenantId: string
+  key: string
+  error: TaskError
+}
+
+export interface Edge {
+  tenantId: string
+  taskId: string
+  dependsOn: string
+}
+
+export interface Ledger {
+  readonly missions: Map<string, MissionFacts>
+  /** Tasks that exist already and are locked. */
+  readonly tasks: Map<string, TaskFacts>
+  readonly changed: Set<TaskFacts>
+  readonly added: Set<TaskFacts>
+  readonly edges: Edge[]
+  readonly events: EventDraft[]
+  readonly endedAttempts: EndedAttempt[]
+  readonly deadLetters: DeadLetterDraft[]
+  /** Tasks that became terminal and whose dependents have not heard of it. */
+  news: TaskFacts[]
+  /** Missions in which a failure must end everything that still waits. */
+  readonly failing: Set<string>
+}
+
+export const openLedger = (): Ledger => ({
+  missions: new Map(),
+  tasks: new Map(),
+  changed: new Set(),
+  added: new Set(),
+  edges: [],
+  events: [],
+  endedAttempts: [],
+  deadLetters: [],
+  news: [],
+  failing: new Set(),
+})
+
+export function missionOf(ledger: Ledger, task: TaskFacts): MissionFacts {
+  const mission = ledger.missions.get(task.missionId)
+  invariant(mission !== undefined, `mission ${task.missionId} is not in the ledger`)
+  return mission
+}
+
+export function tell(
+  ledger: Ledger,
+  mission: MissionFacts,
+  type: MissionEventName,
+  taskId: string | null,
+  body: Record<string, unknown> = {},
+): void {
+  mission.eventSeq += 1
+  ledger.events.push({ missionId: mission.id, seq: mission.eventSeq, type, taskId, body })
+}
+
+const EVENT_OF: Partial<Record<TaskState, MissionEventName>> = {
+  queued: 'task.queued',
+  scheduled: 'task.retry.scheduled',
+  waiting: 'task.waiting',
+  paused: 'task.paused',
+  completed: 'task.completed',
+  failed: 'task.failed',
+  rejected: 'task.rejected',
+  canceled: 'task.canceled',
+  skipped: 'task.skipped',
+}
+
+/** The one way to change the state of a task. */
+export function move(
+  ledger: Ledger,
+  task: TaskFacts,
+  to: TaskState,
+  change: { reason?: string | null; delayMs?: number; error?: TaskError; output?: unknown } = {},
+): void {
+  assertTaskMove(task.state, to)
+  const mission = missionOf(ledger, task)
+  task.state = to
+  task.reason = change.reason ?? null
+  task.delayMs = change.delayMs ?? 0
+  if (change.error !== undefined) task.error = change.error
+  if (to === 'completed') {
+    task.error = null
+    task.output = change.output ?? null
+  }
+  if (!ledger.added.has(task)) ledger.changed.add(task)
+  const type = EVENT_OF[to]
+  invariant(type !== undefined, `a task does not move to ${to} here`)
+  tell(ledger, mission, type, task.id, bodyOf(task, change))
+  if (!isTerminal(to)) return
+  mission.openTasks -= 1
+  invariant(mission.openTasks >= 0, 'G2')
+  ledger.news.push(task)
+}
+
+function bodyOf(
+  task: TaskFacts,
+  change: { reason?: string | null; delayMs?: number; error?: TaskError },
+): Record<string, unknown> {
+  return {
+    key: task.key,
+    ...(task.attempt > 0 ? { attempt: task.attempt } : {}),
+    ...(change.reason !== undefined && change.reason !== null ? { reason: change.reason } : {}),
+    ...(change.delayMs !== undefined && change.delayMs > 0 ? { delayMs: change.delayMs } : {}),
+    ...(change.error !== undefined ? { error: change.error } : {}),
+  }
+}
+
+/** Adds a task that is planned into its mission now. */
+export function plan(ledger: Ledger, task: TaskFacts, dependsOn: readonly string[] = []): void {
+  const mission = missionOf(ledger, task)
+  mission.openTasks += 1
+  mission.totalTasks += 1
+  ledger.added.add(task)
+  for (const parent of dependsOn) ledger.edges.push({ tenantId: task.tenantId, taskId: task.id, dependsOn: parent })
+}

@@ -1,0 +1,80 @@
+import { newId } from '@hypercode/contracts'
+import { evaluate } from './condition.ts'
+import type { TaskFacts, Template } from './facts.ts'
+import { missionOf, move, plan } from './ledger.ts'
+import type { Ledger } from './ledger.ts'
+import { ReferenceError, fill } from './references.ts'
+
+/** Most elements that one forEach may have. */
+export const FOR_EACH_MAX = 10_000
+
+/** Outputs of the tasks of a mission by their key; `output` is null for one that was skipped. */
+export type Outputs = Readonly<Record<string, { output: unknown; state: string }>>
+
+/** All dependencies of a blocked task are done: fills its input and queues it, skips it, or opens its forEach. */
+export function release(ledger: Ledger, task: TaskFacts, outputs: Outputs): void {
+  if (task.template === null) {
+    move(ledger, task, 'queued')
+    return
+  }
+  const mission = missionOf(ledger, task)
+  const scope = {
+    mission: {
+      id: mission.id,
+      tenantId: mission.tenantId,
+      crew: mission.crew,
+      correlationId: mission.correlationId,
+      input: mission.input ?? null,
+    },
+    tasks: outputs,
+  }
+  try {
+    if (task.template.when !== undefined && !evaluate(task.template.when, scope)) {
+      move(ledger, task, 'skipped', { reason: `when: ${task.template.when}` })
+    } else if (task.template.forEach !== undefined) {
+      openForEach(ledger, task, task.template, scope)
+    } else {
+      task.input = fill(task.template.input, scope)
+      move(ledger, task, 'queued')
+    }
+  } catch (error) {
+    if (!(error instanceof ReferenceError)) throw error
+    move(ledger, task, 'failed', { error: { code: 'reference_unresolved', message: error.message } })
+  }
+}
+
+/** The task waits, holding no slot, while one task per element runs; its output becomes the list of theirs. */
+function openForEach(
+  ledger: Ledger,
+  task: TaskFacts,
+  template: Template,
+  scope: Readonly<Record<string, unknown>>,
+): void {
+  const elements = fill(template.forEach, scope)
+  if (!Array.isArray(elements))
+    throw new ReferenceError(`forEach needs a list, not ${elements === null ? 'null' : typeof elements}`)
+  if (elements.length > FOR_EACH_MAX)
+    throw new ReferenceError(`forEach has ${elements.length} elements; at most ${FOR_EACH_MAX} are allowed`)
+  const inputs = elements.map((item: unknown, index) => fill(template.input, { ...scope, item, index }))
+  move(ledger, task, 'waiting', { reason: `${elements.length} elements` })
+  task.blockedBy = elements.length
+  for (const [index, input] of inputs.entries()) {
+    const element: TaskFacts = {
+      ...task,
+      id: newId(),
+      key: `${task.key}[${index}]`,
+      leaf: false,
+      state: 'blocked',
+      reason: null,
+      blockedBy: 0,
+      template: null,
+      parentId: task.id,
+      input,
+      error: null,
+    }
+    plan(ledger, element)
+    ledger.edges.push({ tenantId: task.tenantId, taskId: task.id, dependsOn: element.id })
+    move(ledger, element, 'queued')
+  }
+  if (elements.length === 0) move(ledger, task, 'completed', { output: [] })
+}

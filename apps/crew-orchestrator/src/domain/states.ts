@@ -1,0 +1,53 @@
+import type { MissionState, TaskState } from '@hypercode/contracts'
+import { InvariantError } from './errors.ts'
+
+/** Every move that a task may make. Whatever is not here is refused, so a terminal state is never left. */
+export const TASK_MOVES: Readonly<Record<TaskState, readonly TaskState[]>> = {
+  blocked: ['queued', 'waiting', 'failed', 'skipped', 'canceled'],
+  scheduled: ['queued', 'failed', 'canceled'],
+  queued: ['executing', 'failed', 'paused', 'canceled'],
+  executing: [
+    'queued',
+    'scheduled',
+    'verifying',
+    'waiting',
+    'input_required',
+    'paused',
+    'completed',
+    'failed',
+    'canceled',
+    'rejected',
+  ],
+  waiting: ['queued', 'completed', 'failed', 'canceled'],
+  input_required: ['queued', 'rejected', 'canceled', 'failed'],
+  verifying: ['completed', 'queued', 'paused', 'failed'],
+  paused: ['queued', 'canceled', 'failed'],
+  completed: [],
+  failed: [],
+  canceled: [],
+  rejected: [],
+  skipped: [],
+}
+
+export const MISSION_MOVES: Readonly<Record<MissionState, readonly MissionState[]>> = {
+  submitted: ['running', 'completed', 'failed', 'canceled'],
+  running: ['paused', 'completed', 'failed', 'canceled'],
+  paused: ['running', 'failed', 'canceled'],
+  completed: [],
+  failed: [],
+  canceled: [],
+}
+
+export const isTerminal = (state: TaskState): boolean => TASK_MOVES[state].length === 0
+export const isMissionTerminal = (state: MissionState): boolean => MISSION_MOVES[state].length === 0
+
+/** Terminal states after which what depends on the task may go on. */
+export const isDone = (state: TaskState): boolean => state === 'completed' || state === 'skipped'
+
+export function assertTaskMove(from: TaskState, to: TaskState): void {
+  if (!TASK_MOVES[from].includes(to)) throw new InvariantError(`task: ${from} → ${to} is not a move`)
+}
+
+export function assertMissionMove(from: MissionState, to: MissionState): void {
+  if (!MISSION_MOVES[from].includes(to)) throw new InvariantError(`mission: ${from} → ${to} is not a move`)
+}

@@ -1,0 +1,53 @@
+import { inTransaction, writeAudit } from '@hypercode/db'
+import type { Db, Trx } from '@hypercode/db'
+import { AppError } from '@hypercode/http'
+import { openLedger, tell } from '../domain/ledger.ts'
+import type { Ledger } from '../domain/ledger.ts'
+import { cancelWaiting } from '../domain/propagate.ts'
+import { isMissionTerminal } from '../domain/states.ts'
+import { lockMissions, lockWaiting } from '../store/load.ts'
+import { NOTHING_SAVED } from '../store/save-ledger.ts'
+import type { Saved } from '../store/save-ledger.ts'
+import { settle } from './settle.ts'
+
+export interface CancelOrder {
+  tenantId: string
+  missionId: string
+  actor: string
+  reason: string | undefined
+}
+
+/**
+ * Asks for the end of a mission: what waits is canceled now, what executes is told by its agent's next beat and ended by a sweep after
+ * the grace time. A mission that has ended stays as it is; asking twice changes nothing.
+ */
+export async function cancelMission(db: Db, order: CancelOrder): Promise<Saved> {
+  return await inTransaction(db, async (trx) => {
+    const ledger = openLedger()
+    await lockMissions(trx, ledger, [order.missionId])
+    const mission = ledger.missions.get(order.missionId)
+    if (mission === undefined || mission.tenantId !== order.tenantId) throw new AppError('not_found')
+    if (isMissionTerminal(mission.state)) return NOTHING_SAVED
+    if (!mission.canceling) {
+      mission.canceling = true
+      tell(
+        ledger,
+        mission,
+        'mission.cancel_requested',
+        null,
+        order.reason === undefined ? {} : { reason: order.reason },
+      )
+      const detail = order.reason === undefined ? {} : { reason: order.reason }
+      await writeAudit(trx, [
+        { tenantId: order.tenantId, actor: order.actor, action: 'mission.cancel_requested', ref: mission.id, detail },
+      ])
+    }
+    return await endWaiting(trx, ledger)
+  })
+}
+
+/** Cancels what waits in the locked missions of the ledger and follows the consequences. */
+export async function endWaiting(trx: Trx, ledger: Ledger): Promise<Saved> {
+  cancelWaiting(ledger, await lockWaiting(trx, ledger, [...ledger.missions.keys()]))
+  return await settle(trx, ledger)
+}

@@ -1,0 +1,169 @@
+/**
+ * Where long polls for work wait. Claims of instances with the same skills form a group; one statement at a time serves a whole group,
+ * and what arrives or rings meanwhile makes it run once more. So an idle desk answers at once and a busy one batches by itself.
+ *
+ * C1 A claim waits until it gets tasks, its time is up, its caller has gone, or it is fenced.
+ * C2 Liveness never hangs on a doorbell: every group also polls, jittered, at least once in `pollMs`.
+ */
+import type { ClaimedTask } from '@hypercode/contracts'
+import type { QueueRef } from '@hypercode/events'
+import type { LeaseAsk, Leased } from '../store/lease.ts'
+
+export interface ClaimDeskOptions {
+  lease: (tenantId: string, skills: readonly string[], asks: readonly LeaseAsk[]) => Promise<Leased>
+  pollMs: number
+  /** Most claims that may wait in this process. */
+  waitingMax: number
+  onFull: () => Error
+  onFenced: () => Error
+  /** Most claims that one statement serves. */
+  asksMax?: number
+}
+
+export interface ClaimOrder extends LeaseAsk {
+  tenantId: string
+  skills: readonly string[]
+  waitMs: number
+  /** Aborts when the caller is gone or the service drains. */
+  signal: AbortSignal
+}
+
+export interface ClaimDesk {
+  claim(order: ClaimOrder): Promise<ClaimedTask[]>
+  /** Work was queued there: here, or as a doorbell tells. */
+  wake(queues: readonly QueueRef[]): void
+  readonly waiting: number
+  stop(): void
+}
+
+interface Waiter extends ClaimOrder {
+  settle: (result: ClaimedTask[] | Error) => void
+  /** A statement is on its way that may lease tasks to it; only its answer may end the wait. */
+  inFlight: boolean
+  /** Its time was up, or its caller gone, while a statement was on its way. */
+  overdue: boolean
+}
+
+interface Group {
+  key: string
+  tenantId: string
+  skills: readonly string[]
+  waiters: Set<Waiter>
+  running: boolean
+  again: boolean
+  timer: NodeJS.Timeout | undefined
+}
+
+const ASKS_MAX = 200
+
+export function createClaimDesk(options: ClaimDeskOptions): ClaimDesk {
+  const groups = new Map<string, Group>()
+  let waiting = 0
+
+  const groupOf = (order: ClaimOrder): Group => {
+    const skills = [...order.skills].sort()
+    const key = `${order.tenantId} ${skills.join(' ')}`
+    const group = groups.get(key) ?? {
+      key,
+      tenantId: order.tenantId,
+      skills,
+      waiters: new Set(),
+      running: false,
+      again: false,
+      timer: undefined,
+    }
+    groups.set(key, group)
+    return group
+  }
+
+  const claim = async (order: ClaimOrder): Promise<ClaimedTask[]> => {
+    if (waiting >= options.waitingMax) throw options.onFull()
+    const group = groupOf(order)
+    return await new Promise((resolve, reject) => {
+      const giveUp = (): void => {
+        if (waiter.inFlight) waiter.overdue = true
+        else waiter.settle([])
+      }
+      const timer = setTimeout(giveUp, order.waitMs)
+      const waiter: Waiter = {
+        ...order,
+        inFlight: false,
+        overdue: false,
+        settle(result) {
+          if (!group.waiters.delete(waiter)) return
+          waiting -= 1
+          clearTimeout(timer)
+          order.signal.removeEventListener('abort', giveUp)
+          if (result instanceof Error) reject(result)
+          else resolve(result)
+        },
+      }
+      waiting += 1
+      group.waiters.add(waiter)
+      order.signal.addEventListener('abort', giveUp)
+      if (order.signal.aborted) giveUp()
+      else serve(group)
+    })
+  }
+
+  /** Runs the statement for a group, or notes that it must run again. */
+  const serve = (group: Group): void => {
+    group.again = true
+    if (!group.running) void run(group)
+  }
+
+  const run = async (group: Group): Promise<void> => {
+    group.running = true
+    clearTimeout(group.timer)
+    while (group.again && group.waiters.size > 0) {
+      group.again = false
+      const batch = [...group.waiters].slice(0, options.asksMax ?? ASKS_MAX)
+      for (const waiter of batch) waiter.inFlight = true
+      try {
+        const leased = await options.lease(group.tenantId, group.skills, batch)
+        batch.forEach((waiter, index) => answer(group, waiter, leased.answers[index] as Leased['answers'][number]))
+        if (leased.contended) group.again = true
+      } catch (error) {
+        for (const waiter of batch) waiter.settle(error instanceof Error ? error : new Error(String(error)))
+      }
+    }
+    group.running = false
+    if (group.waiters.size === 0) groups.delete(group.key)
+    else {
+      group.timer = setTimeout(() => serve(group), options.pollMs * (0.5 + Math.random() / 2))
+      group.timer.unref()
+    }
+  }
+
+  const answer = (group: Group, waiter: Waiter, result: Leased['answers'][number]): void => {
+    waiter.inFlight = false
+    if (result.kind === 'fenced') waiter.settle(options.onFenced())
+    else if (result.tasks.length > 0) waiter.settle(result.tasks)
+    else if (waiter.overdue || waiter.waitMs === 0) waiter.settle([])
+    // Beyond the batch size the rest of the group would starve behind claims that find nothing: turn it round.
+    else if (group.waiters.delete(waiter)) group.waiters.add(waiter)
+  }
+
+  return {
+    claim,
+    wake(queues) {
+      for (const group of groups.values()) {
+        if (
+          group.waiters.size > 0 &&
+          queues.some((ref) => ref.tenantId === group.tenantId && group.skills.includes(ref.queue))
+        )
+          serve(group)
+      }
+    },
+    get waiting() {
+      return waiting
+    },
+    stop() {
+      for (const group of groups.values()) {
+        clearTimeout(group.timer)
+        for (const waiter of [...group.waiters]) waiter.settle([])
+      }
+      groups.clear()
+    },
+  }
+}

@@ -1,0 +1,164 @@
+/**
+ * Everything that the orchestrator can do, for its routes and loops: lanes that batch by themselves, the desk where claims wait, and
+ * what happens after each commit.
+ */
+import type { Crew, Mission } from '@hypercode/contracts'
+import { createLane, isConnectionError } from '@hypercode/db'
+import type { Db, Lane } from '@hypercode/db'
+import { ringBell } from '@hypercode/events'
+import type { Hint, Keys, OutboxRow, Publisher, QueueRef } from '@hypercode/events'
+import { AppError } from '@hypercode/http'
+import type { Redis } from 'ioredis'
+import type { OrchestratorConfig } from '../config.ts'
+import { findCrews } from '../store/crews.ts'
+import type { CrewRef } from '../store/crews.ts'
+import { leaseTasks } from '../store/lease.ts'
+import { readMissions } from '../store/read-missions.ts'
+import type { MissionRef } from '../store/read-missions.ts'
+import type { Saved } from '../store/save-ledger.ts'
+import { createClaimDesk } from './claim-desk.ts'
+import type { ClaimDesk } from './claim-desk.ts'
+import { completeAttempts } from './complete.ts'
+import type { Report, ReportResult } from './complete.ts'
+import { createMissionWaiters } from './mission-waiters.ts'
+import type { MissionWaiters } from './mission-waiters.ts'
+import { createOpenMissions } from './open-missions.ts'
+import type { OpenMissions } from './open-missions.ts'
+import { submitMissions } from './submit.ts'
+import type { SubmitOrder, SubmitResult } from './submit.ts'
+
+export interface EngineDeps {
+  config: OrchestratorConfig
+  /** For submits, claims and reads. */
+  db: Db
+  /** A pool of its own for what agents report: it never waits behind submits. */
+  urgentDb: Db
+  redis: Redis
+  keys: Keys
+  publisher: Publisher
+  /** Told of doorbells that could not be rung. */
+  onBellFailure: (error: unknown) => void
+}
+
+export interface Engine {
+  readonly db: Db
+  readonly urgentDb: Db
+  readonly submits: Lane<SubmitOrder, SubmitResult>
+  readonly reports: Lane<Report, ReportResult>
+  readonly crews: Lane<CrewRef, Crew | undefined>
+  readonly missions: Lane<MissionRef, Mission | undefined>
+  readonly desk: ClaimDesk
+  readonly waiters: MissionWaiters
+  readonly openMissions: OpenMissions
+  /** What follows a commit: tell the streams, wake claims here and elsewhere, answer who waits for an end. Never throws. */
+  after(saved: Saved): void
+  /** Hints that came over the event stream. */
+  heard(hints: readonly Hint[]): void
+  /** Resolves when every lane is empty. */
+  idle(): Promise<void>
+}
+
+/** Two batches in flight: while one commits the next is being written. More only split the batches. */
+const LANES = 2
+const RETRY_AFTER_MS = 1000
+
+export function createEngine(deps: EngineDeps): Engine {
+  const { config, db, urgentDb } = deps
+  const full = (what: string) => (): Error =>
+    new AppError('unavailable', { detail: `Too many ${what} wait.`, retryAfterMs: RETRY_AFTER_MS })
+  const bounds = {
+    maxBatch: config.LANE_BATCH_MAX,
+    maxWaiting: config.LANE_WAITING_MAX,
+    mayIsolate: (error: unknown) => !isConnectionError(error),
+  }
+
+  const publish = (outbox: OutboxRow | undefined): void => {
+    if (outbox !== undefined) deps.publisher.publishSoon(outbox)
+  }
+  const ring = (queues: readonly QueueRef[]): void => {
+    if (queues.length > 0) ringBell(deps.redis, deps.keys, queues).catch(deps.onBellFailure)
+  }
+  const after = (saved: Saved): void => {
+    desk.wake(saved.queued)
+    waiters.ended(saved.ended)
+    publish(saved.outbox)
+    ring(saved.queued)
+  }
+
+  const submits = createLane<SubmitOrder, SubmitResult>({
+    ...bounds,
+    name: 'submit',
+    lanes: LANES,
+    onFull: full('submits'),
+    run: async (orders) => {
+      const { results, saved } = await submitMissions(db, orders)
+      after(saved)
+      return results
+    },
+  })
+  const reports = createLane<Report, ReportResult>({
+    ...bounds,
+    name: 'complete',
+    lanes: LANES,
+    onFull: full('reports'),
+    run: async (batch) => {
+      const { results, saved } = await completeAttempts(urgentDb, batch)
+      after(saved)
+      return results
+    },
+  })
+  const crews = createLane<CrewRef, Crew | undefined>({
+    ...bounds,
+    name: 'crews',
+    lanes: 1,
+    onFull: full('submits'),
+    run: async (refs) => findCrews(db, refs),
+  })
+  const missions = createLane<MissionRef, Mission | undefined>({
+    ...bounds,
+    name: 'missions',
+    lanes: 1,
+    onFull: full('reads'),
+    run: async (refs) => readMissions(db, refs),
+  })
+  const desk = createClaimDesk({
+    pollMs: config.CLAIM_POLL_MS,
+    waitingMax: config.CLAIMS_WAITING_MAX,
+    onFull: full('claims'),
+    onFenced: fencedError,
+    lease: async (tenantId, skills, asks) => {
+      const leased = await leaseTasks(db, tenantId, skills, asks, config.AGENT_LEASE_MS)
+      publish(leased.outbox)
+      return leased
+    },
+  })
+  const waiters = createMissionWaiters({
+    read: async (tenantId, id) => missions.submit({ tenantId, id }),
+    pollMs: 1000,
+  })
+
+  return {
+    db,
+    urgentDb,
+    submits,
+    reports,
+    crews,
+    missions,
+    desk,
+    waiters,
+    openMissions: createOpenMissions(db, config.MISSIONS_OPEN_MAX),
+    after,
+    heard: (hints) =>
+      waiters.ended(hints.flatMap((hint) => (hint.kind === 'mission' && hint.ended === true ? [hint.missionId] : []))),
+    idle: async () => {
+      await Promise.all([submits.idle(), reports.idle(), deps.publisher.idle()])
+    },
+  }
+}
+
+/** The instance registered again, was stopped, or never registered. */
+export const fencedError = (): AppError =>
+  new AppError('fenced', {
+    detail: 'This incarnation of the agent instance is not the registered one.',
+    fix: 'Stop this process, or register again with POST /v1/agents.',
+  })

@@ -1,0 +1,61 @@
+import type { Crew, SubmitMission } from '@hypercode/contracts'
+import type { Lane } from '@hypercode/db'
+import { AppError } from '@hypercode/http'
+import { compile } from '../manifest/compile.ts'
+import type { CrewPlan } from '../manifest/compile.ts'
+import { readManifest } from '../manifest/parse.ts'
+import type { CrewRef } from '../store/crews.ts'
+
+/** What a mission is planned from: a stored crew, or a manifest that came with the request. */
+export interface PlannedCrew {
+  plan: CrewPlan
+  crewVersion: number | null
+  manifest: unknown
+}
+
+export interface PlanSource {
+  /** Throws 404 for an unknown crew, 422 with every fault for a bad manifest, 400 when both or neither are given. */
+  planOf(tenantId: string, body: Pick<SubmitMission, 'crew' | 'manifest'>): Promise<PlannedCrew>
+}
+
+const PLANS_MAX = 1000
+
+/** Compiles each stored version once. Versions never change, so the cache needs no expiry, only a bound. */
+export function createPlanSource(crews: Lane<CrewRef, Crew | undefined>): PlanSource {
+  const plans = new Map<string, CrewPlan>()
+
+  const compiled = (crew: Crew): CrewPlan => {
+    const known = plans.get(crew.id)
+    if (known !== undefined) return known
+    const plan = compile(crew.manifest)
+    if (plans.size >= PLANS_MAX) plans.delete(plans.keys().next().value as string)
+    plans.set(crew.id, plan)
+    return plan
+  }
+
+  return {
+    async planOf(tenantId, { crew: reference, manifest }) {
+      if ((reference === undefined) === (manifest === undefined)) {
+        throw new AppError('request_invalid', {
+          faults: [{ pointer: '', message: 'needs exactly one of "crew" and "manifest"' }],
+        })
+      }
+      if (reference !== undefined) {
+        const [name, version] = reference.split('@') as [string, string | undefined]
+        const crew = await crews.submit({ tenantId, name, version: version === undefined ? 'latest' : Number(version) })
+        if (crew === undefined)
+          throw new AppError('not_found', {
+            detail: `There is no crew ${reference}.`,
+            fix: 'Store it with POST /v1/crews.',
+          })
+        return { plan: compiled(crew), crewVersion: crew.version, manifest: null }
+      }
+      const read = readManifest(manifest)
+      if (read.manifest === undefined)
+        throw new AppError('manifest_invalid', {
+          faults: read.faults.map((fault) => ({ ...fault, pointer: `/manifest${fault.pointer}` })),
+        })
+      return { plan: compile(read.manifest), crewVersion: null, manifest: read.manifest }
+    },
+  }
+}

@@ -1,0 +1,44 @@
+import type { Trx } from '@hypercode/db'
+import type { TaskFacts } from '../domain/facts.ts'
+import type { Ledger } from '../domain/ledger.ts'
+import { cancelWaiting, closeMissions, countDown, letGo, takeNews } from '../domain/propagate.ts'
+import { isMissionTerminal } from '../domain/states.ts'
+import { lockDependents, lockWaiting, readElements, readLeafOutputs, readOutputs } from '../store/load.ts'
+import { saveLedger } from '../store/save-ledger.ts'
+import type { Saved } from '../store/save-ledger.ts'
+
+/**
+ * Follows every decision of a ledger to its end: what ended is told to what waits for it, until nothing new happens; then missions
+ * without open tasks are closed and all of it is written in one statement. The missions of the ledger must be locked.
+ */
+export async function settle(trx: Trx, ledger: Ledger): Promise<Saved> {
+  while (ledger.news.length > 0) {
+    const news = takeNews(ledger)
+    if (ledger.failing.size > 0) {
+      const failing = [...ledger.failing]
+      ledger.failing.clear()
+      cancelWaiting(ledger, await lockWaiting(trx, ledger, failing))
+    }
+    await tellDependents(trx, ledger, news)
+  }
+  const ending = [...ledger.missions.values()]
+    .filter((mission) => mission.openTasks === 0 && !isMissionTerminal(mission.state))
+    .map((mission) => mission.id)
+  if (ending.length > 0) closeMissions(ledger, await readLeafOutputs(trx, ledger, ending))
+  return await saveLedger(trx, ledger)
+}
+
+async function tellDependents(trx: Trx, ledger: Ledger, news: readonly TaskFacts[]): Promise<void> {
+  // In a mission without open tasks nothing waits: single tasks and last tasks cost no query here.
+  const heard = news.filter((task) => (ledger.missions.get(task.missionId)?.openTasks ?? 0) > 0)
+  if (heard.length === 0) return
+  const free = countDown(ledger, await lockDependents(trx, ledger, heard))
+  if (free.length === 0) return
+  const outputs = await readOutputs(trx, ledger, free)
+  const elements = await readElements(
+    trx,
+    ledger,
+    free.filter((task) => task.state === 'waiting'),
+  )
+  for (const task of free) letGo(ledger, task, outputs.get(task.missionId) ?? {}, elements.get(task.id) ?? [])
+}

@@ -1,0 +1,105 @@
+import { durationMs } from '@hypercode/contracts'
+import type { CrewManifest } from '@hypercode/contracts'
+import type { Template, Timeouts } from '../domain/facts.ts'
+import { parsePath, referencesIn } from '../domain/references.ts'
+import { DEFAULT_RETRY } from '../domain/retry.ts'
+import type { RetryPolicy } from '../domain/retry.ts'
+import { dependenciesOf, waves } from './graph.ts'
+import { walk } from './meaning.ts'
+
+/** A task of a crew, ready to be planned into any number of missions. */
+export interface PlannedTask {
+  key: string
+  queue: string
+  requires: readonly string[]
+  priority: number
+  dependsOn: readonly string[]
+  leaf: boolean
+  retry: RetryPolicy
+  timeouts: Timeouts
+  /** Input that is the same in every mission; the others have a template. */
+  input: unknown
+  template: Template | null
+}
+
+export interface CrewPlan {
+  crew: string
+  /** In an order in which each task comes after those that it waits for. */
+  tasks: readonly PlannedTask[]
+  onTaskFailure: 'fail' | 'continue'
+  deadlineMs: number | null
+}
+
+type ManifestTask = CrewManifest['spec']['tasks'][number]
+
+/** Turns a manifest that was checked into a plan. */
+export function compile(manifest: CrewManifest): CrewPlan {
+  const { members, tasks, policy } = manifest.spec
+  const graph = dependenciesOf(manifest)
+  const needed = new Set([...graph.values()].flat())
+  const byId = new Map(tasks.map((task) => [task.id, task]))
+  const planned = waves(graph)
+    .flat()
+    .map((id): PlannedTask => {
+      const task = byId.get(id) as ManifestTask
+      const member = members.find((one) => one.id === task.member) as (typeof members)[number]
+      const template = templateOf(task)
+      return {
+        key: id,
+        queue: member.skill,
+        requires: member.requires ?? [],
+        priority: task.priority ?? 0,
+        dependsOn: graph.get(id) ?? [],
+        leaf: !needed.has(id),
+        retry: retryOf(task),
+        timeouts: timeoutsOf(task),
+        input: template === null ? (task.input ?? null) : null,
+        template,
+      }
+    })
+  return {
+    crew: manifest.metadata.name,
+    tasks: planned,
+    onTaskFailure: policy?.onTaskFailure ?? 'fail',
+    deadlineMs: ms(policy?.deadline),
+  }
+}
+
+function templateOf(task: ManifestTask): Template | null {
+  const references = new Set<string>()
+  const collect = (value: unknown): void =>
+    walk(value, '', (_, text) => {
+      for (const reference of referencesIn(text)) references.add(reference)
+    })
+  collect([task.input, task.when, task.forEach])
+  if (references.size === 0 && task.when === undefined && task.forEach === undefined) return null
+  const reads = [...references]
+    .map((reference) => parsePath(reference))
+    .flatMap((path) => (path?.[0] === 'tasks' && path[1] !== undefined ? [path[1]] : []))
+  return {
+    input: task.input ?? null,
+    reads: [...new Set(reads)],
+    ...(task.when === undefined ? {} : { when: task.when }),
+    ...(task.forEach === undefined ? {} : { forEach: task.forEach }),
+  }
+}
+
+function retryOf({ retry }: ManifestTask): RetryPolicy {
+  return {
+    maxAttempts: retry?.maxAttempts ?? DEFAULT_RETRY.maxAttempts,
+    initialIntervalMs: ms(retry?.initialInterval) ?? DEFAULT_RETRY.initialIntervalMs,
+    backoff: retry?.backoff ?? DEFAULT_RETRY.backoff,
+    maxIntervalMs: ms(retry?.maxInterval) ?? DEFAULT_RETRY.maxIntervalMs,
+    nonRetryable: retry?.nonRetryable ?? DEFAULT_RETRY.nonRetryable,
+    onExhausted: retry?.onExhausted ?? DEFAULT_RETRY.onExhausted,
+  }
+}
+
+const timeoutsOf = ({ timeouts }: ManifestTask): Timeouts => ({
+  queueMs: ms(timeouts?.queue),
+  attemptMs: ms(timeouts?.attempt),
+  heartbeatMs: ms(timeouts?.heartbeat),
+  totalMs: ms(timeouts?.total),
+})
+
+const ms = (duration: string | undefined): number | null => (duration === undefined ? null : durationMs(duration))

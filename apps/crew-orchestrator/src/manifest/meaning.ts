@@ -1,0 +1,129 @@
+import type { CrewManifest, Fault } from '@hypercode/contracts'
+import { parseCondition } from '../domain/condition.ts'
+import { ROOTS, parsePath, referencesIn } from '../domain/references.ts'
+import { dependenciesOf, findCycle, reachable } from './graph.ts'
+
+type ManifestTask = CrewManifest['spec']['tasks'][number]
+
+/** Faults that a schema cannot say: names that do not exist or exist twice, cycles, references that lead nowhere. */
+export function meaningFaults(manifest: CrewManifest): Fault[] {
+  const { members, tasks } = manifest.spec
+  const faults: Fault[] = [...twice(members, '/spec/members'), ...twice(tasks, '/spec/tasks')]
+  const memberIds = new Set(members.map((member) => member.id))
+  const taskIds = new Set(tasks.map((task) => task.id))
+  for (const [index, task] of tasks.entries()) {
+    const at = `/spec/tasks/${index}`
+    if (!memberIds.has(task.member))
+      faults.push({
+        pointer: `${at}/member`,
+        message: `there is no member "${task.member}"`,
+        fix: `Members are: ${[...memberIds].join(', ')}.`,
+      })
+    for (const [i, parent] of (task.dependsOn ?? []).entries()) {
+      if (!taskIds.has(parent))
+        faults.push({ pointer: `${at}/dependsOn/${i}`, message: `there is no task "${parent}"` })
+    }
+    if (manifest.spec.process === 'parallel' && (task.dependsOn ?? []).length > 0) {
+      faults.push({
+        pointer: `${at}/dependsOn`,
+        message: 'tasks of a parallel crew run side by side',
+        fix: 'Use process: dag.',
+      })
+    }
+  }
+  const dependencies = dependenciesOf(manifest)
+  const cycle = findCycle(dependencies)
+  if (cycle !== undefined) {
+    const index = tasks.findIndex((task) => task.id === cycle[0])
+    faults.push({
+      pointer: `/spec/tasks/${index}/dependsOn`,
+      message: `the tasks wait for each other: ${[...cycle, cycle[0]].join(' → ')}`,
+    })
+    return faults
+  }
+  for (const [index, task] of tasks.entries())
+    faults.push(...referenceFaults(task, `/spec/tasks/${index}`, taskIds, reachable(dependencies, task.id)))
+  return faults
+}
+
+function twice(things: readonly { id: string }[], at: string): Fault[] {
+  const seen = new Set<string>()
+  return things.flatMap(({ id }, index) => {
+    if (seen.has(id)) return [{ pointer: `${at}/${index}/id`, message: `"${id}" stands here a second time` }]
+    seen.add(id)
+    return []
+  })
+}
+
+function referenceFaults(
+  task: ManifestTask,
+  at: string,
+  taskIds: ReadonlySet<string>,
+  ancestors: ReadonlySet<string>,
+): Fault[] {
+  const faults: Fault[] = []
+  const check = (pointer: string, text: string, inElement: boolean): void => {
+    const stray = text.replace(/\$\{[^{}]*\}/g, '').includes('${')
+    if (stray) faults.push({ pointer, message: 'a "${" has no end' })
+    for (const reference of referencesIn(text)) {
+      const message = referenceFault(reference, taskIds, ancestors, inElement)
+      if (message !== undefined) faults.push({ pointer, ...message })
+    }
+  }
+  walk(task.input, `${at}/input`, (pointer, text) => check(pointer, text, task.forEach !== undefined))
+  if (typeof task.forEach === 'string') {
+    check(`${at}/forEach`, task.forEach, false)
+    if (!/^\$\{[^{}]*\}$/.test(task.forEach))
+      faults.push({ pointer: `${at}/forEach`, message: 'must be one reference or a list' })
+  } else if (task.forEach !== undefined)
+    walk(task.forEach, `${at}/forEach`, (pointer, text) => check(pointer, text, false))
+  if (task.when !== undefined) {
+    check(`${at}/when`, task.when, false)
+    if (parseCondition(task.when) === undefined)
+      faults.push({
+        pointer: `${at}/when`,
+        message: 'is not a condition',
+        fix: 'Write one value, or two with == != > >= < <= between them.',
+      })
+  }
+  return faults
+}
+
+function referenceFault(
+  reference: string,
+  taskIds: ReadonlySet<string>,
+  ancestors: ReadonlySet<string>,
+  inElement: boolean,
+): { message: string; fix?: string } | undefined {
+  const path = parsePath(reference)
+  const written = `\${${reference}}`
+  if (path === undefined) return { message: `${written} is not a path` }
+  const [root, name, member] = path as [string, string | undefined, string | undefined]
+  if (!(ROOTS as readonly string[]).includes(root))
+    return { message: `${written} begins with "${root}"`, fix: `Paths begin with ${ROOTS.join(', ')}.` }
+  if ((root === 'item' || root === 'index') && !inElement)
+    return { message: `${written} has a meaning only in the input of a task with forEach` }
+  if (
+    root === 'mission' &&
+    (name === undefined || !['id', 'tenantId', 'crew', 'correlationId', 'input'].includes(name))
+  ) {
+    return { message: `${written}: a mission has id, tenantId, crew, correlationId and input` }
+  }
+  if (root !== 'tasks') return undefined
+  if (name === undefined || !taskIds.has(name)) return { message: `${written}: there is no task "${name ?? ''}"` }
+  if (member !== 'output' && member !== 'state') return { message: `${written}: a task has output and state` }
+  if (!ancestors.has(name))
+    return { message: `${written}: the task does not wait for "${name}"`, fix: `Add "${name}" to dependsOn.` }
+  return undefined
+}
+
+/** Visits every text in a JSON value. */
+export function walk(value: unknown, pointer: string, visit: (pointer: string, text: string) => void): void {
+  if (typeof value === 'string') visit(pointer, value)
+  else if (Array.isArray(value))
+    for (const [index, element] of value.entries()) walk(element, `${pointer}/${index}`, visit)
+  else if (typeof value === 'object' && value !== null) {
+    for (const [key, member] of Object.entries(value))
+      walk(member, `${pointer}/${key.replaceAll('~', '~0').replaceAll('/', '~1')}`, visit)
+  }
+}

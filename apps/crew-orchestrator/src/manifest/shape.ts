@@ -1,0 +1,49 @@
+import { CrewManifest } from '@hypercode/contracts'
+import type { Fault } from '@hypercode/contracts'
+import { Ajv } from 'ajv'
+import type { ErrorObject } from 'ajv'
+
+// verbose is off on purpose: an error object must not carry the data it is about.
+const validate = new Ajv({ allErrors: true, strict: false }).compile<CrewManifest>(CrewManifest)
+
+/** Faults against the schema of a manifest. */
+export function shapeFaults(value: unknown): Fault[] {
+  if (validate(value)) return []
+  return distinct((validate.errors ?? []).map(toFault))
+}
+
+function toFault(error: ErrorObject): Fault {
+  const params = error.params as Record<string, unknown>
+  if (error.keyword === 'additionalProperties') {
+    const key = String(params['additionalProperty'])
+    return {
+      pointer: `${error.instancePath}/${escape(key)}`,
+      message: `"${key}" is not a key here`,
+      fix: 'Remove it, or correct its spelling.',
+    }
+  }
+  if (error.keyword === 'required') {
+    return { pointer: error.instancePath, message: `"${String(params['missingProperty'])}" is missing` }
+  }
+  if (error.keyword === 'const')
+    return { pointer: error.instancePath, message: `must be ${JSON.stringify(params['allowedValue'])}` }
+  if (error.keyword === 'enum')
+    return {
+      pointer: error.instancePath,
+      message: `must be one of ${(params['allowedValues'] as unknown[]).join(', ')}`,
+    }
+  if (error.keyword === 'pattern' && String(params['pattern']).includes('ms|s|m|h|d')) {
+    return {
+      pointer: error.instancePath,
+      message: 'must be a length of time',
+      fix: 'Write it as 500ms, 2s, 10m, 2h or 7d.',
+    }
+  }
+  return { pointer: error.instancePath, message: error.message ?? error.keyword }
+}
+
+const escape = (key: string): string => key.replaceAll('~', '~0').replaceAll('/', '~1')
+
+const distinct = (faults: Fault[]): Fault[] => [
+  ...new Map(faults.map((fault) => [`${fault.pointer} ${fault.message}`, fault])).values(),
+]

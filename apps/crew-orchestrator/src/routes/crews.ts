@@ -1,0 +1,57 @@
+import { ROUTES } from '@hypercode/contracts'
+import { AppError, implement } from '@hypercode/http'
+import type { ServiceApp } from '@hypercode/http'
+import type { Engine } from '../engine/engine.ts'
+import { canonical, hashText } from '../engine/canonical.ts'
+import { dependenciesOf, waves } from '../manifest/graph.ts'
+import { parseManifest } from '../manifest/parse.ts'
+import { findCrew, listCrews, storeCrew } from '../store/crews.ts'
+import { pageOf } from './paging.ts'
+
+/** Manifests arrive as text, JSON too: YAML reads both, and only text has lines to point at. */
+export function crewRoutes(app: ServiceApp, engine: Engine): void {
+  implement(
+    app,
+    ROUTES.createCrew,
+    async (request, reply) => {
+      const { manifest, faults } = parseManifest(request.body)
+      if (manifest === undefined) throw new AppError('manifest_invalid', { detail: `${faults.length} faults`, faults })
+      const { tenantId, subject } = request.principal
+      const { crew, created } = await storeCrew(engine.db, tenantId, subject, manifest, hashText(canonical(manifest)))
+      return reply
+        .code(created ? 201 : 200)
+        .header('location', `/v1/crews/${crew.name}/versions/${crew.version}`)
+        .send(crew)
+    },
+    { body: 'text' },
+  )
+
+  implement(
+    app,
+    ROUTES.validateCrew,
+    (request) => {
+      const { manifest, faults } = parseManifest(request.body)
+      return manifest === undefined
+        ? { valid: false, faults }
+        : { valid: true, faults: [], order: waves(dependenciesOf(manifest)) }
+    },
+    { body: 'text' },
+  )
+
+  implement(app, ROUTES.listCrews, async (request) => {
+    const { limit = 50, cursor } = request.query
+    return pageOf(await listCrews(engine.db, request.principal.tenantId, limit + 1, cursor), limit, (crew) => crew.name)
+  })
+
+  implement(app, ROUTES.getCrew, async (request) => {
+    const { name, version } = request.params
+    const crew = await findCrew(
+      engine.db,
+      request.principal.tenantId,
+      name,
+      version === 'latest' ? 'latest' : Number(version),
+    )
+    if (crew === undefined) throw new AppError('not_found')
+    return crew
+  })
+}

@@ -1,0 +1,158 @@
+import { ROUTES } from '@hypercode/contracts'
+import type { Mission, SubmitMission } from '@hypercode/contracts'
+import { AppError, implement, problemOf } from '@hypercode/http'
+import type { Principal, ServiceApp } from '@hypercode/http'
+import { currentContext } from '@hypercode/telemetry'
+import { isMissionTerminal } from '../domain/states.ts'
+import { canonical, hashText } from '../engine/canonical.ts'
+import { cancelMission } from '../engine/cancel.ts'
+import type { Engine } from '../engine/engine.ts'
+import type { PlanSource } from '../engine/plans.ts'
+import type { SubmitOrder } from '../engine/submit.ts'
+import { listMissions, missionExists, readJournal } from '../store/read-missions.ts'
+import { listArtifacts, listTasks } from '../store/read-tasks.ts'
+import { hangUpOf } from './hang-up.ts'
+import { badCursor, checkIdCursor, pageOf } from './paging.ts'
+import { preferredWaitMs } from './prefer-wait.ts'
+
+export function missionRoutes(app: ServiceApp, engine: Engine, plans: PlanSource): void {
+  submitRoutes(app, engine, plans)
+  readRoutes(app, engine)
+
+  implement(app, ROUTES.cancelMission, async (request) => {
+    const { tenantId, subject } = request.principal
+    engine.after(
+      await cancelMission(engine.urgentDb, {
+        tenantId,
+        missionId: request.params.id,
+        actor: subject,
+        reason: request.body?.reason,
+      }),
+    )
+    return await found(engine, tenantId, request.params.id)
+  })
+}
+
+function submitRoutes(app: ServiceApp, engine: Engine, plans: PlanSource): void {
+  implement(app, ROUTES.submitMission, async (request, reply) => {
+    const { tenantId } = request.principal
+    await engine.openMissions.admit(tenantId, 1)
+    const order = await orderOf(plans, request.principal, request.id, request.body, request.headers['idempotency-key'])
+    const { id, replayed } = await engine.submits.submit(order)
+    if (replayed) reply.header('idempotency-replayed', 'true')
+    const waitMs = preferredWaitMs(request.headers.prefer)
+    if (waitMs !== undefined) reply.header('preference-applied', `wait=${waitMs / 1000}`)
+    const mission = await engine.waiters.wait({ tenantId, id, waitMs: waitMs ?? 0, signal: hangUpOf(request) })
+    if (mission === undefined) throw new AppError('not_found')
+    return reply
+      .code(waitMs !== undefined && isMissionTerminal(mission.state) ? 200 : 202)
+      .header('location', `/v1/missions/${id}`)
+      .send(mission)
+  })
+
+  implement(app, ROUTES.submitMissions, async (request) => {
+    const { missions } = request.body
+    await engine.openMissions.admit(request.principal.tenantId, missions.length)
+    const results = await Promise.allSettled(
+      missions.map(async ({ idempotencyKey, ...mission }) =>
+        engine.submits.submit(await orderOf(plans, request.principal, request.id, mission, idempotencyKey)),
+      ),
+    )
+    // One mission that is at fault harms no other; a server that is away harms all, and says so.
+    const broken = results.find((result) => result.status === 'rejected' && !(result.reason instanceof AppError))
+    if (broken?.status === 'rejected') throw broken.reason
+    return {
+      results: results.map((result) => {
+        if (result.status === 'rejected')
+          return { replayed: false, problem: problemOf(result.reason as AppError, request.id) }
+        return {
+          id: result.value.id,
+          replayed: result.value.replayed,
+          ...(result.value.state === undefined ? {} : { state: result.value.state }),
+        }
+      }),
+    }
+  })
+}
+
+function readRoutes(app: ServiceApp, engine: Engine): void {
+  implement(app, ROUTES.getMission, async (request, reply) => {
+    const waitMs = preferredWaitMs(request.headers.prefer) ?? 0
+    const { tenantId } = request.principal
+    const mission = await engine.waiters.wait({ tenantId, id: request.params.id, waitMs, signal: hangUpOf(request) })
+    if (mission === undefined) throw new AppError('not_found')
+    return reply.header('etag', `"${mission.version}"`).send(mission)
+  })
+
+  implement(app, ROUTES.listMissions, async (request) => {
+    const { limit = 50, label, ...filter } = request.query
+    const pair =
+      label === undefined
+        ? undefined
+        : ([label.slice(0, label.indexOf('=')), label.slice(label.indexOf('=') + 1)] as [string, string])
+    checkIdCursor(filter.cursor)
+    return pageOf(
+      await listMissions(engine.db, request.principal.tenantId, { ...filter, label: pair, limit: limit + 1 }),
+      limit,
+      (mission) => mission.id,
+    )
+  })
+
+  implement(app, ROUTES.listMissionTasks, async (request) => {
+    const { limit = 50, cursor } = request.query
+    checkIdCursor(cursor)
+    await mustExist(engine, request.principal.tenantId, request.params.id)
+    return pageOf(await listTasks(engine.db, request.params.id, limit + 1, cursor), limit, (task) => task.id)
+  })
+
+  implement(app, ROUTES.getMissionJournal, async (request) => {
+    const { limit = 50, cursor = '0' } = request.query
+    if (!/^\d{1,9}$/.test(cursor)) throw badCursor()
+    await mustExist(engine, request.principal.tenantId, request.params.id)
+    const entries = await readJournal(engine.db, request.params.id, limit + 1, Number(cursor))
+    return pageOf(entries, limit, () => String(Number(cursor) + limit))
+  })
+
+  implement(app, ROUTES.listMissionArtifacts, async (request) => {
+    const { limit = 50, cursor } = request.query
+    checkIdCursor(cursor)
+    await mustExist(engine, request.principal.tenantId, request.params.id)
+    return pageOf(
+      await listArtifacts(engine.db, request.params.id, limit + 1, cursor),
+      limit,
+      (artifact) => artifact.id,
+    )
+  })
+}
+
+async function orderOf(
+  plans: PlanSource,
+  principal: Principal,
+  correlationId: string,
+  body: SubmitMission,
+  idempotencyKey: string | undefined,
+): Promise<SubmitOrder> {
+  const source = await plans.planOf(principal.tenantId, body)
+  return {
+    tenantId: principal.tenantId,
+    createdBy: principal.subject,
+    ...source,
+    input: body.input ?? null,
+    priority: body.priority ?? 0,
+    labels: body.labels ?? {},
+    idempotencyKey: idempotencyKey ?? null,
+    requestHash: hashText(canonical(body)),
+    correlationId,
+    traceparent: currentContext().traceparent ?? null,
+  }
+}
+
+async function found(engine: Engine, tenantId: string, id: string): Promise<Mission> {
+  const mission = await engine.missions.submit({ tenantId, id })
+  if (mission === undefined) throw new AppError('not_found')
+  return mission
+}
+
+async function mustExist(engine: Engine, tenantId: string, id: string): Promise<void> {
+  if (!(await missionExists(engine.db, tenantId, id))) throw new AppError('not_found')
+}

@@ -1,0 +1,24 @@
+import { AppError } from '@hypercode/http'
+
+/** A page of a list that was read one element too far: the last one tells only that there is a next page. */
+export function pageOf<T>(
+  found: readonly T[],
+  limit: number,
+  cursorOf: (last: T) => string,
+): { items: T[]; nextCursor?: string } {
+  const items = found.slice(0, limit)
+  const last = items.at(-1)
+  return found.length > limit && last !== undefined ? { items, nextCursor: cursorOf(last) } : { items }
+}
+
+/** Lists whose cursor is an id refuse anything else. */
+export function checkIdCursor(cursor: string | undefined): void {
+  if (cursor !== undefined && !/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(cursor)) throw badCursor()
+}
+
+export const badCursor = (): AppError =>
+  new AppError('request_invalid', {
+    faults: [
+      { pointer: '/cursor', message: 'is not a cursor of this list', fix: 'Use nextCursor of the page before.' },
+    ],
+  })

@@ -1,0 +1,74 @@
+import type { Trx, Db } from '@hypercode/db'
+import { sql } from 'kysely'
+import type { Overdue } from '../domain/due.ts'
+import { TASK_FACTS } from './task-facts.ts'
+import type { TaskFactsRow } from './task-facts.ts'
+
+export interface DueTask {
+  row: TaskFactsRow
+  overdue: Overdue
+}
+
+/** Its lease has run out, and nothing else has: the one kind of due task that may be the sweeper's own fault. */
+const LEASE_ONLY = sql`(t.state = 'executing' and t.lease_expires_at <= now() and coalesce(least(t.attempt_deadline_at, t.progress_deadline_at, t.total_deadline_at) > now(), true))`
+
+/**
+ * Locks tasks whose time has come, longest overdue first, and says which of their instants have passed: either those whose lease alone
+ * ran out, or all others. `now()` and not `clock_timestamp()`: the latter is volatile and would turn the index condition into a filter.
+ */
+export async function lockDue(trx: Trx, kind: 'leases' | 'others', limit: number): Promise<DueTask[]> {
+  if (limit <= 0) return []
+  const found = await sql<TaskFactsRow & Record<`${keyof Overdue}_over`, boolean>>`
+    select ${TASK_FACTS}, coalesce(t.lease_expires_at <= now(), false) as lease_over, coalesce(t.attempt_deadline_at <= now(), false) as attempt_over,
+      coalesce(t.progress_deadline_at <= now(), false) as progress_over, coalesce(t.queue_deadline_at <= now(), false) as queue_over,
+      coalesce(t.total_deadline_at <= now(), false) as total_over, coalesce(t.available_at <= now(), false) as available_over
+    from tasks t where t.due_at <= now() and ${kind === 'leases' ? LEASE_ONLY : sql`not ${LEASE_ONLY}`}
+    order by t.due_at limit ${limit} for no key update skip locked`.execute(trx)
+  return found.rows.map((row) => ({
+    row,
+    overdue: {
+      lease: row.lease_over,
+      attempt: row.attempt_over,
+      progress: row.progress_over,
+      queue: row.queue_over,
+      total: row.total_over,
+      available: row.available_over,
+    },
+  }))
+}
+
+/** How many leases are held, and how many of them have run out; the latter counted up to a bound. */
+export async function countLeases(db: Db): Promise<{ live: number; expired: number }> {
+  const result = await sql<{ live: number; expired: number }>`
+    select (select count(*) from (select 1 from tasks where lease_owner is not null limit 1000) l) as live,
+      (select count(*) from (select 1 from tasks where due_at <= now() and state = 'executing' and lease_expires_at <= now() limit 1000) e) as expired`.execute(
+    db,
+  )
+  return result.rows[0] ?? { live: 0, expired: 0 }
+}
+
+/** Missions whose deadline has passed. */
+export async function findOverdueMissions(db: Db, limit: number): Promise<string[]> {
+  const found = await sql<{ id: string }>`
+    select id from missions where ended_at is null and deadline_at is not null and deadline_at <= now() and cancel_requested_at is null
+    order by deadline_at limit ${limit}`.execute(db)
+  return found.rows.map((row) => row.id)
+}
+
+/** Missions that are being canceled and still have tasks that only wait: a claim or a sweep held them when the cancel came by. */
+export async function findLeftWaiting(db: Db, limit: number): Promise<string[]> {
+  const found = await sql<{ id: string }>`
+    select m.id from missions m where m.ended_at is null and m.cancel_requested_at is not null
+      and exists (select 1 from tasks t where t.mission_id = m.id and t.state in ('blocked', 'scheduled', 'queued', 'waiting', 'input_required', 'paused'))
+    order by m.cancel_requested_at limit ${limit}`.execute(db)
+  return found.rows.map((row) => row.id)
+}
+
+/** Executing tasks of missions whose cancel was asked for longer ago than the grace time. */
+export async function lockBeyondGrace(trx: Trx, graceMs: number, limit: number): Promise<TaskFactsRow[]> {
+  const found = await sql<TaskFactsRow>`
+    select ${TASK_FACTS} from missions m join tasks t on t.mission_id = m.id and t.state = 'executing'
+    where m.ended_at is null and m.cancel_requested_at is not null and m.cancel_requested_at <= now() - ${graceMs} * interval '1 millisecond'
+    order by t.id limit ${limit} for no key update of t skip locked`.execute(trx)
+  return found.rows
+}

@@ -1,0 +1,74 @@
+import { recordset } from '@hypercode/db'
+import { sql } from 'kysely'
+import type { RawBuilder } from 'kysely'
+import type { TaskFacts } from '../domain/facts.ts'
+import type { Edge, EventDraft } from '../domain/ledger.ts'
+
+/** `insert into tasks …` for tasks that were planned just now; `only` may hold a where clause over the rows `r`. */
+export function insertTasks(tasks: Iterable<TaskFacts>, only: RawBuilder<unknown> = sql``): RawBuilder<unknown> {
+  const rows = Array.from(tasks, (task) => ({
+    id: task.id,
+    tenant_id: task.tenantId,
+    mission_id: task.missionId,
+    key: task.key,
+    leaf: task.leaf,
+    queue: task.queue,
+    requires: task.requires,
+    priority: task.priority,
+    state: task.state,
+    reason: task.reason,
+    blocked_by: task.blockedBy,
+    template: task.template,
+    parent_id: task.parentId,
+    max_attempts: task.maxAttempts,
+    retry: task.retry,
+    queue_ms: task.timeouts.queueMs,
+    attempt_ms: task.timeouts.attemptMs,
+    heartbeat_ms: task.timeouts.heartbeatMs,
+    total_ms: task.timeouts.totalMs,
+    input: task.input ?? null,
+    output: task.output ?? null,
+    error: task.error,
+    ended:
+      task.state === 'completed' || task.state === 'skipped' || task.state === 'failed' || task.state === 'canceled',
+  }))
+  return sql`insert into tasks (id, tenant_id, mission_id, key, leaf, queue, requires, priority, state, reason, blocked_by, template, parent_id,
+      max_attempts, retry, queue_timeout_ms, attempt_timeout_ms, heartbeat_timeout_ms, total_timeout_ms, input, output, error,
+      available_at, queue_deadline_at, total_deadline_at, ended_at)
+    select r.id, r.tenant_id, r.mission_id, r.key, r.leaf, r.queue, r.requires, r.priority, r.state, r.reason, r.blocked_by, r.template, r.parent_id,
+      r.max_attempts, r.retry, r.queue_ms, r.attempt_ms, r.heartbeat_ms, r.total_ms, r.input, r.output, r.error,
+      case when r.state = 'queued' then now() end,
+      case when r.state = 'queued' then now() + r.queue_ms * interval '1 millisecond' end,
+      case when r.state in ('queued', 'waiting') then now() + r.total_ms * interval '1 millisecond' end,
+      case when r.ended then now() end
+    from ${recordset(
+      rows,
+      'r',
+      `id uuid, tenant_id uuid, mission_id uuid, key text, leaf boolean, queue text, requires text[], priority smallint, state text, reason text,
+       blocked_by int, template jsonb, parent_id uuid, max_attempts int, retry jsonb, queue_ms bigint, attempt_ms bigint, heartbeat_ms bigint,
+       total_ms bigint, input jsonb, output jsonb, error jsonb, ended boolean`,
+    )} ${only}`
+}
+
+export function insertEdges(edges: readonly Edge[], missionOf?: RawBuilder<unknown>): RawBuilder<unknown> {
+  const rows = edges.map((edge) => ({ tenant_id: edge.tenantId, task_id: edge.taskId, depends_on: edge.dependsOn }))
+  return sql`insert into task_dependencies (tenant_id, task_id, depends_on)
+    select r.tenant_id, r.task_id, r.depends_on from ${recordset(rows, 'r', 'tenant_id uuid, task_id uuid, depends_on uuid')} ${missionOf ?? sql``}`
+}
+
+export function insertEvents(
+  events: readonly (EventDraft & { tenantId: string })[],
+  only: RawBuilder<unknown> = sql``,
+): RawBuilder<unknown> {
+  const rows = events.map((event) => ({
+    mission_id: event.missionId,
+    seq: event.seq,
+    tenant_id: event.tenantId,
+    type: event.type,
+    task_id: event.taskId,
+    body: event.body,
+  }))
+  return sql`insert into mission_events (mission_id, seq, tenant_id, type, task_id, body)
+    select r.mission_id, r.seq, r.tenant_id, r.type, r.task_id, r.body
+    from ${recordset(rows, 'r', 'mission_id uuid, seq int, tenant_id uuid, type text, task_id uuid, body jsonb')} ${only}`
+}

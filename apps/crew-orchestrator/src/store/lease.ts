@@ -1,0 +1,209 @@
+import { recordset, repeatable } from '@hypercode/db'
+import type { Db } from '@hypercode/db'
+import type { ClaimedTask, StepRecord } from '@hypercode/contracts'
+import type { MissionHint, OutboxRow } from '@hypercode/events'
+import { sql } from 'kysely'
+
+/** One waiting claim of an agent instance. */
+export interface LeaseAsk {
+  claimId: string
+  subject: string
+  incarnation: number
+  max: number
+}
+
+export interface Leased {
+  /** Per ask, in order: its tasks, which may be none, or that another incarnation of the instance has taken over. */
+  answers: ({ kind: 'tasks'; tasks: ClaimedTask[] } | { kind: 'fenced' })[]
+  outbox: OutboxRow | undefined
+  /** Other claims were at the same rows, so there may be more work than this statement got. */
+  contended: boolean
+}
+
+interface LeasedRow {
+  ord: number
+  id: string
+  mission_id: string
+  key: string
+  queue: string
+  attempt: number
+  max_attempts: number
+  input: unknown
+  attempt_left_ms: number | null
+  crew: string
+  correlation_id: string
+  traceparent: string | null
+}
+
+/**
+ * Leases queued tasks to the claims of instances with the same skills, in one statement for all of them.
+ *
+ * An instance gets work only when it is ready, of its current incarnation and beating, and no more than it has free slots. Tasks go
+ * round the claims one by one, so that no instance takes all while another idles. A claim id that holds leases already gets those again.
+ * The candidates are found first and locked after: locking inside the search would, with several skills, hold rows that are not taken.
+ */
+export async function leaseTasks(
+  db: Db,
+  tenantId: string,
+  skills: readonly string[],
+  asks: readonly LeaseAsk[],
+  leaseMs: number,
+): Promise<Leased> {
+  const rows = asks.map((ask, ord) => ({
+    ord,
+    claim_id: ask.claimId,
+    subject: ask.subject,
+    incarnation: ask.incarnation,
+    max: ask.max,
+  }))
+  const statement = sql<{
+    live: number[] | null
+    tasks: LeasedRow[] | null
+    hints: (Omit<MissionHint, 'kind' | 'tenantId'> & { missionId: string })[] | null
+    outbox_id: number | null
+    candidates: number
+    locked: number
+  }>`
+    with live as (
+      select a.ord, a.claim_id, i.id as owner, i.incarnation, mine.n as replay,
+        case when i.lifecycle = 'ready' and i.lease_expires_at > now() then least(a.max, i.slots - used.n) else 0 end as room
+      from ${recordset(rows, 'a', 'ord int, claim_id uuid, subject text, incarnation bigint, max int')}
+      join agent_instances i on i.tenant_id = ${tenantId} and i.subject = a.subject and i.incarnation = a.incarnation
+        and i.lifecycle not in ('stopped', 'reaped')
+      cross join lateral (select count(*) as n from tasks t where t.lease_owner = i.id) used
+      cross join lateral (select count(*) as n from tasks t where t.lease_owner = i.id and t.claim_id = a.claim_id) mine),
+    slots as (
+      select ord, claim_id, owner, incarnation, row_number() over (order by turn, ord) as rn
+      from live cross join lateral generate_series(1, room) as turn where replay = 0),
+    candidates as (
+      select c.id from unnest(${skills}::text[]) as skill
+      cross join lateral (
+        select t.id, t.priority, t.available_at from tasks t
+        where t.tenant_id = ${tenantId} and t.queue = skill and t.state = 'queued' and t.requires <@ ${skills}::text[]
+        order by t.priority desc, t.available_at, t.id limit (select count(*) from slots)) c
+      order by c.priority desc, c.available_at, c.id limit (select count(*) from slots)),
+    locked as (
+      select t.id, t.priority, t.available_at from tasks t where t.id in (select id from candidates) and t.state = 'queued' for update skip locked),
+    numbered as (select id, row_number() over (order by priority desc, available_at, id) as rn from locked),
+    leased as (
+      update tasks t set state = 'executing', reason = null, attempt = t.attempt + 1, lease_owner = s.owner, lease_incarnation = s.incarnation,
+        claim_id = s.claim_id, lease_expires_at = now() + ${leaseMs} * interval '1 millisecond',
+        attempt_deadline_at = now() + t.attempt_timeout_ms * interval '1 millisecond',
+        progress_deadline_at = now() + t.heartbeat_timeout_ms * interval '1 millisecond',
+        queue_deadline_at = null, started_at = coalesce(t.started_at, now()), version = t.version + 1
+      from numbered n join slots s using (rn) where t.id = n.id
+      returning t.*, s.ord),
+    opened as (
+      insert into attempts (task_id, attempt, tenant_id, agent_instance_id, incarnation, claim_id)
+      select id, attempt, tenant_id, lease_owner, lease_incarnation, claim_id from leased),
+    touched as (
+      select m.id, l.n from missions m join (select mission_id, count(*) as n from leased group by mission_id) l on l.mission_id = m.id
+      order by m.id for no key update of m),
+    moved as (
+      update missions m set event_seq = m.event_seq + l.n + case when m.state = 'submitted' then 1 else 0 end,
+        state = case when m.state = 'submitted' then 'running' else m.state end, started_at = coalesce(m.started_at, now()), version = m.version + 1
+      from touched l where m.id = l.id
+      returning m.id, m.tenant_id, m.crew, m.correlation_id, m.traceparent, m.event_seq, l.n, m.started_at = now() as just_started),
+    told as (
+      insert into mission_events (mission_id, seq, tenant_id, type, task_id, body)
+      select id, event_seq - n, tenant_id, 'mission.started', null, '{}' from moved where just_started
+      union all
+      select l.mission_id, m.event_seq - m.n + row_number() over (partition by l.mission_id order by l.id), m.tenant_id, 'task.claimed', l.id,
+        jsonb_build_object('key', l.key, 'attempt', l.attempt, 'agentInstanceId', l.lease_owner)
+      from leased l join moved m on m.id = l.mission_id),
+    hints as (
+      select jsonb_build_object('kind', 'mission', 'tenantId', tenant_id, 'missionId', id, 'seq', event_seq, 'correlationId', correlation_id) as hint
+      from moved),
+    sent as (insert into outbox (payload) select jsonb_agg(hint) from hints having count(*) > 0 returning id, payload),
+    held as (
+      select l.ord, t.* from live l join tasks t on t.lease_owner = l.owner and t.claim_id = l.claim_id where l.replay > 0),
+    given as (
+      select ord, id, mission_id, key, queue, attempt, max_attempts, input, attempt_deadline_at from leased
+      union all
+      select ord, id, mission_id, key, queue, attempt, max_attempts, input, attempt_deadline_at from held)
+    select (select json_agg(ord) from live) as live,
+      (select json_agg(json_build_object('ord', g.ord, 'id', g.id, 'mission_id', g.mission_id, 'key', g.key, 'queue', g.queue, 'attempt', g.attempt,
+          'max_attempts', g.max_attempts, 'input', g.input, 'attempt_left_ms', extract(epoch from g.attempt_deadline_at - now()) * 1000,
+          'crew', m.crew, 'correlation_id', m.correlation_id, 'traceparent', m.traceparent) order by g.id)
+        from given g join missions m on m.id = g.mission_id) as tasks,
+      (select payload from sent) as hints, (select id from sent) as outbox_id,
+      (select count(*) from candidates) as candidates, (select count(*) from locked) as locked`
+  const [row] = (await repeatable(async () => await statement.execute(db))).rows
+  if (row === undefined) throw new Error('the lease statement answered no row')
+  const steps = await readSteps(
+    db,
+    (row.tasks ?? []).filter((task) => task.attempt > 1).map((task) => task.id),
+  )
+  const live = new Set(row.live ?? [])
+  return {
+    answers: asks.map((_, ord) =>
+      live.has(ord)
+        ? {
+            kind: 'tasks',
+            tasks: (row.tasks ?? [])
+              .filter((task) => task.ord === ord)
+              .map((task) => toClaimed(task, tenantId, leaseMs, steps.get(task.id) ?? [])),
+          }
+        : { kind: 'fenced' },
+    ),
+    outbox: row.outbox_id === null ? undefined : { id: row.outbox_id, hints: (row.hints ?? []) as MissionHint[] },
+    contended: row.locked < row.candidates,
+  }
+}
+
+function toClaimed(row: LeasedRow, tenantId: string, leaseMs: number, steps: StepRecord[]): ClaimedTask {
+  return {
+    taskId: row.id,
+    missionId: row.mission_id,
+    tenantId,
+    crew: row.crew,
+    key: row.key,
+    skill: row.queue,
+    attempt: row.attempt,
+    maxAttempts: row.max_attempts,
+    input: row.input ?? null,
+    leaseMs,
+    ...(row.attempt_left_ms === null ? {} : { attemptTimeoutMs: Math.max(0, Math.round(row.attempt_left_ms)) }),
+    correlationId: row.correlation_id,
+    ...(row.traceparent === null ? {} : { traceparent: row.traceparent }),
+    steps,
+  }
+}
+
+async function readSteps(db: Db, taskIds: readonly string[]): Promise<Map<string, StepRecord[]>> {
+  const byTask = new Map<string, StepRecord[]>()
+  if (taskIds.length === 0) return byTask
+  const found = await db
+    .selectFrom('steps')
+    .select(['task_id', 'name', 'request_hash', 'response'])
+    .where('task_id', 'in', [...taskIds])
+    .orderBy('created_at')
+    .execute()
+  for (const row of found) {
+    const step = {
+      name: row.name,
+      ...(row.request_hash === null ? {} : { requestHash: row.request_hash }),
+      response: row.response,
+    }
+    byTask.set(row.task_id, [...(byTask.get(row.task_id) ?? []), step])
+  }
+  return byTask
+}
+
+/** The skills with which an instance registered, or undefined when this incarnation is not the one that may work. */
+export async function findSkills(
+  db: Db,
+  tenantId: string,
+  subject: string,
+  incarnation: number,
+): Promise<string[] | undefined> {
+  const row = await db
+    .selectFrom('agent_instances')
+    .select('skills')
+    .where('tenant_id', '=', tenantId)
+    .where('subject', '=', subject)
+    .where('incarnation', '=', incarnation)
+    .where('lifecycle', 'not in', ['stopped', 'reaped'])
+    .executeTakeFirst()
+  return row?.skills
+}

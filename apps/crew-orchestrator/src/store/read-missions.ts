@@ -1,0 +1,142 @@
+import { recordset } from '@hypercode/db'
+import type { Db } from '@hypercode/db'
+import type { JournalEntry, Labels, Mission, MissionState, TaskError } from '@hypercode/contracts'
+import { sql } from 'kysely'
+
+interface Row {
+  id: string
+  crew: string
+  crew_version: number | null
+  state: MissionState
+  input: unknown
+  output: unknown
+  error: TaskError | null
+  priority: number
+  labels: Labels
+  total_tasks: number
+  open_tasks: number
+  correlation_id: string
+  created_by: string
+  created_at: Date
+  started_at: Date | null
+  ended_at: Date | null
+  deadline_at: Date | null
+  cancel_requested_at: Date | null
+  version: number
+}
+
+const COLUMNS =
+  sql.raw(`m.id, m.crew, m.crew_version, m.state, m.input, m.output, m.error, m.priority, m.labels, m.total_tasks, m.open_tasks, m.correlation_id,
+  m.created_by, m.created_at, m.started_at, m.ended_at, m.deadline_at, m.cancel_requested_at, m.version`)
+
+const instant = <K extends string>(key: K, at: Date | null): Partial<Record<K, string>> =>
+  at === null ? {} : ({ [key]: at.toISOString() } as Record<K, string>)
+
+const toMission = (row: Row): Mission => ({
+  id: row.id,
+  crew: row.crew,
+  ...(row.crew_version === null ? {} : { crewVersion: row.crew_version }),
+  state: row.state,
+  input: row.input ?? null,
+  ...(row.ended_at === null ? {} : { output: row.output ?? null }),
+  ...(row.error === null ? {} : { error: row.error }),
+  priority: row.priority,
+  labels: row.labels,
+  tasks: { total: row.total_tasks, open: row.open_tasks },
+  correlationId: row.correlation_id,
+  createdBy: row.created_by,
+  createdAt: row.created_at.toISOString(),
+  ...instant('startedAt', row.started_at),
+  ...instant('endedAt', row.ended_at),
+  ...instant('deadlineAt', row.deadline_at),
+  ...instant('cancelRequestedAt', row.cancel_requested_at),
+  version: row.version,
+})
+
+export interface MissionRef {
+  tenantId: string
+  id: string
+}
+
+/** One mission per reference, in order; undefined for one that the tenant does not have. One statement for all. */
+export async function readMissions(db: Db, refs: readonly MissionRef[]): Promise<(Mission | undefined)[]> {
+  const rows = refs.map((ref) => ({ tenant_id: ref.tenantId, id: ref.id }))
+  const found = await sql<Row & { tenant_id: string }>`
+    select ${COLUMNS}, m.tenant_id from ${recordset(rows, 'r', 'tenant_id uuid, id uuid')} join missions m on m.id = r.id and m.tenant_id = r.tenant_id`.execute(
+    db,
+  )
+  const byId = new Map(found.rows.map((row) => [`${row.tenant_id} ${row.id}`, row]))
+  return refs.map((ref) => {
+    const row = byId.get(`${ref.tenantId} ${ref.id}`)
+    return row === undefined ? undefined : toMission(row)
+  })
+}
+
+export interface MissionFilter {
+  limit: number
+  cursor?: string | undefined
+  state?: MissionState | undefined
+  crew?: string | undefined
+  label?: [string, string] | undefined
+  correlationId?: string | undefined
+}
+
+/** Newest first. The cursor is the id of the last mission of the page before: ids sort by time. */
+export async function listMissions(db: Db, tenantId: string, filter: MissionFilter): Promise<Mission[]> {
+  const found = await sql<Row>`
+    select ${COLUMNS} from missions m where m.tenant_id = ${tenantId}
+      ${filter.cursor === undefined ? sql`` : sql`and m.id < ${filter.cursor}::uuid`}
+      ${filter.state === undefined ? sql`` : sql`and m.state = ${filter.state}`}
+      ${filter.crew === undefined ? sql`` : sql`and m.crew = ${filter.crew}`}
+      ${filter.label === undefined ? sql`` : sql`and m.labels @> ${JSON.stringify({ [filter.label[0]]: filter.label[1] })}::jsonb`}
+      ${filter.correlationId === undefined ? sql`` : sql`and m.correlation_id = ${filter.correlationId}`}
+    order by m.id desc limit ${filter.limit}`.execute(db)
+  return found.rows.map(toMission)
+}
+
+export async function missionExists(db: Db, tenantId: string, id: string): Promise<boolean> {
+  const row = await db
+    .selectFrom('missions')
+    .select('id')
+    .where('id', '=', id)
+    .where('tenant_id', '=', tenantId)
+    .executeTakeFirst()
+  return row !== undefined
+}
+
+/** Attempts and steps in the order in which they began or were recorded; the cursor is a number of entries to pass over. */
+export async function readJournal(db: Db, missionId: string, limit: number, offset: number): Promise<JournalEntry[]> {
+  const found = await sql<{
+    kind: 'attempt' | 'step'
+    task_id: string
+    key: string
+    attempt: number
+    name: string | null
+    outcome: string | null
+    agent_instance_id: string | null
+    at: Date
+    ended_at: Date | null
+    error: TaskError | null
+    response: unknown
+  }>`
+    with mine as (select t.id, t.key from tasks t where t.mission_id = ${missionId})
+    select * from (
+      select 'attempt' as kind, a.task_id, t.key, a.attempt, null as name, a.outcome, a.agent_instance_id, a.started_at as at, a.ended_at, a.error, null::jsonb as response
+      from mine t join attempts a on a.task_id = t.id
+      union all
+      select 'step', s.task_id, t.key, s.attempt, s.name, null, null, s.created_at, null, null, s.response from mine t join steps s on s.task_id = t.id) j
+    order by at, task_id, attempt, kind limit ${limit} offset ${offset}`.execute(db)
+  return found.rows.map((row) => ({
+    taskId: row.task_id,
+    key: row.key,
+    kind: row.kind,
+    attempt: row.attempt,
+    ...(row.name === null ? {} : { name: row.name }),
+    ...(row.outcome === null ? {} : { outcome: row.outcome }),
+    ...(row.agent_instance_id === null ? {} : { agentInstanceId: row.agent_instance_id }),
+    startedAt: row.at.toISOString(),
+    ...instant('endedAt', row.ended_at),
+    ...(row.error === null ? {} : { error: row.error }),
+    ...(row.kind === 'step' ? { response: row.response } : {}),
+  }))
+}

@@ -1,0 +1,144 @@
+import type { Artifact, Task, TaskError, TaskState } from '@hypercode/contracts'
+import type { Db } from '@hypercode/db'
+import { sql } from 'kysely'
+import type { RawBuilder } from 'kysely'
+
+interface Row {
+  id: string
+  mission_id: string
+  key: string
+  state: TaskState
+  reason: string | null
+  queue: string
+  priority: number
+  attempt: number
+  max_attempts: number
+  input: unknown
+  output: unknown
+  error: TaskError | null
+  progress: { fraction: number; message?: string } | null
+  lease_owner: string | null
+  available_at: Date | null
+  lease_expires_at: Date | null
+  created_at: Date
+  started_at: Date | null
+  ended_at: Date | null
+  version: number
+  blocked_by: number
+  with_skill: number
+  with_slot: number
+}
+
+/** For a queued task: how many instances could take it, and how many of those have a free slot. Says why it is not running. */
+const CANDIDATES = sql`
+  cross join lateral (
+    select count(*) as with_skill, count(*) filter (where i.slots > (select count(*) from tasks u where u.lease_owner = i.id)) as with_slot
+    from agent_instances i where t.state = 'queued' and i.tenant_id = t.tenant_id and i.lifecycle = 'ready' and i.lease_expires_at > now()
+      and t.queue = any(i.skills) and t.requires <@ i.skills) c`
+
+export async function findTask(db: Db, tenantId: string, id: string): Promise<Task | undefined> {
+  return (await read(db, sql`where t.id = ${id} and t.tenant_id = ${tenantId}`, 1))[0]
+}
+
+/** In the order in which they were planned; the cursor is the id of the last one of the page before. */
+export async function listTasks(db: Db, missionId: string, limit: number, cursor: string | undefined): Promise<Task[]> {
+  return await read(
+    db,
+    sql`where t.mission_id = ${missionId} ${cursor === undefined ? sql`` : sql`and t.id > ${cursor}::uuid`}`,
+    limit,
+  )
+}
+
+async function read(db: Db, where: RawBuilder<unknown>, limit: number): Promise<Task[]> {
+  const found = await sql<Row>`
+    select t.id, t.mission_id, t.key, t.state, t.reason, t.queue, t.priority, t.attempt, t.max_attempts, t.input, t.output, t.error, t.progress, t.lease_owner,
+      t.available_at, t.lease_expires_at, t.created_at, t.started_at, t.ended_at, t.version, t.blocked_by, c.with_skill, c.with_slot
+    from (select * from tasks t ${where} order by t.id limit ${limit}) t ${CANDIDATES} order by t.id`.execute(db)
+  return found.rows.map(toTask)
+}
+
+function toTask(row: Row): Task {
+  const reason = reasonOf(row)
+  return {
+    id: row.id,
+    missionId: row.mission_id,
+    key: row.key,
+    state: row.state,
+    ...(reason === null ? {} : { reason }),
+    skill: row.queue,
+    priority: row.priority,
+    attempt: row.attempt,
+    maxAttempts: row.max_attempts,
+    input: row.input ?? null,
+    ...(row.state === 'completed' ? { output: row.output ?? null } : {}),
+    ...(row.error === null ? {} : { error: row.error }),
+    ...(row.progress === null ? {} : { progress: row.progress }),
+    ...(row.lease_owner === null ? {} : { agentInstanceId: row.lease_owner }),
+    ...(row.available_at === null ? {} : { availableAt: row.available_at.toISOString() }),
+    ...(row.lease_expires_at === null ? {} : { leaseExpiresAt: row.lease_expires_at.toISOString() }),
+    createdAt: row.created_at.toISOString(),
+    ...(row.started_at === null ? {} : { startedAt: row.started_at.toISOString() }),
+    ...(row.ended_at === null ? {} : { endedAt: row.ended_at.toISOString() }),
+    version: row.version,
+  }
+}
+
+function reasonOf(row: Row): string | null {
+  if (row.state === 'blocked') return `waits for ${row.blocked_by} of its dependencies`
+  if (row.state !== 'queued') return row.reason
+  if (row.with_skill === 0) return `no live agent has the skills it needs (${row.queue})`
+  if (row.with_slot === 0) return `all ${row.with_skill} agents with the skill ${row.queue} are busy`
+  return row.reason ?? 'an agent will take it at its next claim'
+}
+
+interface ArtifactRow {
+  id: string
+  task_id: string
+  task_key: string
+  name: string
+  media_type: string
+  size_bytes: number
+  sha256: string
+  attempt: number
+  created_at: Date
+}
+
+export async function listArtifacts(
+  db: Db,
+  missionId: string,
+  limit: number,
+  cursor: string | undefined,
+): Promise<Artifact[]> {
+  const found = await sql<ArtifactRow>`
+    select id, task_id, task_key, name, media_type, size_bytes, sha256, attempt, created_at from artifacts
+    where mission_id = ${missionId} ${cursor === undefined ? sql`` : sql`and id > ${cursor}::uuid`} order by id limit ${limit}`.execute(
+    db,
+  )
+  return found.rows.map((row) => ({
+    id: row.id,
+    taskId: row.task_id,
+    taskKey: row.task_key,
+    name: row.name,
+    mediaType: row.media_type,
+    sizeBytes: row.size_bytes,
+    sha256: row.sha256,
+    attempt: row.attempt,
+    createdAt: row.created_at.toISOString(),
+  }))
+}
+
+export async function findArtifact(
+  db: Db,
+  tenantId: string,
+  taskId: string,
+  name: string,
+): Promise<{ mediaType: string; sha256: string; content: Buffer } | undefined> {
+  const row = await db
+    .selectFrom('artifacts')
+    .select(['media_type', 'sha256', 'content'])
+    .where('task_id', '=', taskId)
+    .where('name', '=', name)
+    .where('tenant_id', '=', tenantId)
+    .executeTakeFirst()
+  return row === undefined ? undefined : { mediaType: row.media_type, sha256: row.sha256, content: row.content }
+}

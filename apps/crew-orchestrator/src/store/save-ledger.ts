@@ -1,0 +1,154 @@
+import { recordset } from '@hypercode/db'
+import type { Trx } from '@hypercode/db'
+import type { MissionHint, OutboxRow, QueueRef } from '@hypercode/events'
+import { newId } from '@hypercode/contracts'
+import { sql } from 'kysely'
+import type { RawBuilder } from 'kysely'
+import type { MissionFacts } from '../domain/facts.ts'
+import { isMissionTerminal, isTerminal } from '../domain/states.ts'
+import { missionOf } from '../domain/ledger.ts'
+import type { Ledger } from '../domain/ledger.ts'
+import { insertEdges, insertEvents, insertTasks } from './insert-fragments.ts'
+
+/** What the caller does after the commit. */
+export interface Saved {
+  outbox: OutboxRow | undefined
+  /** Where work may be claimed now. */
+  queued: QueueRef[]
+  /** Missions that reached their final state. */
+  ended: string[]
+}
+
+export const NOTHING_SAVED: Saved = { outbox: undefined, queued: [], ended: [] }
+
+/** Writes everything that a ledger holds in one statement, made of only the parts that have rows. */
+export async function saveLedger(trx: Trx, ledger: Ledger): Promise<Saved> {
+  if (ledger.events.length === 0 && ledger.changed.size === 0 && ledger.endedAttempts.length === 0) return NOTHING_SAVED
+  const touched = [...new Set(ledger.events.map((event) => event.missionId))].map(
+    (id) => ledger.missions.get(id) as MissionFacts,
+  )
+  const hints = touched.map(hintOf)
+  const parts: RawBuilder<unknown>[] = []
+  const add = (name: string, rows: number, part: () => RawBuilder<unknown>): void => {
+    if (rows > 0) parts.push(sql`${sql.raw(name)} as (${part()})`)
+  }
+  add('tasks_in', ledger.added.size, () => insertTasks(ledger.added))
+  add('edges_in', ledger.edges.length, () => insertEdges(ledger.edges))
+  add('tasks_moved', ledger.changed.size, () => updateTasks(ledger))
+  add('attempts_ended', ledger.endedAttempts.length, () => endAttempts(ledger))
+  add('letters_in', ledger.deadLetters.length, () => insertDeadLetters(ledger))
+  add('events_in', ledger.events.length, () =>
+    insertEvents(
+      ledger.events.map((event) => ({
+        ...event,
+        tenantId: (ledger.missions.get(event.missionId) as MissionFacts).tenantId,
+      })),
+    ),
+  )
+  add('missions_moved', touched.length, () => updateMissions(touched))
+  const outboxIn = sql`outbox_in as (insert into outbox (payload) values (${JSON.stringify(hints)}::jsonb) returning id)`
+  const result = await sql<{ id: number }>`with ${sql.join([...parts, outboxIn])} select id from outbox_in`.execute(trx)
+  const outboxId = result.rows[0]?.id
+  return {
+    outbox: outboxId === undefined ? undefined : { id: outboxId, hints },
+    queued: queuesOf(ledger),
+    ended: touched.filter((mission) => isMissionTerminal(mission.state)).map((mission) => mission.id),
+  }
+}
+
+function updateTasks(ledger: Ledger): RawBuilder<unknown> {
+  const rows = Array.from(ledger.changed, (task) => ({
+    id: task.id,
+    state: task.state,
+    reason: task.reason,
+    blocked_by: task.blockedBy,
+    max_attempts: task.maxAttempts,
+    delay_ms: task.delayMs,
+    has_input: task.input !== undefined,
+    input: task.input ?? null,
+    output: task.output ?? null,
+    error: task.error,
+    ended: isTerminal(task.state),
+  }))
+  // Every state that is written here is one without a lease: a task becomes executing by a claim alone.
+  return sql`update tasks t set state = r.state, reason = r.reason, blocked_by = r.blocked_by, max_attempts = r.max_attempts,
+      input = case when r.has_input then r.input else t.input end,
+      output = case when r.state = 'completed' then r.output else t.output end, error = r.error,
+      lease_owner = null, lease_incarnation = null, claim_id = null, lease_expires_at = null, attempt_deadline_at = null, progress_deadline_at = null,
+      available_at = case when r.state in ('queued', 'scheduled') then now() + r.delay_ms * interval '1 millisecond' else t.available_at end,
+      queue_deadline_at = case when r.state = 'queued' then now() + t.queue_timeout_ms * interval '1 millisecond' end,
+      total_deadline_at = case when r.state in ('queued', 'scheduled', 'waiting') then coalesce(t.total_deadline_at, now() + t.total_timeout_ms * interval '1 millisecond') end,
+      ended_at = case when r.ended then now() end, version = t.version + 1
+    from ${recordset(
+      rows,
+      'r',
+      `id uuid, state text, reason text, blocked_by int, max_attempts int, delay_ms bigint, has_input boolean, input jsonb, output jsonb, error jsonb,
+       ended boolean`,
+    )} where t.id = r.id`
+}
+
+function endAttempts(ledger: Ledger): RawBuilder<unknown> {
+  const rows = ledger.endedAttempts.map((ended) => ({
+    task_id: ended.taskId,
+    attempt: ended.attempt,
+    outcome: ended.outcome,
+    error: ended.error,
+    output_hash: ended.outputHash,
+  }))
+  return sql`update attempts a set ended_at = now(), outcome = r.outcome, error = r.error, output_hash = decode(r.output_hash, 'hex')
+    from ${recordset(rows, 'r', 'task_id uuid, attempt int, outcome text, error jsonb, output_hash text')}
+    where a.task_id = r.task_id and a.attempt = r.attempt and a.ended_at is null`
+}
+
+function insertDeadLetters(ledger: Ledger): RawBuilder<unknown> {
+  const rows = ledger.deadLetters.map((letter) => ({
+    id: newId(),
+    tenant_id: letter.tenantId,
+    mission_id: letter.missionId,
+    task_id: letter.taskId,
+    key: letter.key,
+    error: letter.error,
+  }))
+  return sql`insert into dead_letters (id, tenant_id, mission_id, task_id, key, error)
+    select * from ${recordset(rows, 'r', 'id uuid, tenant_id uuid, mission_id uuid, task_id uuid, key text, error jsonb')}`
+}
+
+function updateMissions(missions: readonly MissionFacts[]): RawBuilder<unknown> {
+  const rows = missions.map((mission) => ({
+    id: mission.id,
+    state: mission.state,
+    open_tasks: mission.openTasks,
+    total_tasks: mission.totalTasks,
+    event_seq: mission.eventSeq,
+    output: mission.output ?? null,
+    error: mission.error,
+    canceling: mission.canceling,
+    ended: isMissionTerminal(mission.state),
+  }))
+  return sql`update missions m set state = r.state, open_tasks = r.open_tasks, total_tasks = r.total_tasks, event_seq = r.event_seq,
+      output = r.output, error = r.error, cancel_requested_at = case when r.canceling then coalesce(m.cancel_requested_at, now()) end,
+      ended_at = case when r.ended then now() end, version = m.version + 1
+    from ${recordset(
+      rows,
+      'r',
+      'id uuid, state text, open_tasks int, total_tasks int, event_seq int, output jsonb, error jsonb, canceling boolean, ended boolean',
+    )} where m.id = r.id`
+}
+
+function queuesOf(ledger: Ledger): QueueRef[] {
+  const queues = new Map<string, QueueRef>()
+  for (const task of [...ledger.added, ...ledger.changed]) {
+    if (task.state === 'queued')
+      queues.set(`${task.tenantId} ${task.queue}`, { tenantId: missionOf(ledger, task).tenantId, queue: task.queue })
+  }
+  return [...queues.values()]
+}
+
+const hintOf = (mission: MissionFacts): MissionHint => ({
+  kind: 'mission',
+  tenantId: mission.tenantId,
+  missionId: mission.id,
+  seq: mission.eventSeq,
+  correlationId: mission.correlationId,
+  ...(isMissionTerminal(mission.state) ? { ended: true as const } : {}),
+})

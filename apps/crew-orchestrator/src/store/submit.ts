@@ -1,0 +1,149 @@
+import type { MissionHint, OutboxRow } from '@hypercode/events'
+import { recordset, repeatable } from '@hypercode/db'
+import type { Db } from '@hypercode/db'
+import { sql } from 'kysely'
+import type { MissionFacts } from '../domain/facts.ts'
+import type { Ledger } from '../domain/ledger.ts'
+import { insertEdges, insertEvents, insertTasks } from './insert-fragments.ts'
+
+/** A mission that was planned and is to be stored. */
+export interface NewMissionRow {
+  mission: MissionFacts
+  ledger: Ledger
+  crewVersion: number | null
+  /** Kept for a crew that is not stored itself. */
+  manifest: unknown
+  labels: Record<string, string>
+  priority: number
+  idempotencyKey: string | null
+  /** SHA-256 of the request, in hex; tells a repeat from another request with the same key. */
+  requestHash: string
+  deadlineMs: number | null
+  traceparent: string | null
+  createdBy: string
+}
+
+export interface Submitted {
+  /** Ids of the missions that are stored now; what is missing met its idempotency key. */
+  stored: ReadonlySet<string>
+  outbox: OutboxRow | undefined
+}
+
+const ONLY_STORED = sql`where r.mission_id in (select id from stored)`
+
+/**
+ * Stores missions with their tasks, events, audit rows and outbox row in one statement, whatever their number. A mission whose
+ * idempotency key exists already is left out, with everything that belongs to it.
+ */
+export async function storeMissions(db: Db, orders: readonly NewMissionRow[]): Promise<Submitted> {
+  const hints = orders.map(hintOf)
+  const edges = orders.flatMap((order) => order.ledger.edges.map((edge) => ({ ...edge, missionId: order.mission.id })))
+  const events = orders.flatMap((order) =>
+    order.ledger.events.map((event) => ({ ...event, tenantId: order.mission.tenantId })),
+  )
+  const statement = sql<{ stored: string[] | null; outbox_id: number | null }>`
+    with stored as (${insertMissions(orders)}),
+      tasks_in as (${insertTasks(
+        orders.flatMap((order) => [...order.ledger.added]),
+        ONLY_STORED,
+      )}),
+      ${edges.length === 0 ? sql`` : sql`edges_in as (${insertEdges(edges, sql`where r.task_id in (select t.id from ${taskMissions(orders)} join stored s on s.id = t.mission_id)`)}),`}
+      events_in as (${insertEvents(events, ONLY_STORED)}),
+      audit_in as (insert into audit (tenant_id, actor, action, ref)
+        select r.tenant_id, r.created_by, 'mission.submitted', r.id::text from ${missionRecords(orders)} where r.id in (select id from stored)),
+      outbox_in as (insert into outbox (payload)
+        select jsonb_agg(h.hint) from ${recordset(
+          hints.map((hint) => ({ id: hint.missionId, hint })),
+          'h',
+          'id uuid, hint jsonb',
+        )}
+        where h.id in (select id from stored) having count(*) > 0 returning id)
+    select (select array_agg(id) from stored) as stored, (select id from outbox_in) as outbox_id`
+  const result = await repeatable(async () => await statement.execute(db))
+  const row = result.rows[0]
+  const stored = new Set(row?.stored ?? [])
+  const sent = hints.filter((hint) => stored.has(hint.missionId))
+  return { stored, outbox: row?.outbox_id == null ? undefined : { id: row.outbox_id, hints: sent } }
+}
+
+function insertMissions(orders: readonly NewMissionRow[]) {
+  return sql`insert into missions (id, tenant_id, crew, crew_version, manifest, input, output, error, state, priority, labels, idempotency_key, request_hash,
+      total_tasks, open_tasks, on_task_failure, deadline_at, correlation_id, traceparent, created_by, event_seq, ended_at)
+    select r.id, r.tenant_id, r.crew, r.crew_version, r.manifest, r.input, r.output, r.error, r.state, r.priority, r.labels, r.idempotency_key,
+      decode(r.request_hash, 'hex'), r.total_tasks, r.open_tasks, r.on_task_failure, now() + r.deadline_ms * interval '1 millisecond',
+      r.correlation_id, r.traceparent, r.created_by, r.event_seq, case when r.open_tasks = 0 then now() end
+    from ${missionRecords(orders)}
+    on conflict (tenant_id, idempotency_key) do nothing returning id`
+}
+
+function missionRecords(orders: readonly NewMissionRow[]) {
+  const rows = orders.map(({ mission, ...order }) => ({
+    id: mission.id,
+    tenant_id: mission.tenantId,
+    crew: mission.crew,
+    crew_version: order.crewVersion,
+    manifest: order.manifest ?? null,
+    input: mission.input ?? null,
+    output: mission.output ?? null,
+    error: mission.error,
+    state: mission.state,
+    priority: order.priority,
+    labels: order.labels,
+    idempotency_key: order.idempotencyKey,
+    request_hash: order.requestHash,
+    total_tasks: mission.totalTasks,
+    open_tasks: mission.openTasks,
+    on_task_failure: mission.onTaskFailure,
+    deadline_ms: order.deadlineMs,
+    correlation_id: mission.correlationId,
+    traceparent: order.traceparent,
+    created_by: order.createdBy,
+    event_seq: mission.eventSeq,
+  }))
+  return recordset(
+    rows,
+    'r',
+    `id uuid, tenant_id uuid, crew text, crew_version int, manifest jsonb, input jsonb, output jsonb, error jsonb, state text, priority smallint,
+     labels jsonb, idempotency_key text, request_hash text, total_tasks int, open_tasks int, on_task_failure text, deadline_ms bigint,
+     correlation_id text, traceparent text, created_by text, event_seq int`,
+  )
+}
+
+const taskMissions = (orders: readonly NewMissionRow[]) =>
+  recordset(
+    orders.flatMap((order) =>
+      Array.from(order.ledger.added, (task) => ({ id: task.id, mission_id: order.mission.id })),
+    ),
+    't',
+    'id uuid, mission_id uuid',
+  )
+
+const hintOf = ({ mission }: NewMissionRow): MissionHint => ({
+  kind: 'mission',
+  tenantId: mission.tenantId,
+  missionId: mission.id,
+  seq: mission.eventSeq,
+  correlationId: mission.correlationId,
+  ...(mission.openTasks === 0 ? { ended: true as const } : {}),
+})
+
+export interface KnownMission {
+  id: string
+  idempotencyKey: string
+  tenantId: string
+  requestHash: string
+}
+
+/** The missions that hold these idempotency keys. */
+export async function findByKeys(
+  db: Db,
+  keys: readonly { tenantId: string; idempotencyKey: string }[],
+): Promise<KnownMission[]> {
+  const rows = keys.map((key) => ({ tenant_id: key.tenantId, idempotency_key: key.idempotencyKey }))
+  const found = await sql<KnownMission>`
+    select m.id, m.idempotency_key as "idempotencyKey", m.tenant_id as "tenantId", encode(m.request_hash, 'hex') as "requestHash"
+    from ${recordset(rows, 'k', 'tenant_id uuid, idempotency_key text')} join missions m using (tenant_id, idempotency_key)`.execute(
+    db,
+  )
+  return found.rows
+}

@@ -1,0 +1,270 @@
+import { randomUUID } from 'node:crypto'
+import { newId } from '@hypercode/contracts'
+import type { ClaimedTask, Mission, Scope, Task } from '@hypercode/contracts'
+import { openDatabase } from '@hypercode/db'
+import type { Db } from '@hypercode/db'
+import { openRedis } from '@hypercode/events'
+import type { Keys } from '@hypercode/events'
+import { createLogger, createMetrics } from '@hypercode/telemetry'
+import { signTestToken, testSecrets, test as base } from '@hypercode/testkit'
+import type { TestTenant } from '@hypercode/testkit'
+import { sql } from 'kysely'
+import { expect } from 'vitest'
+import { buildApp } from '../src/app.ts'
+import type { Orchestrator } from '../src/app.ts'
+import { readConfig } from '../src/config.ts'
+import type { OrchestratorConfig } from '../src/config.ts'
+
+export interface Answer<T> {
+  status: number
+  body: T
+  headers: Record<string, string>
+}
+
+export interface Caller {
+  readonly subject: string
+  call<T = unknown>(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<Answer<T>>
+}
+
+export interface AgentCaller extends Caller {
+  readonly instanceId: string
+  readonly incarnation: number
+  claim(options?: { max?: number; waitMs?: number; claimId?: string; skills?: string[] }): Promise<ClaimedTask[]>
+  complete(task: ClaimedTask, output?: unknown): Promise<Answer<{ results: { status: string; state?: string }[] }>>
+  fail(
+    task: ClaimedTask,
+    error?: { code?: string; message?: string; retryable?: boolean; retryAfterMs?: number },
+  ): Promise<Answer<unknown>>
+}
+
+export interface Stage {
+  readonly orchestrator: Orchestrator
+  readonly db: Db
+  /** A person or a program with every scope. */
+  readonly operator: Caller
+  as(tenant: TestTenant, scopes?: readonly Scope[]): Promise<Caller>
+  /** An agent instance that is ready and beating, with these skills. */
+  agent(skills: string[], options?: { slots?: number; tenant?: TestTenant }): Promise<AgentCaller>
+  submit(manifest: object, input?: unknown, headers?: Record<string, string>): Promise<Mission>
+  mission(id: string): Promise<Mission>
+  tasks(missionId: string): Promise<Task[]>
+  events(
+    missionId: string,
+  ): Promise<{ seq: number; type: string; task_id: string | null; body: Record<string, unknown> }[]>
+}
+
+const EVERYTHING: readonly Scope[] = [
+  'mission:read',
+  'mission:write',
+  'mission:cancel',
+  'crew:write',
+  'deadletter:write',
+  'task:claim',
+  'agent:read',
+  'agent:write',
+  'metrics:read',
+]
+
+/** A crew of tasks, without the ceremony. Members are made from the tasks' skills. */
+export function crewOf(name: string, tasks: Record<string, unknown>[], spec: Record<string, unknown> = {}): object {
+  const skills = [...new Set(tasks.map((task) => (task['skill'] as string | undefined) ?? 'work'))]
+  return {
+    apiVersion: 'hypercode/v1',
+    kind: 'Crew',
+    metadata: { name },
+    spec: {
+      process: 'dag',
+      members: skills.map((skill) => ({ id: skill.replaceAll('.', '-'), skill })),
+      tasks: tasks.map(({ skill, ...task }) => ({
+        member: ((skill as string | undefined) ?? 'work').replaceAll('.', '-'),
+        ...task,
+      })),
+      ...spec,
+    },
+  }
+}
+
+/** `stage` is a whole orchestrator on real servers, with its HTTP API in this process. */
+export const test = base
+  .extend('settings', {} as Partial<Record<keyof OrchestratorConfig, string>>)
+  .extend('stage', async ({ database, db, redisUrl, keys, tenant, settings }, { onCleanup }) => {
+    const closers: (() => Promise<unknown> | void)[] = []
+    onCleanup(async () => {
+      for (const close of closers.reverse()) await close()
+    })
+    return await openStage({ databaseUrl: database.url, db, redisUrl, keys, tenant, settings, closers })
+  })
+
+export interface StageParts {
+  databaseUrl: string
+  db: Db
+  redisUrl: string
+  keys: Keys
+  tenant: TestTenant
+  settings: Partial<Record<keyof OrchestratorConfig, string>>
+  closers: (() => Promise<unknown> | void)[]
+}
+
+export async function openStage({
+  databaseUrl,
+  db,
+  redisUrl,
+  keys,
+  tenant,
+  settings,
+  closers,
+}: StageParts): Promise<Stage> {
+  const config = readConfig({
+    LOG_LEVEL: 'silent',
+    JWT_SECRET: testSecrets.jwtSecret,
+    JWT_ISSUER: testSecrets.issuer,
+    JWT_AUDIENCE: testSecrets.audience,
+    DATABASE_URL: databaseUrl,
+    REDIS_URL: redisUrl,
+    ...settings,
+  })
+  const pool = (name: string, poolMax: number) =>
+    openDatabase({ url: databaseUrl, poolMax, applicationName: name, onIdleError: () => undefined })
+  const database = pool('orchestrator', 5)
+  const urgentDatabase = pool('orchestrator-urgent', 3)
+  const redis = openRedis({ url: redisUrl, role: 'producer', onError: () => undefined })
+  const logger = createLogger({ service: 'crew-orchestrator', level: config.LOG_LEVEL })
+  const orchestrator = await buildApp(config, {
+    database,
+    urgentDatabase,
+    redis,
+    keys,
+    logger,
+    metrics: createMetrics('crew-orchestrator', { processMetrics: false }),
+  })
+  await orchestrator.app.ready()
+  closers.push(async () => {
+    orchestrator.app.beginDrain()
+    await orchestrator.stop()
+    await orchestrator.app.close()
+    redis.disconnect()
+    await Promise.all([database.close(), urgentDatabase.close()])
+  })
+
+  const callerOf = async (subject: string, owner: TestTenant, scopes: readonly Scope[]): Promise<Caller> => {
+    const token = signTestToken({ subject, tenantId: owner.id, scopes })
+    return {
+      subject,
+      async call<T>(method: string, path: string, body?: unknown, headers: Record<string, string> = {}) {
+        const response = await orchestrator.app.inject({
+          method: method as 'GET',
+          url: path,
+          headers: { authorization: `Bearer ${token}`, ...headers },
+          ...(body === undefined ? {} : { payload: body as object }),
+        })
+        const json = response.headers['content-type']?.toString().includes('json') === true
+        return {
+          status: response.statusCode,
+          body: (json ? response.json() : response.rawPayload) as T,
+          headers: response.headers as Record<string, string>,
+        }
+      },
+    }
+  }
+  const operator = await callerOf(randomUUID(), tenant, EVERYTHING)
+
+  return {
+    orchestrator,
+    db,
+    operator,
+    as: async (owner, scopes = EVERYTHING) => callerOf(randomUUID(), owner, scopes),
+    async agent(skills, options = {}) {
+      const owner = options.tenant ?? tenant
+      const caller = await callerOf(randomUUID(), owner, ['task:claim', 'mission:read'])
+      const instance = await registerInstance(db, owner.id, caller.subject, skills, options.slots ?? 10)
+      return agentOf(caller, instance)
+    },
+    async submit(manifest, input, headers) {
+      const answer = await operator.call<Mission>('POST', '/v1/missions', { manifest, input: input ?? null }, headers)
+      expect(answer.status, JSON.stringify(answer.body)).toBeLessThan(300)
+      return answer.body
+    },
+    mission: async (id) => (await operator.call<Mission>('GET', `/v1/missions/${id}`)).body,
+    tasks: async (id) =>
+      (await operator.call<{ items: Task[] }>('GET', `/v1/missions/${id}/tasks?limit=500`)).body.items,
+    events: async (missionId) =>
+      await db
+        .selectFrom('mission_events')
+        .select(['seq', 'type', 'task_id', 'body'])
+        .where('mission_id', '=', missionId)
+        .orderBy('seq')
+        .execute(),
+  }
+}
+
+function agentOf(caller: Caller, { id, incarnation }: { id: string; incarnation: number }): AgentCaller {
+  const report = (task: ClaimedTask, result: object) =>
+    caller.call<never>('POST', '/v1/completions', {
+      incarnation,
+      results: [{ taskId: task.taskId, attempt: task.attempt, ...result }],
+    })
+  return {
+    ...caller,
+    instanceId: id,
+    incarnation,
+    async claim({ max = 10, waitMs = 5000, claimId = newId(), skills } = {}) {
+      const answer = await caller.call<{ tasks: ClaimedTask[] }>('POST', '/v1/claims', {
+        claimId,
+        incarnation,
+        max,
+        waitMs,
+        ...(skills === undefined ? {} : { skills }),
+      })
+      expect(answer.status, JSON.stringify(answer.body)).toBe(200)
+      return answer.body.tasks
+    },
+    complete: async (task, output = null) => report(task, { outcome: 'completed', output }),
+    fail: async (task, error = {}) =>
+      report(task, { outcome: 'failed', error: { code: 'boom', message: 'it broke', retryable: true, ...error } }),
+  }
+}
+
+/** What the registry does at registration, reduced to what claims look at. */
+export async function registerInstance(
+  db: Db,
+  tenantId: string,
+  subject: string,
+  skills: string[],
+  slots: number,
+): Promise<{ id: string; incarnation: number }> {
+  const agentId = newId()
+  const id = newId()
+  await db
+    .insertInto('agents')
+    .values({
+      id: agentId,
+      tenant_id: tenantId,
+      name: `agent-${agentId}`,
+      version: '1.0.0',
+      description: null,
+      skills: JSON.stringify(skills.map((skill) => ({ id: skill }))),
+      skill_ids: skills,
+      labels: '{}',
+      deleted_at: null,
+    })
+    .execute()
+  await db
+    .insertInto('agent_instances')
+    .values({
+      id,
+      tenant_id: tenantId,
+      agent_id: agentId,
+      subject,
+      version: '1.0.0',
+      skills,
+      slots,
+      lifecycle: 'ready',
+      health: 'passing',
+      incarnation: 1,
+      registered_at: sql<Date>`now()`,
+      last_heartbeat_at: sql<Date>`now()`,
+      lease_expires_at: sql<Date>`now() + interval '10 minutes'`,
+    })
+    .execute()
+  return { id, incarnation: 1 }
+}
