@@ -36,7 +36,7 @@ interface Entry<I, O> {
 export function createLane<I, O>(options: LaneOptions<I, O>): Lane<I, O> {
   let queue: Entry<I, O>[] = []
   let inFlight = 0
-  let idlers: (() => void)[] = []
+  const idlers: (() => void)[] = []
 
   const submit = (item: I): Promise<O> => {
     if (queue.length >= options.maxWaiting) return Promise.reject(options.onFull(queue.length))
@@ -52,12 +52,14 @@ export function createLane<I, O>(options: LaneOptions<I, O>): Lane<I, O> {
       const batch = queue.slice(0, options.maxBatch)
       queue = queue.slice(options.maxBatch)
       inFlight += 1
-      void settle(batch).then(() => {
-        inFlight -= 1
-        pump()
-        if (inFlight === 0 && queue.length === 0) for (const done of idlers.splice(0)) done()
-      })
+      settle(batch).then(land, land)
     }
+  }
+
+  const land = (): void => {
+    inFlight -= 1
+    pump()
+    if (inFlight === 0 && queue.length === 0) for (const done of idlers.splice(0)) done()
   }
 
   /** Never rejects: every outcome goes to the items' own promises. Answers the error when that lies outside of the items. */

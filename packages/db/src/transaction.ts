@@ -9,7 +9,10 @@ const CONNECTION = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 
 const CONNECTION_TEXT =
   /timeout exceeded when trying to connect|Connection terminated|Query read timeout|Client has encountered a connection error|server closed the connection|query_wait_timeout|pgbouncer cannot connect/i
 
-const codeOf = (error: unknown): string => String((error as { code?: unknown } | undefined)?.code ?? '')
+const codeOf = (error: unknown): string => {
+  const code = (error as { code?: unknown } | undefined)?.code
+  return typeof code === 'string' ? code : ''
+}
 
 /** True when Postgres or the pooler could not be reached, or dropped the connection: "did it commit?" is then open. */
 export function isConnectionError(error: unknown): boolean {

@@ -109,7 +109,7 @@ export function createClaimDesk(options: ClaimDeskOptions): ClaimDesk {
   /** Runs the statement for a group, or notes that it must run again. */
   const serve = (group: Group): void => {
     group.again = true
-    if (!group.running) void run(group)
+    if (!group.running) run(group).catch((error: unknown) => fail(group, error))
   }
 
   const run = async (group: Group): Promise<void> => {
@@ -124,7 +124,8 @@ export function createClaimDesk(options: ClaimDeskOptions): ClaimDesk {
         batch.forEach((waiter, index) => answer(group, waiter, leased.answers[index] as Leased['answers'][number]))
         if (leased.contended) group.again = true
       } catch (error) {
-        for (const waiter of batch) waiter.settle(error instanceof Error ? error : new Error(String(error)))
+        // Postgres is away, say: who waited hears of it, and who comes next is served again.
+        for (const waiter of batch) waiter.settle(asError(error))
       }
     }
     group.running = false
@@ -133,6 +134,11 @@ export function createClaimDesk(options: ClaimDeskOptions): ClaimDesk {
       group.timer = setTimeout(() => serve(group), options.pollMs * (0.5 + Math.random() / 2))
       group.timer.unref()
     }
+  }
+
+  const fail = (group: Group, error: unknown): void => {
+    group.running = false
+    for (const waiter of [...group.waiters]) waiter.settle(asError(error))
   }
 
   const answer = (group: Group, waiter: Waiter, result: Leased['answers'][number]): void => {
@@ -167,3 +173,5 @@ export function createClaimDesk(options: ClaimDeskOptions): ClaimDesk {
     },
   }
 }
+
+const asError = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)))

@@ -51,9 +51,9 @@ export interface Engine {
   readonly waiters: MissionWaiters
   readonly openMissions: OpenMissions
   /** What follows a commit: tell the streams, wake claims here and elsewhere, answer who waits for an end. Never throws. */
-  after(saved: Saved): void
+  readonly after: (saved: Saved) => void
   /** Hints that came over the event stream. */
-  heard(hints: readonly Hint[]): void
+  readonly heard: (hints: readonly Hint[]) => void
   /** Resolves when every lane is empty. */
   idle(): Promise<void>
 }
