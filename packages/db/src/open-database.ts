@@ -41,13 +41,34 @@ export function openDatabase(options: DatabaseOptions): DatabaseHandle {
   })
   // A client that loses its server emits 'error'; with no listener that ends the process.
   pool.on('error', options.onIdleError)
-  pool.on('connect', (client) => client.on('error', options.onIdleError))
+  pool.on('connect', (client) => {
+    client.on('error', options.onIdleError)
+    leaveWhenSilent(client, options.onIdleError)
+  })
   const db = new Kysely<Database>({ dialect: new PostgresDialect({ pool }) })
   return {
     db,
     stats: () => ({ total: pool.totalCount, idle: pool.idleCount, waiting: pool.waitingCount }),
     close: async () => db.destroy(),
   }
+}
+
+/**
+ * Ends the connection of a query that got no answer in time. node-pg only stops to wait: the connection would go back to the pool, busy
+ * with a query that nobody waits for, and would cost every later caller a time-out; and a rollback would wait as long again.
+ */
+function leaveWhenSilent(client: pg.PoolClient, onError: (error: Error) => void): void {
+  const query = client.query.bind(client) as (...args: unknown[]) => unknown
+  const leave = async (error: unknown): Promise<void> => {
+    if (error instanceof Error && error.message === 'Query read timeout')
+      await (client as pg.PoolClient & pg.Client).end()
+  }
+  const impatient = (...args: unknown[]): unknown => {
+    const answer = query(...args)
+    if (answer instanceof Promise) answer.catch(leave).catch(onError)
+    return answer
+  }
+  Object.assign(client, { query: impatient })
 }
 
 /** Counters and sequences of ours stay far below 2^53, so a bigint may be a number; node-pg would make it text. */

@@ -7,7 +7,7 @@ const RETRYABLE = new Set(['40001', '40P01', '55P03', '57P01', '57P02', '57P03']
 const CONNECTION = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ENOTFOUND', 'EAI_AGAIN'])
 /** node-pg gives these no code. PgBouncer answers 08P01 with "query_wait_timeout" and the like. */
 const CONNECTION_TEXT =
-  /timeout exceeded when trying to connect|Connection terminated|Query read timeout|Client has encountered a connection error|server closed the connection|query_wait_timeout|pgbouncer cannot connect/i
+  /timeout exceeded when trying to connect|Connection terminated|Query read timeout|Client (has encountered a connection error|was closed)|server closed the connection|query_wait_timeout|pgbouncer cannot connect/i
 
 const codeOf = (error: unknown): string => {
   const code = (error as { code?: unknown } | undefined)?.code

@@ -26,6 +26,8 @@ export interface FaultProxy {
   setMode(mode: ProxyMode): Promise<void>
   /** Resets every open connection; answers how many. New ones are taken. */
   cut(): number
+  /** No byte moves any more on the connections that are open, and nobody is told; answers how many. New ones are taken. */
+  strand(): number
   /**
    * Once: lets the next request pass that `when` accepts (any, when not given), drops what the server answers, and resets the connection.
    * So the server has done the work and the caller cannot know. Resolves when that has happened. `when` sees one chunk as it arrived.
@@ -38,6 +40,7 @@ interface Pair {
   readonly client: Socket
   readonly server: Socket
   readonly flush: () => void
+  stranded: boolean
   doomed?: () => void
 }
 
@@ -56,13 +59,14 @@ export async function createFaultProxy(target: string): Promise<FaultProxy> {
 
   const accept = (client: Socket): void => {
     const server = connect({ host: hostname, port: Number(targetPort), allowHalfOpen: true, noDelay: true })
-    const held = (): boolean => state.mode === 'black-hole'
+    const held = (): boolean => state.mode === 'black-hole' || pair.stranded
     const latencyMs = (): number => state.latencyMs
     const up = pipeFaulty(client, server, { held, latencyMs, onChunk: (chunk) => onRequest(pair, chunk) })
     const down = pipeFaulty(server, client, { held, latencyMs, onChunk: () => onReply(pair) })
     const pair: Pair = {
       client,
       server,
+      stranded: false,
       flush: () => {
         up.flush()
         down.flush()
@@ -106,6 +110,11 @@ export async function createFaultProxy(target: string): Promise<FaultProxy> {
     return open.length
   }
 
+  const strand = (): number => {
+    for (const pair of pairs) pair.stranded = true
+    return pairs.size
+  }
+
   let listener: Server | undefined
   const listen = async (): Promise<void> => {
     const server = createServer({ allowHalfOpen: true, noDelay: true }, accept)
@@ -147,6 +156,7 @@ export async function createFaultProxy(target: string): Promise<FaultProxy> {
       if (mode === 'pass') for (const pair of pairs) pair.flush()
     },
     cut,
+    strand,
     cutReply: async (when = () => true) => await new Promise<void>((done) => armed.push({ when, done })),
     stop: refuse,
   }

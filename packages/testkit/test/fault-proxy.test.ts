@@ -137,6 +137,19 @@ test('a black hole moves no byte and breaks no connection', async ({ proxy, echo
   young.socket.destroy()
 })
 
+test('strand silences what is open and takes new connections', async ({ proxy, echo }) => {
+  const old = await call(proxy)
+  old.socket.write('1')
+  await waitFor(() => old.text === 're:1', { what: 'the answer' })
+  expect(proxy.strand()).toBe(1)
+  old.socket.write('2')
+  const young = await call(proxy)
+  young.socket.write('3')
+  await waitFor(() => young.text === 're:3', { what: 'the answer' })
+  expect([old.text, old.errorCode, echo.got]).toEqual(['re:1', undefined, ['1', '3']])
+  expect(proxy.cut()).toBe(2)
+})
+
 test('cutReply: the server has done the work and the caller cannot know', async ({ proxy, echo }) => {
   const caller = await call(proxy)
   const other = await call(proxy)
