@@ -31,9 +31,11 @@ export function findFloorFaults(root: string, read: (file: string) => string): F
     .concat(existsSync(path.join(root, 'infra/dev/package.json')) ? ['infra/dev/package.json'] : [])
     .map((file) => parseManifest(path.posix.dirname(file.replaceAll(path.sep, '/')), read(path.join(root, file))))
   const byName = new Map(manifests.map((manifest) => [manifest.name, manifest]))
+  // Tests of the packages that `testkit` itself stands on cannot declare it: the root does, for all of them.
+  const forAllTests = declaredByRoot(root, read)
   const faults = manifests.flatMap((manifest) => [
     ...declarationFaults(manifest, byName),
-    ...sourceFaults(root, manifest, byName, read),
+    ...sourceFaults({ root, read, byName, forAllTests }, manifest),
   ])
   return { packages: manifests.length, faults: faults.toSorted() }
 }
@@ -52,22 +54,29 @@ function declarationFaults(manifest: Manifest, byName: ReadonlyMap<string, Manif
   return misplaced ? [...tooHigh, `${name} must name ${TESTKIT} as a devDependency only`] : tooHigh
 }
 
-function sourceFaults(
-  root: string,
-  manifest: Manifest,
-  byName: ReadonlyMap<string, Manifest>,
-  read: (file: string) => string,
-): string[] {
+interface Tree {
+  readonly root: string
+  readonly read: (file: string) => string
+  readonly byName: ReadonlyMap<string, Manifest>
+  readonly forAllTests: ReadonlySet<string>
+}
+
+function sourceFaults(tree: Tree, manifest: Manifest): string[] {
+  const dir = path.join(tree.root, manifest.dir)
+  const skipped = new Set(['node_modules', 'dist', 'publish', 'fixtures', '.turbo', 'coverage'])
   const files = globSync(['**/*.ts', '**/*.tsx', '**/*.mts', '**/*.mjs', '**/*.js'], {
-    cwd: path.join(root, manifest.dir),
-    exclude: (entry) =>
-      ['node_modules', 'dist', 'publish', 'fixtures', '.turbo', 'coverage'].includes(path.basename(entry)),
+    cwd: dir,
+    exclude: (entry) => skipped.has(path.basename(entry)),
   })
   return files.flatMap((file) => {
     const shown = `${manifest.dir}/${file.replaceAll(path.sep, '/')}`
     const isShipped = file.startsWith(`src${path.sep}`)
-    return [...new Set(importsOf(read(path.join(root, manifest.dir, file))))].flatMap((specifier) => {
-      const fault = importFault(specifier, shown, manifest, byName, isShipped)
+    const known = new Set([
+      ...manifest.dependencies,
+      ...(isShipped ? [] : [...manifest.devDependencies, ...tree.forAllTests]),
+    ])
+    return [...new Set(importsOf(tree.read(path.join(dir, file))))].flatMap((specifier) => {
+      const fault = importFault(specifier, shown, manifest, known, tree.byName)
       return fault === undefined ? [] : [`${shown} ${fault}`]
     })
   })
@@ -77,8 +86,8 @@ function importFault(
   specifier: string,
   file: string,
   manifest: Manifest,
+  known: ReadonlySet<string>,
   byName: ReadonlyMap<string, Manifest>,
-  isShipped: boolean,
 ): string | undefined {
   if (specifier.startsWith('.')) {
     const target = path.posix.join(path.posix.dirname(file), specifier)
@@ -86,11 +95,17 @@ function importFault(
   }
   const name = /^(@hypercode\/[^/]+)/.exec(specifier)?.[1]
   if (name === undefined || name === manifest.name) return undefined
-  const imported = byName.get(name)
-  if (imported?.dir.startsWith('apps/')) return `imports the app ${name}: move what both need a floor down`
-  if (manifest.dependencies.has(name)) return undefined
-  if (!manifest.devDependencies.has(name)) return `imports ${name}, which its package.json does not declare`
-  return isShipped ? `imports ${name}, which its package.json declares for development only` : undefined
+  if (byName.get(name)?.dir.startsWith('apps/')) return `imports the app ${name}: move what both need a floor down`
+  if (known.has(name)) return undefined
+  if (manifest.devDependencies.has(name)) return `imports ${name}, which its package.json declares for development only`
+  return `imports ${name}, which its package.json does not declare`
+}
+
+function declaredByRoot(root: string, read: (file: string) => string): Set<string> {
+  const file = path.join(root, 'package.json')
+  if (!existsSync(file)) return new Set()
+  const manifest: unknown = JSON.parse(read(file))
+  return new Set(Object.keys(asRecord(asRecord(manifest)['devDependencies'])))
 }
 
 function parseManifest(dir: string, text: string): Manifest {

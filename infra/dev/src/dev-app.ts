@@ -39,10 +39,8 @@ async function run(): Promise<number> {
   )
   const stop = (): void => void child.kill('SIGTERM')
   end.signal.addEventListener('abort', stop, { once: true })
-  // turbo and pnpm may be killed without a word to us; the servers going away means the same.
-  const parent = process.ppid
   const watch = setInterval(() => {
-    if (process.ppid !== parent || readDevEnvironment()?.owner.startTime !== dev.owner.startTime) stop()
+    if (readDevEnvironment()?.owner.startTime !== dev.owner.startTime) stop() // without servers there is nothing to run on
   }, 1_000)
   const code = await new Promise<number>((resolve, reject) => {
     child.once('error', reject)

@@ -1,3 +1,7 @@
+import { readFileSync, existsSync } from 'node:fs'
+import type { ProcessIdentity } from '@hypercode/local-stack'
+import { identify, isAlive } from '@hypercode/local-stack'
+
 /** How a long-running command is told to end: by a signal, or because its parent is gone. */
 export interface GracefulEnd {
   /** Aborted at the first request to end. */
@@ -12,7 +16,8 @@ const TWICE_MS = 500
 /**
  * Turns signals into an AbortSignal. A second signal calls `endNow`, which must not wait for anything.
  *
- * The bootstrap keeps a channel to us open; when it is killed, the channel closes, and what we have started must not stay.
+ * What we have started must not stay when whoever called us is killed: the bootstrap keeps a channel to us open, which
+ * closes with it, and npm and turbo are looked for among our ancestors and watched.
  */
 export function onEnd(endNow: (signal: NodeJS.Signals) => void): GracefulEnd {
   const controller = new AbortController()
@@ -31,7 +36,22 @@ export function onEnd(endNow: (signal: NodeJS.Signals) => void): GracefulEnd {
   }
   process.once('disconnect', () => cause ?? end('parent gone'))
   process.channel?.unref()
+  const tool = nearestAncestor(/^(npm|turbo)/)
+  const watch = setInterval(() => {
+    if (cause === undefined && tool !== undefined && !isAlive(tool)) end('parent gone')
+  }, 500)
+  watch.unref()
   return { signal: controller.signal, cause: () => cause }
+}
+
+/** The nearest ancestor whose name fits; undefined when there is none, or no /proc to look in. */
+function nearestAncestor(name: RegExp): ProcessIdentity | undefined {
+  for (let pid = process.ppid; pid > 1 && existsSync(`/proc/${pid}/status`); ) {
+    const status = readFileSync(`/proc/${pid}/status`, 'utf8')
+    if (name.test(/^Name:\s+(.*)$/m.exec(status)?.[1] ?? '')) return identify(pid)
+    pid = Number(/^PPid:\s+(\d+)$/m.exec(status)?.[1] ?? 0)
+  }
+  return undefined
 }
 
 /** Resolves when the signal is aborted, and keeps the process alive until then. */

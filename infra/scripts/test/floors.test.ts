@@ -102,6 +102,20 @@ describe('floors', () => {
     expect([status, lines]).toEqual([1, [fault, '1 breach of the floors']])
   })
 
+  test('lets tests, and only tests, use what the root declares for all of them', () => {
+    const root = treeOf({
+      '.': { name: 'root', devDependencies: { '@hypercode/testkit': '*' } },
+      'packages/a': pack('a', 0),
+      'packages/a/test/a.test.ts': "import { test } from '@hypercode/testkit/tools'\n",
+      'packages/a/src/a.ts': "import { test } from '@hypercode/testkit'\n",
+      'packages/testkit': pack('testkit', 3),
+    })
+    expect(floors(root).lines).toEqual([
+      'packages/a/src/a.ts imports @hypercode/testkit, which its package.json does not declare',
+      '1 breach of the floors',
+    ])
+  })
+
   test('prints every breach at once', () => {
     const root = treeOf({
       'packages/a': pack('a', 0, { dependencies: { '@hypercode/b': '*' } }),
