@@ -4,7 +4,7 @@ import type { HyperClient } from '@hypercode/client'
 import type { Logger } from '@hypercode/telemetry'
 import { Backoff, pause } from './backoff.ts'
 import type { Lease } from './heartbeat/lease.ts'
-import { isFenced, retryDelayMs } from './platform-errors.ts'
+import { isFenced, retryDelayMs, weather } from './platform-errors.ts'
 import type { Slots } from './slots.ts'
 
 export interface ClaimLoopOptions {
@@ -71,7 +71,7 @@ async function ask(options: ClaimLoopOptions, body: ClaimRequest): Promise<reado
         return []
       }
       const delayMs = retryDelayMs(error)
-      log.warn({ err: error, claimId: body.claimId }, 'claim was not answered')
+      log.warn({ ...weather(error), claimId: body.claimId }, 'claim was not answered')
       if (!lease.alive) return []
       await backoff.wait(closing, delayMs ?? 1_000)
       if (delayMs === undefined) return []
@@ -89,7 +89,7 @@ async function askOnceMore(options: ClaimLoopOptions, request: ClaimRequest): Pr
     return (await client.call(ROUTES.claimTasks, { body, signal: AbortSignal.timeout(LAST_CLAIM_MS) })).body.tasks
   } catch (error) {
     // What it may have leased goes to others when the instance leaves, at the latest when its lease ends.
-    log.info({ err: error, claimId: request.claimId }, 'the last claim was not answered')
+    log.info({ ...weather(error), claimId: request.claimId }, 'the last claim was not answered')
     return []
   }
 }

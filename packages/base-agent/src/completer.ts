@@ -5,7 +5,7 @@ import { ApiError } from '@hypercode/client'
 import type { Logger } from '@hypercode/telemetry'
 import { Backoff } from './backoff.ts'
 import type { Lease } from './heartbeat/lease.ts'
-import { isFenced, isStale, retryDelayMs } from './platform-errors.ts'
+import { isFenced, isStale, retryDelayMs, weather } from './platform-errors.ts'
 import type { Report } from './report.ts'
 
 /** What became of a report; `dropped` when the lease ended before the platform took it. */
@@ -91,7 +91,7 @@ export class Completer {
         if (dead.aborted) throw new LeaseOver()
         const delayMs = retryDelayMs(error)
         if (delayMs === undefined) throw error
-        this.#options.log.warn({ err: error, results: results.length }, 'completion was not answered')
+        this.#options.log.warn({ ...weather(error), results: results.length }, 'completion was not answered')
         await backoff.wait(dead, delayMs)
       }
     }

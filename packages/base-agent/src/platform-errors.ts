@@ -11,3 +11,7 @@ export function retryDelayMs(error: unknown): number | undefined {
 export const isFenced = (error: unknown): boolean => error instanceof ApiError && error.code === 'fenced'
 
 export const isStale = (error: unknown): boolean => error instanceof ApiError && error.code === 'stale_attempt'
+
+/** What a line about the weather says of an error: no stack, since no code is to blame. */
+export const weather = (error: unknown): { reason: string } | { err: unknown } =>
+  error instanceof ConnectionError || error instanceof ApiError ? { reason: error.message } : { err: error }

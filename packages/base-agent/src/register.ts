@@ -7,6 +7,7 @@ import { Backoff } from './backoff.ts'
 import type { Agent } from './define-agent.ts'
 import { AgentRefused } from './errors.ts'
 import { monotonicMs } from './heartbeat/lease.ts'
+import { weather } from './platform-errors.ts'
 
 export interface Registered extends Registration {
   /** When the call was sent that made the lease. */
@@ -39,7 +40,7 @@ export async function register(options: RegisterOptions): Promise<Registered | u
     } catch (error) {
       if (stopping.aborted) break
       if (!known && isRefusal(error)) throw refusalOf(error)
-      log.warn({ err: error }, 'could not register, trying again')
+      log.warn(weather(error), 'could not register, trying again')
       await backoff.wait(stopping, error instanceof ApiError ? error.retryAfterMs : 0)
     }
   }

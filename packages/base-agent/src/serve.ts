@@ -63,7 +63,7 @@ async function run(agent: Agent, config: AgentConfig, log: Logger): Promise<void
     },
     (error: unknown) => exit(log, error instanceof Error ? error.message : String(error)),
   )
-  await listenUntilSignal(app, {
+  const address = await listenUntilSignal(app, {
     host: config.HOST,
     port: config.AGENT_PORT,
     drainMs: config.DRAIN_MS + LAST_WORDS_MS,
@@ -71,6 +71,7 @@ async function run(agent: Agent, config: AgentConfig, log: Logger): Promise<void
     onDrain: () => runtime.stop(),
     onClosed: close,
   })
+  log.info({ address, platform: config.HYPERCODE_URL, slots: config.AGENT_SLOTS ?? agent.slots }, 'serving')
 }
 
 /** Nothing is left to finish: what runs is told already, and nothing of it would be accepted. */

@@ -14,6 +14,7 @@ import { startHeartbeat } from './heartbeat/start-heartbeat.ts'
 import type { Heartbeat } from './heartbeat/start-heartbeat.ts'
 import type { WorkerSettings } from './heartbeat/messages.ts'
 import { createHttpPort } from './http-port.ts'
+import { weather } from './platform-errors.ts'
 import { takesWork } from './lifecycle/lifecycle.ts'
 import { ended } from './report.ts'
 import type { Report } from './report.ts'
@@ -181,7 +182,7 @@ export class Session {
       const { body } = await client.call(ROUTES.getTask, { params: { id: task.taskId }, signal, timeoutMs: 5_000 })
       return body.error
     } catch (error) {
-      log.warn({ err: error }, 'the previous error could not be read')
+      log.warn(weather(error), 'the previous error could not be read')
       return undefined
     }
   }
@@ -255,7 +256,7 @@ export class Session {
       if (!(await this.#isCurrent(signal))) return
       await client.call(ROUTES.drainAgent, { params: { id }, body: { instanceId }, signal })
     } catch (error) {
-      log.info({ err: error }, 'the platform does not know that we drain')
+      log.info(weather(error), 'the platform does not know that we drain')
     }
   }
 
@@ -268,7 +269,7 @@ export class Session {
       await client.call(ROUTES.stopInstance, { params: { id, instanceId }, signal })
       log.info({ instanceId }, 'deregistered')
     } catch (error) {
-      log.warn({ err: error }, 'could not deregister; the lease will run out')
+      log.warn(weather(error), 'could not deregister; the lease will run out')
     }
   }
 

@@ -34,7 +34,7 @@ export async function startAgent(
 ): Promise<RunningAgent> {
   const { runtime, close } = createRuntime(agent, settings)
   const giveUp = (): void => runtime.giveUp()
-  const ended = runtime.ended.finally(close)
+  const ended = endedAndClosed(runtime, close)
   options.signal?.addEventListener('abort', giveUp, { once: true })
   try {
     await Promise.race([runtime.ready, ended])
@@ -87,4 +87,12 @@ export function createRuntime(agent: Agent, settings: AgentSettings): OwnedRunti
   })
   const runtime = new Runtime({ agent, client, settings, slots, log, metrics: createAgentMetrics(metrics, slots) })
   return { runtime, close: () => client.close() }
+}
+
+async function endedAndClosed(runtime: Runtime, close: () => Promise<void>): Promise<AgentEnd> {
+  try {
+    return await runtime.ended
+  } finally {
+    await close()
+  }
 }

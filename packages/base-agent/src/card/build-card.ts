@@ -9,17 +9,15 @@ export interface AgentProfile {
   readonly labels?: Readonly<Record<string, string>>
 }
 
-/** The card of a profile: only what belongs on a card, skills and labels in a fixed order, so that equal cards are equal text. */
+/** The card of a profile: what belongs on a card, and nothing else. */
 export function buildCard(profile: AgentProfile): AgentCard {
   const { name, version, description, labels } = profile
   return {
     name,
     version,
     ...(description !== undefined && { description }),
-    skills: [...profile.skills].sort((a, b) => compare(a.id, b.id)).map(toSkill),
-    ...(labels !== undefined && {
-      labels: Object.fromEntries(Object.entries(labels).sort(([a], [b]) => compare(a, b))),
-    }),
+    skills: profile.skills.map(toSkill),
+    ...(labels !== undefined && { labels: { ...labels } }),
   }
 }
 
@@ -29,5 +27,3 @@ const toSkill = ({ id, name, description, tags }: Skill): Skill => ({
   ...(description !== undefined && { description }),
   ...(tags !== undefined && { tags: [...tags] }),
 })
-
-const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)

@@ -15,7 +15,7 @@ import { AppError } from '@hypercode/http'
 import { canonicalJson } from '../json.ts'
 import { takesWork } from '../lifecycle/lifecycle.ts'
 import { FakeInstance } from './fake-instance.ts'
-import { FakeTask } from './fake-task.ts'
+import type { FakeTask } from './fake-task.ts'
 
 interface Poll {
   readonly subject: string
