@@ -40,9 +40,7 @@ export async function listenUntilSignal(app: ServiceApp, options: ListenOptions)
   }
   const graceful = closeWithGrace({ delay: drainMs + CLOSE_MS, logger: graceLogger(log) }, close)
   app.addHook('onClose', async () => graceful.uninstall())
-  const address = await app.listen({ host, port })
-  log.info({ address }, 'listening')
-  return address
+  return await app.listen({ host, port })
 }
 
 /** Resolves when nothing is in flight and `onDrain` is through, or when `drainMs` are over. */

@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger, Metrics } from '@hypercode/telemetry'
 import { CheckError } from './health.ts'
 
@@ -18,12 +17,13 @@ export interface Loops {
   readonly start: (name: string, options: LoopOptions) => void
   /** For /readyz: throws a CheckError that names every loop that has not finished a turn for three periods, at least 10 s. */
   readonly check: () => void
-  /** Aborts the signal of every loop and waits for the turns in flight. */
-  readonly stop: () => Promise<void>
+  /** Aborts the signal of every loop and waits for the turns in flight, at most `waitMs` (5000 by default). */
+  readonly stop: (waitMs?: number) => Promise<void>
 }
 
 const OVERDUE_MIN_MS = 10_000
 const BACKOFF_MAX_MS = 30_000
+const STOP_MS = 5000
 
 interface Loop {
   readonly everyMs: number
@@ -83,9 +83,13 @@ export function createLoops({ log, metrics }: { log: Logger; metrics: Metrics })
       const words = dead.map(([name, loop]) => `${name} (${Math.round((now - loop.finishedAt) / 1000)} s)`)
       throw new CheckError(`no turn finished: ${words.join(', ')}`)
     },
-    async stop() {
+    async stop(waitMs = STOP_MS) {
       stopping.abort()
-      await Promise.all(running)
+      const waited = new AbortController()
+      const late = pause(waitMs, waited.signal).then(() => 'late' as const)
+      const end = await Promise.race([Promise.all(running), late])
+      waited.abort()
+      if (end === 'late') log.warn({ waitMs }, 'a turn did not end')
     },
   }
 }
@@ -95,10 +99,14 @@ function pauseMs(everyMs: number, jitter: number, failed: number, backoffMaxMs: 
   return base * (1 + jitter * (Math.random() * 2 - 1))
 }
 
+/** Resolves after `ms`, or as soon as the signal aborts. */
 async function pause(ms: number, signal: AbortSignal): Promise<void> {
-  try {
-    await sleep(ms, undefined, { signal })
-  } catch (error) {
-    if (!signal.aborted) throw error
-  }
+  const { promise, resolve } = Promise.withResolvers<void>()
+  const timer = setTimeout(resolve, ms)
+  const stop = (): void => resolve()
+  if (signal.aborted) resolve()
+  else signal.addEventListener('abort', stop)
+  await promise
+  clearTimeout(timer)
+  signal.removeEventListener('abort', stop)
 }

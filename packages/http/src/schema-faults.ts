@@ -28,7 +28,7 @@ const TYPES: Readonly<Record<string, string>> = {
   number: 'a number',
   boolean: 'true or false',
   object: 'an object',
-  array: 'an array',
+  array: 'a list',
   null: 'null',
 }
 
@@ -53,7 +53,7 @@ const WORDS: Readonly<Record<string, (params: Record<string, unknown>) => string
   maximum: (p) => `must be at most ${num(p)}`,
   exclusiveMinimum: (p) => `must be more than ${num(p)}`,
   exclusiveMaximum: (p) => `must be less than ${num(p)}`,
-  uniqueItems: (p) => `elements ${String(p['j'])} and ${String(p['i'])} are the same`,
+  uniqueItems: (p) => `elements ${String(p['i'])} and ${String(p['j'])} are the same`,
   format: (p) => `must be a ${String(p['format'])}`,
   anyOf: () => 'fits none of the forms that are allowed here',
   oneOf: () => 'must fit exactly one of the forms that are allowed here',
