@@ -134,5 +134,13 @@ function messageOf(error: unknown): string {
     error instanceof ProcessEndedError ||
     error instanceof UserError
   if (isForPeople) return error.message
+  // The system refused a file, and its message names it: that is for a person to put right, too.
+  if (
+    error instanceof Error &&
+    'code' in error &&
+    ['EACCES', 'EPERM', 'ENOSPC', 'EROFS'].includes(String(error.code))
+  ) {
+    return `${error.message} (does it belong to another user?)`.replace(/^(ENOSPC.*) \(.*\)$/, '$1')
+  }
   return error instanceof Error ? (error.stack ?? error.message) : String(error)
 }

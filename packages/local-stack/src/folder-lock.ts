@@ -2,7 +2,7 @@ import { mkdirSync, readFileSync, rmSync } from 'node:fs'
 import path from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { writeFileAtomic } from './files.ts'
-import { FolderInUseError, codeOf } from './errors.ts'
+import { FolderInUseError, StackError, codeOf, messageOf } from './errors.ts'
 
 /** What the owner of a folder is doing, for the message that another starter gets. */
 export type OwnerPhase = 'starting' | 'up' | 'stopping'
@@ -57,14 +57,22 @@ export async function lockFolder(dir: string, waitMs: number): Promise<FolderLoc
 }
 
 function tryLock(file: string): DatabaseSync | undefined {
-  const database = new DatabaseSync(file, { timeout: 0 })
+  const database = openDatabase(file)
   try {
     database.exec('begin exclusive')
     return database
   } catch (error) {
     database.close()
-    if (error instanceof Error && /locked|busy/i.test(error.message)) return undefined
-    throw error
+    if (/locked|busy/i.test(messageOf(error))) return undefined
+    throw new StackError(`${file} cannot be locked (${messageOf(error)}): does the folder belong to another user?`)
+  }
+}
+
+function openDatabase(file: string): DatabaseSync {
+  try {
+    return new DatabaseSync(file, { timeout: 0 })
+  } catch (error) {
+    throw new StackError(`${file} cannot be opened (${messageOf(error)}): does the folder belong to another user?`)
   }
 }
 
