@@ -1,0 +1,106 @@
+import { openDatabase } from '@hypercode/db'
+import type { Db } from '@hypercode/db'
+import { ROUTES } from '@hypercode/contracts'
+import type { Mission } from '@hypercode/contracts'
+import { CHAIN, FAN, FAN_TASKS, SINGLE } from './crews.ts'
+import type { Rig } from './rig.ts'
+import { median, percentile, runConcurrently } from './statistics.ts'
+
+/** One measured figure. `more` is what helps to read it. */
+export interface Measured {
+  figure: number
+  unit: string
+  more: Record<string, number>
+}
+
+const PAYLOAD = 'x'.repeat(200)
+const ROUNDS = 3
+
+/** P1: missions of one task, submitted at once in bulk, until the last result is durable. Tasks per second, median of 3. */
+export async function p1(rig: Rig, missions = 5000): Promise<Measured> {
+  const { client, stack } = rig.platform
+  await client.call(ROUTES.createCrew, { body: SINGLE as never })
+  const watch = openDatabase({
+    url: stack.directDatabaseUrl,
+    poolMax: 1,
+    applicationName: 'bench-watch',
+    onIdleError: () => undefined,
+  })
+  try {
+    const rates: number[] = []
+    // The first round warms code and caches up, and grows the tables.
+    for (let round = 0; round <= ROUNDS; round += 1) {
+      const startedAt = performance.now()
+      const batch = {
+        missions: Array.from({ length: 1000 }, () => ({ crew: 'bench-single', input: { payload: PAYLOAD } })),
+      }
+      await Promise.all(
+        Array.from({ length: missions / 1000 }, async () =>
+          client.call(ROUTES.submitMissions, { body: batch, timeoutMs: 60_000 }),
+        ),
+      )
+      await untilAllEnded(watch.db)
+      if (round > 0) rates.push(missions / ((performance.now() - startedAt) / 1000))
+    }
+    return {
+      figure: Math.round(median(rates)),
+      unit: 'tasks/s',
+      more: { min: Math.round(Math.min(...rates)), max: Math.round(Math.max(...rates)) },
+    }
+  } finally {
+    await watch.close()
+  }
+}
+
+/** P2: one mission in flight, from the submit until the submitter knows the result. Milliseconds at the median. */
+export async function p2(rig: Rig, missions = 300): Promise<Measured> {
+  await rig.platform.client.call(ROUTES.createCrew, { body: SINGLE as never })
+  const times: number[] = []
+  for (let n = 0; n < missions + 100; n += 1) {
+    const startedAt = performance.now()
+    await runToEnd(rig, 'bench-single')
+    if (n >= 100) times.push(performance.now() - startedAt)
+  }
+  return { figure: round2(median(times)), unit: 'ms p50', more: { p99: round2(percentile(times, 0.99)) } }
+}
+
+/** P3: chains of three tasks, 200 of 1,000 in flight. Missions per second. */
+export async function p3(rig: Rig, missions = 1000): Promise<Measured> {
+  await rig.platform.client.call(ROUTES.createCrew, { body: CHAIN as never })
+  await runConcurrently(200, 200, async () => runToEnd(rig, 'bench-chain'))
+  const startedAt = performance.now()
+  await runConcurrently(missions, 200, async () => runToEnd(rig, 'bench-chain'))
+  const perSecond = missions / ((performance.now() - startedAt) / 1000)
+  return { figure: Math.round(perSecond), unit: 'missions/s', more: {} }
+}
+
+/** P4: one task, then 100 side by side, then one that joins them; 4 missions in flight. Tasks per second. */
+export async function p4(rig: Rig, missions = 60): Promise<Measured> {
+  await rig.platform.client.call(ROUTES.createCrew, { body: FAN as never })
+  await runConcurrently(8, 4, async () => runToEnd(rig, 'bench-fan'))
+  const startedAt = performance.now()
+  await runConcurrently(missions, 4, async () => runToEnd(rig, 'bench-fan'))
+  const perSecond = (missions * FAN_TASKS) / ((performance.now() - startedAt) / 1000)
+  return { figure: Math.round(perSecond), unit: 'tasks/s', more: {} }
+}
+
+async function runToEnd({ platform }: Rig, crew: string): Promise<Mission> {
+  const { body } = await platform.client.call(ROUTES.submitMission, {
+    body: { crew, input: { payload: PAYLOAD } },
+    headers: { prefer: 'wait=30' },
+    timeoutMs: 40_000,
+  })
+  if (body.state !== 'completed') throw new Error(`a mission of ${crew} is ${body.state}`)
+  return body
+}
+
+/** By the database, so that the watching costs the services nothing. */
+async function untilAllEnded(db: Db): Promise<void> {
+  for (;;) {
+    const open = await db.selectFrom('missions').select('id').where('ended_at', 'is', null).limit(1).executeTakeFirst()
+    if (open === undefined) return
+    await new Promise((resolve) => setTimeout(resolve, 3))
+  }
+}
+
+const round2 = (value: number): number => Math.round(value * 100) / 100

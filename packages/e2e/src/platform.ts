@@ -1,0 +1,148 @@
+import { mkdtempSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { createClient } from '@hypercode/client'
+import type { HyperClient } from '@hypercode/client'
+import { AGENT_SCOPES, ROUTES } from '@hypercode/contracts'
+import { bootstrap, migrate, openDatabase } from '@hypercode/db'
+import { APP_ROLE, dataHome, startStack } from '@hypercode/local-stack'
+import type { Stack } from '@hypercode/local-stack'
+import { freePort, randomSecret, spawnService } from '@hypercode/testkit/processes'
+import type { ServiceProcess } from '@hypercode/testkit/processes'
+
+const ROOT = path.resolve(import.meta.dirname, '../../..')
+
+export interface PlatformOptions {
+  /** Processes of each service; one when not given. All gateways talk to the first registry and orchestrator that live. */
+  orchestrators?: number
+  /** True: Postgres waits for the disk, as in production. Default false. */
+  durable?: boolean
+  /** PgBouncer's connections to Postgres. Default 20. */
+  poolSize?: number
+  /** For every service, over the defaults. */
+  env?: Readonly<Record<string, string>>
+}
+
+export interface ClientKey {
+  readonly clientId: string
+  readonly clientSecret: string
+}
+
+/** A whole platform of built services as processes, on servers of its own. */
+export interface Platform {
+  readonly stack: Stack
+  readonly gateway: ServiceProcess
+  readonly registry: ServiceProcess
+  readonly orchestrators: readonly ServiceProcess[]
+  /** Of the gateway. */
+  readonly url: string
+  /** May do everything. */
+  readonly client: HyperClient
+  readonly bootstrapKey: ClientKey
+  /** A client for any number of agents, each with an instance name of its own. */
+  agentKey(): Promise<ClientKey>
+  stop(): Promise<void>
+}
+
+const BOOTSTRAP_ID = '00000000-0000-7000-8000-000000000001'
+
+/** Starts servers and services and waits until they are ready; nothing is left running when it throws. */
+export async function startPlatform(options: PlatformOptions = {}): Promise<Platform> {
+  const undo: (() => Promise<unknown>)[] = []
+  const stop = async (): Promise<void> => {
+    for (const step of undo.splice(0).reverse()) await step()
+  }
+  try {
+    return await start(options, undo, stop)
+  } catch (error) {
+    await stop()
+    throw error
+  }
+}
+
+async function start(
+  options: PlatformOptions,
+  undo: (() => Promise<unknown>)[],
+  stop: () => Promise<void>,
+): Promise<Platform> {
+  const stack = await startStack({
+    dir: mkdtempSync(path.join(tmpdir(), 'hypercode-platform-')),
+    runtimeDir: path.join(dataHome(ROOT).dir, 'runtime'),
+    durable: options.durable ?? false,
+    poolSize: options.poolSize ?? 20,
+    ephemeral: true,
+  })
+  undo.push(async () => stack.stop())
+  await migrate({ directUrl: stack.directDatabaseUrl, appRole: APP_ROLE })
+  const bootstrapKey = { clientId: BOOTSTRAP_ID, clientSecret: randomSecret() }
+  await makeBootstrapClient(stack.directDatabaseUrl, bootstrapKey)
+
+  const env = {
+    JWT_SECRET: randomSecret(),
+    DATABASE_URL: stack.databaseUrl,
+    REDIS_URL: stack.redisUrl,
+    LOG_LEVEL: 'info',
+    ...options.env,
+  }
+  const run = async (
+    app: string,
+    portVariable: string,
+    more: Record<string, string> = {},
+    port?: number,
+  ): Promise<ServiceProcess> => {
+    const service = await spawnService({
+      entry: `apps/${app}/dist/server.js`,
+      portVariable,
+      env: { ...env, ...more },
+      ...(port === undefined ? {} : { port }),
+    })
+    undo.push(async () => service.stop())
+    return service
+  }
+  const gatewayPort = await freePort()
+  const [registry, ...orchestrators] = await Promise.all([
+    run('agent-registry', 'REGISTRY_PORT'),
+    ...Array.from({ length: options.orchestrators ?? 1 }, async () => run('crew-orchestrator', 'ORCHESTRATOR_PORT')),
+  ])
+  const gateway = await run(
+    'gateway',
+    'GATEWAY_PORT',
+    { REGISTRY_URL: registry.url, ORCHESTRATOR_URL: (orchestrators[0] as ServiceProcess).url },
+    gatewayPort,
+  )
+  const client = createClient({ baseUrl: gateway.url, credentials: bootstrapKey, maxConnections: 64 })
+  undo.push(async () => client.close())
+  return {
+    stack,
+    gateway,
+    registry,
+    orchestrators,
+    url: gateway.url,
+    client,
+    bootstrapKey,
+    async agentKey() {
+      const { body } = await client.call(ROUTES.createClient, {
+        body: {
+          name: `agents-${Date.now().toString(36)}-${Math.floor(Math.random() * 1e6)}`,
+          scopes: [...AGENT_SCOPES],
+        },
+      })
+      return { clientId: body.id, clientSecret: body.secret }
+    },
+    stop,
+  }
+}
+
+async function makeBootstrapClient(directUrl: string, key: ClientKey): Promise<void> {
+  const handle = openDatabase({
+    url: directUrl,
+    poolMax: 1,
+    applicationName: 'e2e-setup',
+    onIdleError: () => undefined,
+  })
+  try {
+    await bootstrap(handle.db, { id: key.clientId, secret: key.clientSecret })
+  } finally {
+    await handle.close()
+  }
+}
