@@ -117,7 +117,7 @@ describe('being fenced', () => {
     expect((await platform.ended(platform.queue({ skill: 'work', input: { text: '' } }))).state).toBe('completed')
   })
 
-  test('two processes with names of their own live side by side', async ({ platform, start }) => {
+  test('two processes with names of their own live side by side', async ({ start }) => {
     const agent = agentOf(() => ({ text: '' }))
     const [first, second] = [await start(agent, { instance: 'a' }), await start(agent, { instance: 'b' })]
     expect(first.instanceId).not.toBe(second.instanceId)
