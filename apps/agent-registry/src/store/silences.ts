@@ -41,7 +41,7 @@ export async function moveSilent(
 ): Promise<{ found: number; moved: Moved[] }> {
   const due = sql`${isLive} and ${isDue(limits, brakeHolds)}`
   const tenants = await sql<{ tenant: string }>`select distinct tenant_id as tenant from (
-    select i.tenant_id from agent_instances i where ${due} limit ${SWEEP_LIMIT}) as some`.execute(db)
+    select i.tenant_id from agent_instances i where ${due} limit ${SWEEP_LIMIT}) as silent`.execute(db)
   const tenantIds = tenants.rows.map((row) => row.tenant)
   if (tenantIds.length === 0) return { found: 0, moved: [] }
   return await changeAgents(db, publish, tenantIds, async (trx, journal) => {
