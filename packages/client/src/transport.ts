@@ -110,7 +110,7 @@ export class Transport {
 
   #urlOf(route: Route, { params = {}, query = {} }: AnyOptions): string {
     const pairs = Object.entries(query).flatMap(([name, value]): [string, string][] =>
-      value === undefined ? [] : [[name, String(value)]],
+      value === undefined ? [] : [[name, `${value as string | number | boolean}`]],
     )
     const search = pairs.length === 0 ? '' : `?${new URLSearchParams(pairs).toString()}`
     return `${this.#baseUrl}${fillPath(route.path, params)}${search}`

@@ -4,13 +4,14 @@ import { newId } from '@hypercode/contracts'
 import { AppError } from './app-error.ts'
 import { problemHeaders, problemOf } from './problem.ts'
 
+/** What Node keeps on a socket about the answer that is under way. */
+type HttpSocket = Socket & { readonly _httpMessage?: { readonly headersSent: boolean } | null }
+
 /** Answers what never became a request: headers that are too large, bytes that are not HTTP, requests that do not arrive in time. */
-export function answerClientError(
-  error: Error & { code?: string },
-  socket: Socket & { _httpMessage?: { headersSent: boolean } | null },
-): void {
-  // A half-sent answer can only be cut off: more bytes would become part of its body.
-  if (error.code === 'ECONNRESET' || !socket.writable || socket._httpMessage?.headersSent === true) {
+export function answerClientError(error: Error & { code?: string }, socket: HttpSocket): void {
+  const waiting = socket._httpMessage?.headersSent === false
+  // After an answer, or in the middle of one, more bytes would be taken for the answer to another request.
+  if (error.code === 'ECONNRESET' || !socket.writable || (socket.bytesWritten > 0 && !waiting)) {
     socket.destroy()
     return
   }

@@ -57,7 +57,8 @@ export interface ImplementOptions<F extends BodyForm> {
 export function implement<const R extends Route, F extends BodyForm = 'parsed'>(
   app: ServiceApp,
   route: R,
-  handler: RouteHandler<R, F>,
+  // The route alone decides the types: literals in the answer keep theirs.
+  handler: NoInfer<RouteHandler<R, F>>,
   options: ImplementOptions<F> = {},
 ): void {
   const form: BodyForm = options.body ?? 'parsed'

@@ -1,5 +1,5 @@
 import { withContext } from '@hypercode/telemetry'
-import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { AppError } from './app-error.ts'
 import { allowedMethods } from './path-match.ts'
@@ -23,11 +23,7 @@ export const problemDetails = fp(
 )
 
 /** Answers `error` on `reply` and logs it once: what the caller did wrong at info, what we did wrong with its stack. */
-export function answerProblem(
-  error: FastifyError | Error | unknown,
-  request: FastifyRequest,
-  reply: FastifyReply,
-): FastifyReply {
+export function answerProblem(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const known = request.server.isUnavailable(error) ? unavailable(error) : asAppError(error)
   withContext({ correlationId: request.id }, () => logProblem(known, request))
   return reply.code(known.status).headers(problemHeaders(known)).send(problemOf(known, request.id))

@@ -41,6 +41,8 @@ export const requestsInFlight = fp<{ handlerTimeoutMs: number }>(
     })
 
     function answerLate(reply: FastifyReply): void {
+      // The server bounds how long a request may take to arrive; the handler has not begun.
+      if (!reply.request.raw.complete) return
       inFlight.set(reply, Infinity)
       if (reply.sent || reply.raw.headersSent) return
       const error = new AppError('unavailable', { detail: 'The request took too long.', retryAfterMs: 1000 })

@@ -353,15 +353,14 @@ describe('a content type', () => {
 
 describe('a route without a body', () => {
   const service = (): Promise<TestService> =>
-    serve(
-      (app) =>
-        void implement(app, ROUTES.rotateClient, async () => ({
-          id: 'x',
-          name: 'x',
-          scopes: [],
-          createdAt: '2026-01-01T00:00:00Z',
-          secret: 's',
-        })),
+    serve((app) =>
+      implement(app, ROUTES.rotateClient, async () => ({
+        id: 'x',
+        name: 'x',
+        scopes: [],
+        createdAt: '2026-01-01T00:00:00Z',
+        secret: 's',
+      })),
     )
   const path = '/v1/clients/01a2028a-1f54-73d7-833d-909f9c7f4a5e:rotate'
 

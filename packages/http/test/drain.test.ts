@@ -37,8 +37,9 @@ async function startChild(env: Record<string, string> = {}): Promise<Child> {
   return { url: said[0] ?? '', process: child, said, end, stop }
 }
 
-const begun = (child: Child, what: string): Promise<void> =>
-  expect.poll(() => child.said).toContain(`${what} begun`) as Promise<void>
+const begun = async (child: Child, what: string): Promise<void> => {
+  await expect.poll(() => child.said).toContain(`${what} begun`)
+}
 
 // Goal: a service that is told to stop loses no request. Method: real processes, real signals.
 describe('after SIGTERM', () => {

@@ -46,7 +46,7 @@ describe('an error of the API', () => {
   })
 
   test.each(Object.keys(ERRORS) as ErrorCode[])('%s has the status of the catalogue', async (code) => {
-    const { url } = await serve((app) => void implement(app, ROUTES.getJwks, () => Promise.reject(new AppError(code))))
+    const { url } = await serve((app) => implement(app, ROUTES.getJwks, () => Promise.reject(new AppError(code))))
     await expectProblem(await fetch(`${url}/.well-known/jwks.json`), ERRORS[code].status, code)
   })
 })
