@@ -7,6 +7,7 @@ import type { AgentMetrics } from './agent-metrics.ts'
 import { Attempt } from './attempt.ts'
 import { pause } from './backoff.ts'
 import { claimLoop } from './claim-loop.ts'
+import type { ClaimLoopOptions } from './claim-loop.ts'
 import { Completer } from './completer.ts'
 import type { Agent } from './define-agent.ts'
 import type { Lease } from './heartbeat/lease.ts'
@@ -57,7 +58,6 @@ export class Session {
   readonly #claiming: Promise<void>
   #allowed = Promise.withResolvers<void>()
   #lifecycle: Lifecycle = 'ready'
-  #announced = 0
   #announcing: NodeJS.Timeout | undefined
 
   constructor(options: SessionOptions) {
@@ -82,7 +82,7 @@ export class Session {
       onOver: (state, detail) => this.#over(state, detail),
     })
     this.#allowed.resolve()
-    this.#claiming = claimLoop({
+    this.#claiming = this.#claim({
       client,
       incarnation,
       lease,
@@ -122,6 +122,16 @@ export class Session {
     this.#finish('drained')
   }
 
+  /** A loop that ends by a fault of ours must not leave an agent that looks alive and takes nothing. */
+  async #claim(options: ClaimLoopOptions): Promise<void> {
+    try {
+      await claimLoop(options)
+    } catch (error) {
+      options.log.error({ err: error }, 'the claim loop failed')
+      this.#over('lost', 'the claim loop failed')
+    }
+  }
+
   #start(tasks: readonly ClaimedTask[]): void {
     const begin = Promise.withResolvers<void>()
     for (const task of tasks) this.#run(new Attempt(task), begin.promise, (attempt) => this.#work(attempt))
@@ -147,11 +157,18 @@ export class Session {
       } finally {
         this.#running.delete(keyOf(attempt.task))
         slots.release()
-        this.#announce()
+        clearTimeout(stuck)
+        this.#announceSoon()
       }
     })
     slots.take()
     this.#running.set(keyOf(attempt.task), { attempt, done })
+    let stuck: NodeJS.Timeout | undefined
+    const onStop = (): void => {
+      const complain = (): void => log.error({ taskId, attempt: number }, 'the handler does not stop, and holds a slot')
+      stuck = setTimeout(complain, STUCK_MS).unref()
+    }
+    attempt.signal.addEventListener('abort', onStop, { once: true })
   }
 
   async #work(attempt: Attempt): Promise<Report | undefined> {
@@ -215,18 +232,17 @@ export class Session {
     this.#end.resolve(stopped.then(() => end))
   }
 
-  /** Tells the heartbeat what is in flight: at once when little happens, else together with what follows soon. */
+  /** N2 */
   #announce(): void {
-    if (this.#announcing !== undefined) return
-    const now = performance.now()
-    const send = (): void => {
-      this.#announcing = undefined
-      this.#announced = performance.now()
-      const tasks = [...this.#running.values()].map(({ attempt: { task } }) => task)
-      this.#heartbeat.setTasks(tasks.map(({ taskId, attempt }) => ({ taskId, attempt })))
-    }
-    if (now - this.#announced >= ANNOUNCE_MS) send()
-    else this.#announcing = setTimeout(send, ANNOUNCE_MS).unref()
+    clearTimeout(this.#announcing)
+    this.#announcing = undefined
+    const tasks = [...this.#running.values()].map(({ attempt: { task } }) => task)
+    this.#heartbeat.setTasks(tasks.map(({ taskId, attempt }) => ({ taskId, attempt })))
+  }
+
+  /** An attempt that has ended may stay in the list for a moment; many that end together cost one message. */
+  #announceSoon(): void {
+    if (!this.#dead.signal.aborted) this.#announcing ??= setTimeout(() => this.#announce(), ANNOUNCE_MS).unref()
   }
 
   /** Resolves when no attempt is running or reporting any more, or after `ms`. */
@@ -290,3 +306,4 @@ const ABORT_GRACE_MS = 1_000
 const LAST_WORDS_MS = 2_000
 const CALL_MS = 2_000
 const ANNOUNCE_MS = 20
+const STUCK_MS = 30_000

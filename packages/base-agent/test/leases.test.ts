@@ -40,6 +40,35 @@ describe('heartbeats', () => {
   })
 })
 
+// Goal: a process that was frozen past its lease does nothing more for the attempts that it had, and then works again.
+describe('a frozen process', () => {
+  test.override({ timing: { leaseMs: 1_500, heartbeatMs: 200 } })
+
+  test('writes nothing for its old attempt when it wakes up', { timeout: 30_000 }, async ({ platform, run }) => {
+    const { child, lines } = run('test/agents/stepper.ts')
+    await platform.until('the registration', () => platform.instances()[0])
+    const id = platform.queue({ skill: 'walk', input: { steps: 40 } })
+    const task = platform.task(id)
+    await platform.until('some steps', () => task.steps.length > 3)
+    child.kill('SIGSTOP')
+    await platform.until('the end of the lease', () => task.state === 'queued')
+    const before = { steps: task.steps.length, calls: platform.received('recordStep').length }
+    child.kill('SIGCONT')
+    await platform.until('the second attempt', () => task.attempt === 2)
+    const [instance] = platform.instances()
+    expect(instance?.incarnation).toBe(2)
+    expect(lines.find(({ msg }) => msg === 'lease lost')).toBeDefined()
+    // The one call that was on its way when the process froze may arrive, and is refused.
+    const ofOldAttempt = platform
+      .received('recordStep')
+      .filter(({ body }) => (body as { attempt: number }).attempt === 1)
+    expect(ofOldAttempt.length).toBeLessThanOrEqual(before.calls + 1)
+    expect(await platform.ended(id)).toMatchObject({ state: 'completed', output: { steps: 40 } })
+    expect(task.steps.length).toBe(40)
+    expect(task.attempts.map(({ outcome }) => outcome)).toEqual(['lease_lost', 'completed'])
+  })
+})
+
 // Goal: a handler that never yields for seconds, far beyond the lease, keeps its lease and its task.
 describe('a blocked event loop', () => {
   test.override({ timing: { leaseMs: 1_500, heartbeatMs: 300 } })

@@ -40,6 +40,8 @@ export interface FakeControlPlane {
   received(operationId?: OperationId): readonly Received[]
   /** Does what the next calls of an operation ask for, and cuts the connection before they get their answer. */
   cutReplies(operationId: OperationId, times?: number): void
+  /** Does what the next calls of an operation ask for, and never answers them. */
+  stall(operationId: OperationId, times?: number): void
   /** Refuses the next calls of an operation. */
   refuse(operationId: OperationId, code: ErrorCode, times?: number): void
   /** Cuts every call from now on, until `comeBack`. */
@@ -100,6 +102,7 @@ export async function createFakeControlPlane(options: FakeOptions = {}): Promise
     },
     received: (id) => faults.received.filter(({ operationId }) => id === undefined || operationId === id),
     cutReplies: (operationId, times = 1) => faults.cut(operationId, times),
+    stall: (operationId, times = 1) => faults.stall(operationId, times),
     refuse: (operationId, code, times = 1) => faults.refuse(operationId, code, times),
     goAway: () => {
       faults.away = true

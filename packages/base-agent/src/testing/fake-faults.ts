@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { ROUTES, routerPath } from '@hypercode/contracts'
 import type { ErrorCode, OperationId, Route } from '@hypercode/contracts'
 import { AppError } from '@hypercode/http'
@@ -14,11 +15,16 @@ export interface Received {
 export class FakeFaults {
   readonly received: Received[] = []
   readonly #cuts = new Map<OperationId, number>()
+  readonly #stalls = new Map<OperationId, number>()
   readonly #refusals = new Map<OperationId, { readonly code: ErrorCode; times: number }>()
   away = false
 
   cut(operationId: OperationId, times: number): void {
     this.#cuts.set(operationId, times)
+  }
+
+  stall(operationId: OperationId, times: number): void {
+    this.#stalls.set(operationId, times)
   }
 
   refuse(operationId: OperationId, code: ErrorCode, times: number): void {
@@ -42,14 +48,18 @@ export class FakeFaults {
     app.addHook('onSend', async (request, reply, payload) => {
       const operationId = operationOf(request.method, request.routeOptions.url)
       if (operationId === undefined || reply.statusCode >= 400) return payload
-      const left = this.#cuts.get(operationId) ?? 0
-      if (left > 0) {
-        this.#cuts.set(operationId, left - 1)
-        request.raw.socket.destroy()
-      }
+      const { socket } = request.raw
+      if (take(this.#stalls, operationId)) await once(socket, 'close')
+      else if (take(this.#cuts, operationId)) socket.destroy()
       return payload
     })
   }
+}
+
+function take(counts: Map<OperationId, number>, operationId: OperationId): boolean {
+  const left = counts.get(operationId) ?? 0
+  if (left > 0) counts.set(operationId, left - 1)
+  return left > 0
 }
 
 const OPERATIONS = new Map(
