@@ -75,6 +75,8 @@ export class Transport {
         body: answer.body,
         close: () => {
           clock.stop()
+          // To destroy what nobody reads is an error for undici, and an error that nobody listens to ends the process.
+          answer.body.once('error', () => clock.stop())
           answer.body.destroy()
         },
       }
