@@ -234,6 +234,7 @@ export const deleteAgent = defineRoute({
 export const heartbeatAgent = defineRoute({
   ...registry,
   operationId: 'heartbeatAgent',
+  hot: true,
   method: 'POST',
   path: '/v1/agents/{id}/heartbeat',
   summary: 'Beat for the calling instance: renews its lease and the leases of all its tasks',
@@ -293,6 +294,7 @@ export const registerAgentAlias = defineRoute({
 export const heartbeatAlias = defineRoute({
   ...registry,
   operationId: 'heartbeatAlias',
+  hot: true,
   method: 'POST',
   path: '/agents/heartbeat',
   summary: 'Alias of POST /v1/agents/{id}/heartbeat for the instance that the token belongs to',

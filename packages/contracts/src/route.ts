@@ -30,6 +30,8 @@ export interface Route {
   readonly produces?: string
   /** A long poll or a stream: it has no request time-out of its own. */
   readonly longLived?: true
+  /** Called so often that a log line for each request would drown the rest. */
+  readonly hot?: true
 }
 
 export const defineRoute = <const R extends Route>(route: R): R => route

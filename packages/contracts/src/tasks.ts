@@ -218,6 +218,7 @@ const orchestrator = { service: 'crew-orchestrator', tag: 'tasks' } as const
 export const claimTasks = defineRoute({
   ...orchestrator,
   operationId: 'claimTasks',
+  hot: true,
   method: 'POST',
   path: '/v1/claims',
   summary: 'Long poll for work: leases up to `max` tasks that the calling instance has the skills for',
@@ -230,6 +231,7 @@ export const claimTasks = defineRoute({
 export const completeTasks = defineRoute({
   ...orchestrator,
   operationId: 'completeTasks',
+  hot: true,
   method: 'POST',
   path: '/v1/completions',
   summary: 'Report the end of attempts; 409 stale_attempt when none of them is current any more',
@@ -253,6 +255,7 @@ export const getTask = defineRoute({
 export const recordStep = defineRoute({
   ...orchestrator,
   operationId: 'recordStep',
+  hot: true,
   method: 'PUT',
   path: '/v1/tasks/{id}/steps/{name}',
   summary: 'Journal the result of a step under the fence; the first result of a name stays',
@@ -265,6 +268,7 @@ export const recordStep = defineRoute({
 export const reportProgress = defineRoute({
   ...orchestrator,
   operationId: 'reportProgress',
+  hot: true,
   method: 'POST',
   path: '/v1/tasks/{id}/progress',
   summary: 'Tell how far the attempt is; also restarts its heartbeat time-out',

@@ -118,7 +118,10 @@ function keepRouteTable(app: ServiceApp, guarded: boolean): void {
   })
 }
 
-/** Requests are logged at debug; errors where they are decided, in the problem handler. */
+/**
+ * Requests that change something are logged at info, all others and the hot ones at debug; errors where they are decided, in the
+ * problem handler.
+ */
 class QuietLogController extends LogController {
   readonly #logger: Logger
 
@@ -130,15 +133,17 @@ class QuietLogController extends LogController {
   override incomingRequest(): void {}
 
   override requestCompleted(error: Error | null, request: FastifyRequest, reply: FastifyReply): void {
-    if (!this.#logger.isLevelEnabled('debug')) return
+    const told = request.method !== 'GET' && request.routeOptions.config?.hot !== true ? 'info' : 'debug'
+    if (!this.#logger.isLevelEnabled(told)) return
     const line = {
+      correlationId: request.id,
       method: request.method,
       route: request.routeOptions.url,
       status: reply.statusCode,
       ms: Math.round(reply.elapsedTime),
     }
-    if (error === null || error === undefined) request.log.debug(line, 'request')
-    else request.log.debug({ ...line, err: error }, 'request broke off')
+    if (error === null || error === undefined) request.log[told](line, 'request')
+    else request.log[told]({ ...line, err: error }, 'request broke off')
   }
 
   override defaultErrorLog(error: Error, request: FastifyRequest): void {

@@ -44,6 +44,8 @@ declare module 'fastify' {
     public?: true
     /** A long poll or a stream: neither the idle socket nor the handler has a time limit. */
     longLived?: true
+    /** Called too often for a log line at info per request. */
+    hot?: true
     /** Answered while draining too, as health checks are. */
     whileDraining?: true
   }
