@@ -86,6 +86,7 @@ export async function buildApp(config: OrchestratorConfig, deps: AppDeps): Promi
     keys,
     publisher,
     onBellFailure: onFailure('doorbell'),
+    onTold: logger.isLevelEnabled('info') ? (told) => logger.info(told, told.event) : undefined,
   })
   const onTailError = (error: Error): void => logger.warn({ err: error }, 'event stream')
   const tail = tailStream({
@@ -110,7 +111,7 @@ export async function buildApp(config: OrchestratorConfig, deps: AppDeps): Promi
   deadLetterRoutes(app, engine)
   watchGauges(metrics, engine, deps)
 
-  const brake = createBrake(config.AGENT_LEASE_MS)
+  const brake = createBrake(config.AGENT_LEASE_MS, config.ORCHESTRATOR_SWEEP_MS)
   loops.start('revocations', { everyMs: 1000, backoffMaxMs: 5000, run: async () => revocations.refresh() })
   loops.start('sweep', {
     everyMs: config.ORCHESTRATOR_SWEEP_MS,

@@ -13,9 +13,10 @@ import type { OrchestratorConfig } from '../config.ts'
 import { findCrews } from '../store/crews.ts'
 import type { CrewRef } from '../store/crews.ts'
 import { leaseTasks } from '../store/lease.ts'
+import type { Leased } from '../store/lease.ts'
 import { readMissions } from '../store/read-missions.ts'
 import type { MissionRef } from '../store/read-missions.ts'
-import type { Saved } from '../store/save-ledger.ts'
+import type { Saved, ToldEvent } from '../store/save-ledger.ts'
 import { createClaimDesk } from './claim-desk.ts'
 import type { ClaimDesk } from './claim-desk.ts'
 import { completeAttempts } from './complete.ts'
@@ -36,6 +37,8 @@ export interface EngineDeps {
   redis: Redis
   keys: Keys
   publisher: Publisher
+  /** Writes a committed event to the log; left out where nobody reads that level. */
+  onTold: ((event: ToldEvent) => void) | undefined
   /** Told of doorbells that could not be rung. */
   onBellFailure: (error: unknown) => void
 }
@@ -83,6 +86,14 @@ export function createEngine(deps: EngineDeps): Engine {
     waiters.ended(saved.ended)
     publish(saved.outbox)
     ring(saved.queued)
+    if (deps.onTold !== undefined) for (const event of saved.told) deps.onTold(event)
+  }
+
+  const tellClaims = ({ answers }: Leased): void => {
+    const tasks = answers.flatMap((answer) => (answer.kind === 'tasks' ? answer.tasks : []))
+    for (const { tenantId, missionId, correlationId, taskId, attempt } of deps.onTold === undefined ? [] : tasks) {
+      deps.onTold?.({ event: 'task.claimed', tenantId, missionId, correlationId, taskId, attempt })
+    }
   }
 
   const submits = createLane<SubmitOrder, SubmitResult>({
@@ -129,6 +140,7 @@ export function createEngine(deps: EngineDeps): Engine {
     lease: async (tenantId, skills, asks) => {
       const leased = await leaseTasks(db, tenantId, skills, asks, config.AGENT_LEASE_MS)
       publish(leased.outbox)
+      tellClaims(leased)
       return leased
     },
   })

@@ -7,6 +7,7 @@ import type { Ledger } from '../domain/ledger.ts'
 import type { CrewPlan } from '../manifest/compile.ts'
 import { findByKeys, storeMissions } from '../store/submit.ts'
 import type { KnownMission, NewMissionRow } from '../store/submit.ts'
+import { toldOf } from '../store/save-ledger.ts'
 import type { Saved } from '../store/save-ledger.ts'
 
 /** A mission to submit. The plan was compiled from a manifest that has been checked. */
@@ -61,6 +62,7 @@ export async function submitMissions(
       outbox,
       queued: fresh.flatMap((row) => queuesOf(row.ledger)),
       ended: fresh.filter((row) => row.mission.openTasks === 0).map((row) => row.mission.id),
+      told: fresh.flatMap((row) => toldOf(row.ledger)),
     },
   }
 }

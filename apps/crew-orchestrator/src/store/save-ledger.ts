@@ -2,6 +2,7 @@ import { recordset } from '@hypercode/db'
 import type { Trx } from '@hypercode/db'
 import type { MissionHint, OutboxRow, QueueRef } from '@hypercode/events'
 import { newId } from '@hypercode/contracts'
+import type { MissionEventName } from '@hypercode/contracts'
 import { sql } from 'kysely'
 import type { RawBuilder } from 'kysely'
 import type { MissionFacts } from '../domain/facts.ts'
@@ -10,6 +11,16 @@ import { missionOf } from '../domain/ledger.ts'
 import type { Ledger } from '../domain/ledger.ts'
 import { insertEdges, insertEvents, insertTasks } from './insert-fragments.ts'
 
+/** An event that was committed, as it goes to the log. */
+export interface ToldEvent {
+  event: MissionEventName
+  tenantId: string
+  missionId: string
+  correlationId: string
+  taskId?: string
+  attempt?: number
+}
+
 /** What the caller does after the commit. */
 export interface Saved {
   outbox: OutboxRow | undefined
@@ -17,9 +28,10 @@ export interface Saved {
   queued: QueueRef[]
   /** Missions that reached their final state. */
   ended: string[]
+  told: ToldEvent[]
 }
 
-export const NOTHING_SAVED: Saved = { outbox: undefined, queued: [], ended: [] }
+export const NOTHING_SAVED: Saved = { outbox: undefined, queued: [], ended: [], told: [] }
 
 /** Writes everything that a ledger holds in one statement, made of only the parts that have rows. */
 export async function saveLedger(trx: Trx, ledger: Ledger): Promise<Saved> {
@@ -53,7 +65,24 @@ export async function saveLedger(trx: Trx, ledger: Ledger): Promise<Saved> {
     outbox: outboxId === undefined ? undefined : { id: outboxId, hints },
     queued: queuesOf(ledger),
     ended: touched.filter((mission) => isMissionTerminal(mission.state)).map((mission) => mission.id),
+    told: toldOf(ledger),
   }
+}
+
+/** The events of a ledger with what they belong to. */
+export function toldOf(ledger: Ledger): ToldEvent[] {
+  return ledger.events.map(({ missionId, type, taskId, body }) => {
+    const { tenantId, correlationId } = ledger.missions.get(missionId) as MissionFacts
+    const attempt = body['attempt']
+    return {
+      event: type,
+      tenantId,
+      missionId,
+      correlationId,
+      ...(taskId === null ? {} : { taskId }),
+      ...(typeof attempt === 'number' ? { attempt } : {}),
+    }
+  })
 }
 
 function updateTasks(ledger: Ledger): RawBuilder<unknown> {
