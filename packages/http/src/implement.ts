@@ -93,6 +93,7 @@ export function routeConfig(route: Route): FastifyContextConfig {
   return {
     ...(route.access === 'public' ? { public: true } : { scopes: route.access }),
     ...(route.longLived === true && { longLived: true }),
+    ...(route.hot === true && { hot: true }),
   }
 }
 
