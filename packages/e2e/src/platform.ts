@@ -7,8 +7,8 @@ import { AGENT_SCOPES, ROUTES } from '@hypercode/contracts'
 import { bootstrap, migrate, openDatabase } from '@hypercode/db'
 import { APP_ROLE, dataHome, startStack } from '@hypercode/local-stack'
 import type { Stack } from '@hypercode/local-stack'
-import { freePort, randomSecret, spawnService } from '@hypercode/testkit/processes'
-import type { ServiceProcess } from '@hypercode/testkit/processes'
+import { freePort, randomSecret, spawnService } from '@hypercode/testkit/tools'
+import type { ServiceProcess } from '@hypercode/testkit/tools'
 
 const ROOT = path.resolve(import.meta.dirname, '../../..')
 

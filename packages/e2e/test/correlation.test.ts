@@ -1,8 +1,8 @@
 import { ROUTES } from '@hypercode/contracts'
 import { openDatabase } from '@hypercode/db'
 import { openRedis } from '@hypercode/events'
-import { waitFor } from '@hypercode/testkit/processes'
-import type { ServiceProcess } from '@hypercode/testkit/processes'
+import { waitFor } from '@hypercode/testkit/tools'
+import type { ServiceProcess } from '@hypercode/testkit/tools'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { crewOf, startScenario } from './scenario.ts'
 import type { Scenario } from './scenario.ts'
@@ -29,36 +29,66 @@ test('a correlation id can be followed over gateway, orchestrator, outbox, strea
 
   const linesOf = (service: ServiceProcess) => service.lines.filter((line) => line['correlationId'] === correlationId)
   const orchestrator = scenario.orchestrators[0] as ServiceProcess
-  await waitFor(() => linesOf(worker).length > 0 && linesOf(scenario.gateway).length > 0 && linesOf(orchestrator).length > 2, { what: 'the lines of all three', timeoutMs: 5000 })
+  await waitFor(
+    () => linesOf(worker).length > 0 && linesOf(scenario.gateway).length > 0 && linesOf(orchestrator).length > 2,
+    { what: 'the lines of all three', timeoutMs: 5000 },
+  )
   for (const service of [scenario.gateway, orchestrator, worker]) {
     for (const line of linesOf(service)) {
       expect(Object.keys(line)).toEqual(expect.arrayContaining(['ts', 'level', 'service', 'correlationId']))
     }
   }
   const working = linesOf(worker).find((line) => line['msg'] === 'working')
-  expect(working).toMatchObject({ service: 'worker', level: 'info', missionId: mission.id, attempt: 1, tenantId: expect.any(String), taskId: expect.any(String) })
+  expect(working).toMatchObject({
+    service: 'worker',
+    level: 'info',
+    missionId: mission.id,
+    attempt: 1,
+    tenantId: expect.any(String),
+    taskId: expect.any(String),
+  })
   const told = linesOf(orchestrator).map((line) => line['event'])
-  expect(told).toEqual(expect.arrayContaining(['mission.submitted', 'task.claimed', 'task.completed', 'mission.completed']))
-  expect(linesOf(orchestrator).find((line) => line['event'] === 'task.completed')).toMatchObject({ missionId: mission.id, attempt: 1, taskId: working?.['taskId'], tenantId: working?.['tenantId'] })
+  expect(told).toEqual(
+    expect.arrayContaining(['mission.submitted', 'task.claimed', 'task.completed', 'mission.completed']),
+  )
+  expect(linesOf(orchestrator).find((line) => line['event'] === 'task.completed')).toMatchObject({
+    missionId: mission.id,
+    attempt: 1,
+    taskId: working?.['taskId'],
+    tenantId: working?.['tenantId'],
+  })
 
   const redis = openRedis({ url: scenario.stack.redisUrl, role: 'reader', onError: () => undefined })
   try {
     const entries = await redis.xrange('hc:{s0}:events', '-', '+')
-    const hints = entries.flatMap(([, fields]) => JSON.parse(fields[1] ?? '[]') as { missionId?: string; correlationId?: string }[])
-    expect(hints.filter((hint) => hint.missionId === mission.id).every((hint) => hint.correlationId === correlationId)).toBe(true)
+    const hints = entries.flatMap(
+      ([, fields]) => JSON.parse(fields[1] ?? '[]') as { missionId?: string; correlationId?: string }[],
+    )
+    expect(
+      hints.filter((hint) => hint.missionId === mission.id).every((hint) => hint.correlationId === correlationId),
+    ).toBe(true)
     expect(hints.some((hint) => hint.missionId === mission.id)).toBe(true)
   } finally {
     redis.disconnect()
   }
 
   const events = []
-  for await (const event of scenario.client.stream(ROUTES.watchMission, { params: { id: mission.id } })) events.push(event)
+  for await (const event of scenario.client.stream(ROUTES.watchMission, { params: { id: mission.id } }))
+    events.push(event)
   expect(events.length).toBeGreaterThan(4)
   expect(events.every((event) => event.correlationid === correlationId)).toBe(true)
 
-  const database = openDatabase({ url: scenario.stack.databaseUrl, poolMax: 1, applicationName: 'e2e', onIdleError: () => undefined })
+  const database = openDatabase({
+    url: scenario.stack.databaseUrl,
+    poolMax: 1,
+    applicationName: 'e2e',
+    onIdleError: () => undefined,
+  })
   try {
-    await waitFor(async () => (await database.db.selectFrom('outbox').select('id').execute()).length === 0, { what: 'the outbox to be sent', timeoutMs: 10_000 })
+    await waitFor(async () => (await database.db.selectFrom('outbox').select('id').execute()).length === 0, {
+      what: 'the outbox to be sent',
+      timeoutMs: 10_000,
+    })
   } finally {
     await database.close()
   }

@@ -1,6 +1,6 @@
 import { ROUTES } from '@hypercode/contracts'
-import { waitFor } from '@hypercode/testkit/processes'
-import type { ServiceProcess } from '@hypercode/testkit/processes'
+import { waitFor } from '@hypercode/testkit/tools'
+import type { ServiceProcess } from '@hypercode/testkit/tools'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { crewOf, startScenario } from './scenario.ts'
 import type { Scenario } from './scenario.ts'
@@ -11,15 +11,29 @@ beforeAll(async () => {
 })
 afterAll(async () => scenario.stop())
 
-const submit = async (manifest: object, key: string) => (await scenario.client.call(ROUTES.submitMission, { body: { manifest: manifest as never, input: {} }, idempotencyKey: key })).body
+const submit = async (manifest: object, key: string) =>
+  (
+    await scenario.client.call(ROUTES.submitMission, {
+      body: { manifest: manifest as never, input: {} },
+      idempotencyKey: key,
+    })
+  ).body
 
 // Goal: a mission completes once although an agent and the orchestrator die in the middle of it.
 // Method: built services as processes; kill -9 while tasks run, a second worker takes over, and the workers' file tells what was done.
 test('an agent and the orchestrator are killed in mid-mission, and the mission completes once', async () => {
   const [first, second] = await Promise.all([scenario.worker('crash-1'), scenario.worker('crash-2')])
   const tasks = ['a', 'b', 'c', 'd', 'e', 'f'].map((id) => ({ id, input: { waitMs: 4000, value: id } }))
-  const mission = await submit(crewOf('crash', [...tasks, { id: 'last', dependsOn: tasks.map((task) => task.id), input: { value: '${tasks.a.output.value}' } }]), 'crash-1')
-  const journalOf = async () => (await scenario.client.call(ROUTES.getMissionJournal, { params: { id: mission.id }, query: { limit: 500 } })).body.items
+  const mission = await submit(
+    crewOf('crash', [
+      ...tasks,
+      { id: 'last', dependsOn: tasks.map((task) => task.id), input: { value: '${tasks.a.output.value}' } },
+    ]),
+    'crash-1',
+  )
+  const journalOf = async () =>
+    (await scenario.client.call(ROUTES.getMissionJournal, { params: { id: mission.id }, query: { limit: 500 } })).body
+      .items
   // Killed only when what the steps did is journaled: a step that is cut off in the middle may run again.
   const isJournaled = async () => (await journalOf()).filter((entry) => entry.kind === 'step').length === 6
   await waitFor(isJournaled, { what: 'the steps of all six tasks', timeoutMs: 10_000 })
@@ -33,17 +47,24 @@ test('an agent and the orchestrator are killed in mid-mission, and the mission c
   expect(ended).toMatchObject({ state: 'completed', tasks: { total: 7, open: 0 }, output: { last: { value: 'a' } } })
 
   const attempts = (await journalOf()).filter((entry) => entry.kind === 'attempt')
-  const completedOf = Map.groupBy(attempts.filter((entry) => entry.outcome === 'completed'), (entry) => entry.taskId)
+  const completedOf = Map.groupBy(
+    attempts.filter((entry) => entry.outcome === 'completed'),
+    (entry) => entry.taskId,
+  )
   expect(completedOf.size).toBe(7)
   expect([...completedOf.values()].every((entries) => entries.length === 1)).toBe(true)
   // The dead agent's attempts really were lost, so the run proved something.
   expect(attempts.some((entry) => entry.outcome === 'lease_lost')).toBe(true)
   // A step whose result was journaled is not run again by the attempt that took over.
-  const steps = Map.groupBy(scenario.effects().filter((effect) => effect.at === 'step'), (effect) => effect.taskId)
+  const steps = Map.groupBy(
+    scenario.effects().filter((effect) => effect.at === 'step'),
+    (effect) => effect.taskId,
+  )
   expect([...steps.values()].every((entries) => entries.length === 1)).toBe(true)
 })
 
-const holds = (worker: ServiceProcess): boolean => scenario.effects().some((effect) => effect.pid === worker.pid && effect.at === 'step')
+const holds = (worker: ServiceProcess): boolean =>
+  scenario.effects().some((effect) => effect.pid === worker.pid && effect.at === 'step')
 
 test('the same submit again, after all that, is the same mission', async () => {
   const manifest = crewOf('again', [{ id: 'one', input: {} }])
@@ -58,13 +79,25 @@ test('the same submit again, after all that, is the same mission', async () => {
 
 test('an agent that is asked to stop hands its task back unharmed', async () => {
   const leaving = await scenario.worker('leaving', { DRAIN_MS: '200' })
-  await waitFor(async () => (await scenario.client.call(ROUTES.listAgents, { query: { skill: 'e2e.work' } })).body.items.length > 0, { what: 'the agent to be listed' })
-  const mission = await submit(crewOf('drain', Array.from({ length: 12 }, (_, n) => ({ id: `t${n}`, input: { waitMs: 4000 } }))), 'drain-1')
+  await waitFor(
+    async () => (await scenario.client.call(ROUTES.listAgents, { query: { skill: 'e2e.work' } })).body.items.length > 0,
+    { what: 'the agent to be listed' },
+  )
+  const mission = await submit(
+    crewOf(
+      'drain',
+      Array.from({ length: 12 }, (_, n) => ({ id: `t${n}`, input: { waitMs: 4000 } })),
+    ),
+    'drain-1',
+  )
   await waitFor(() => holds(leaving), { what: 'the leaving worker to hold a task', timeoutMs: 15_000 })
   expect((await leaving.stop()).code).toBe(0)
   const ended = await scenario.end(mission.id, 60_000)
   expect(ended.state).toBe('completed')
-  const { body: journal } = await scenario.client.call(ROUTES.getMissionJournal, { params: { id: mission.id }, query: { limit: 500 } })
+  const { body: journal } = await scenario.client.call(ROUTES.getMissionJournal, {
+    params: { id: mission.id },
+    query: { limit: 500 },
+  })
   expect(journal.items.filter((entry) => entry.outcome === 'released').length).toBeGreaterThan(0)
   expect(journal.items.filter((entry) => entry.outcome === 'lease_lost')).toEqual([])
 })

@@ -1,7 +1,7 @@
 import { ROUTES } from '@hypercode/contracts'
 import type { CloudEvent } from '@hypercode/contracts'
 import { openRedis } from '@hypercode/events'
-import { waitFor } from '@hypercode/testkit/processes'
+import { waitFor } from '@hypercode/testkit/tools'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { crewOf, startScenario } from './scenario.ts'
 import type { Scenario } from './scenario.ts'
@@ -14,8 +14,14 @@ beforeAll(async () => {
 afterAll(async () => scenario.stop())
 
 const submit = async (name: string, count: number, waitMs: number) => {
-  const tasks = Array.from({ length: count }, (_, n) => ({ id: `t${n}`, ...(n < 2 ? {} : { dependsOn: [`t${n - 2}`] }), input: { waitMs, value: n } }))
-  return (await scenario.client.call(ROUTES.submitMission, { body: { manifest: crewOf(name, tasks) as never, input: {} } })).body
+  const tasks = Array.from({ length: count }, (_, n) => ({
+    id: `t${n}`,
+    ...(n < 2 ? {} : { dependsOn: [`t${n - 2}`] }),
+    input: { waitMs, value: n },
+  }))
+  return (
+    await scenario.client.call(ROUTES.submitMission, { body: { manifest: crewOf(name, tasks) as never, input: {} } })
+  ).body
 }
 
 /** Every event of a mission until it ends, as a watcher of the stream sees them. */

@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { ROUTES } from '@hypercode/contracts'
 import type { Mission } from '@hypercode/contracts'
-import { spawnService, waitFor } from '@hypercode/testkit/processes'
-import type { ServiceProcess } from '@hypercode/testkit/processes'
+import { randomSecret, spawnService, waitFor } from '@hypercode/testkit/tools'
+import type { ServiceProcess } from '@hypercode/testkit/tools'
 import { startPlatform } from '../src/platform.ts'
 import type { ClientKey, Platform, PlatformOptions } from '../src/platform.ts'
 
@@ -23,9 +23,15 @@ export interface Scenario extends Platform {
   end(id: string, timeoutMs?: number): Promise<Mission>
 }
 
+/** What the services of this file sign and check tokens with. */
+export const JWT_SECRET = randomSecret()
+
 /** Lives as long as the test file: `afterAll(() => scenario.stop())`. */
 export async function startScenario(options: PlatformOptions = {}): Promise<Scenario> {
-  const platform = await startPlatform({ ...options, env: { AGENT_LEASE_MS: '3000', AGENT_HEARTBEAT_MS: '1000', ...options.env } })
+  const platform = await startPlatform({
+    ...options,
+    env: { JWT_SECRET, AGENT_LEASE_MS: '3000', AGENT_HEARTBEAT_MS: '1000', ...options.env },
+  })
   const folder = mkdtempSync(path.join(tmpdir(), 'hypercode-e2e-'))
   const effectsFile = path.join(folder, 'effects.jsonl')
   writeFileSync(effectsFile, '')
@@ -38,12 +44,23 @@ export async function startScenario(options: PlatformOptions = {}): Promise<Scen
       const worker = await spawnService({
         entry: 'packages/e2e/agents/worker.ts',
         portVariable: 'AGENT_PORT',
-        env: { HYPERCODE_URL: platform.url, HYPERCODE_CLIENT_ID: key.clientId, HYPERCODE_CLIENT_SECRET: key.clientSecret, HYPERCODE_INSTANCE: instance, EFFECTS_FILE: effectsFile, ...env },
+        env: {
+          HYPERCODE_URL: platform.url,
+          HYPERCODE_CLIENT_ID: key.clientId,
+          HYPERCODE_CLIENT_SECRET: key.clientSecret,
+          HYPERCODE_INSTANCE: instance,
+          EFFECTS_FILE: effectsFile,
+          ...env,
+        },
       })
       workers.push(worker)
       return worker
     },
-    effects: () => readFileSync(effectsFile, 'utf8').split('\n').filter(Boolean).map((line) => JSON.parse(line) as Effect),
+    effects: () =>
+      readFileSync(effectsFile, 'utf8')
+        .split('\n')
+        .filter(Boolean)
+        .map((line) => JSON.parse(line) as Effect),
     async end(id, timeoutMs = 30_000) {
       return await waitFor(
         async () => {
@@ -66,5 +83,9 @@ export const crewOf = (name: string, tasks: Record<string, unknown>[]) => ({
   apiVersion: 'hypercode/v1',
   kind: 'Crew',
   metadata: { name },
-  spec: { process: 'dag', members: [{ id: 'worker', skill: 'e2e.work' }], tasks: tasks.map((task) => ({ member: 'worker', ...task })) },
+  spec: {
+    process: 'dag',
+    members: [{ id: 'worker', skill: 'e2e.work' }],
+    tasks: tasks.map((task) => ({ member: 'worker', ...task })),
+  },
 })

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { ROUTES } from '@hypercode/contracts'
 import { startPlatform } from '@hypercode/e2e'
-import { spawnService } from '@hypercode/testkit/processes'
+import { spawnService } from '@hypercode/testkit/tools'
 import { ROOT } from '../checkout.ts'
 import type { FigureSpec } from './figure.ts'
 

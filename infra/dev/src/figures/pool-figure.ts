@@ -36,8 +36,12 @@ export const poolOf50Agents: FigureSpec = {
     const sampling = setInterval(() => sample().catch(() => (errors += 1)), SAMPLE_MS)
     try {
       const { client, gateway, registry, orchestrators } = rig.platform
-      const { body: agents } = await client.call(ROUTES.listAgents, { query: { skill: 'bench.noop' } })
-      const registered = agents.items.flatMap((agent) => agent.instances).length
+      const found = await sql<{
+        n: number
+      }>`select count(*) as n from agent_instances where lifecycle = 'ready' and lease_expires_at > now()`.execute(
+        watch.db,
+      )
+      const registered = found.rows[0]?.n ?? 0
       await client.call(ROUTES.createCrew, { body: FAN as never })
       let next = 0
       const lane = async (): Promise<void> => {
