@@ -16,7 +16,7 @@ export type Jsonified<T> = unknown extends T
             : T extends readonly unknown[]
               ? { [K in keyof T]: Jsonified<T[K]> }
               : T extends object
-                ? { [K in keyof T as JsonKey<T, K>]: JsonProperty<T[K]> }
+                ? { [K in keyof T as JsonKey<T, K>]: JsonProperty<T, K> }
                 : never
 
 type JsonKey<T, K extends keyof T> = K extends string | number
@@ -24,11 +24,12 @@ type JsonKey<T, K extends keyof T> = K extends string | number
     ? never
     : K
   : never
-type JsonProperty<V> = undefined extends V
-  ? unknown extends V
-    ? V
-    : Jsonified<Exclude<V, undefined>> | undefined
-  : Jsonified<V>
+/** A property that may be undefined may be missing; one that is optional is so already. */
+type JsonProperty<T, K extends keyof T> = unknown extends T[K]
+  ? T[K]
+  : undefined extends T[K]
+    ? Jsonified<Exclude<T[K], undefined>> | (Record<never, never> extends Pick<T, K> ? never : undefined)
+    : Jsonified<T[K]>
 
 export interface JsonText {
   readonly text: string

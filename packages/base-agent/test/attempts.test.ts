@@ -122,7 +122,9 @@ describe('cancel', () => {
     })
     await start(agent)
     const id = platform.queue({ skill: 'work', input: { text: '' } })
-    await platform.until('the attempt', () => platform.task(id).state === 'executing')
+    const told = (): boolean => platform.instances()[0]?.beats.some(({ tasks }) => tasks?.[0]?.taskId === id) === true
+    // Right after a beat is the worst moment: the cancel has to wait for the next one.
+    await platform.until('a beat with the attempt', told)
     const askedMs = performance.now()
     platform.cancel(id)
     const task = await platform.ended(id)
