@@ -38,7 +38,7 @@ function functionsByName(file: SourceFile): Map<string, SyntaxNode> {
   for (const node of file.nodes('variable_declarator')) {
     const value = unwrap(node.field('value'))
     const name = node.field('name')
-    if (name?.kind() === 'identifier' && isFunction(value)) functions.set(name.text(), value)
+    if (name?.kind() === 'identifier' && value !== undefined && isFunction(value)) functions.set(name.text(), value)
   }
   return functions
 }

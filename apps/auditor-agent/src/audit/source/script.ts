@@ -103,7 +103,7 @@ export const FUNCTION_KINDS = [
 
 const FUNCTIONS: ReadonlySet<string> = new Set(FUNCTION_KINDS)
 
-export function isFunction(node: SyntaxNode | null | undefined): node is SyntaxNode {
+export function isFunction(node: SyntaxNode | null | undefined): boolean {
   return node !== null && node !== undefined && FUNCTIONS.has(String(node.kind()))
 }
 

@@ -1,0 +1,432 @@
+import { describe, expect, test } from 'vitest'
+import { auditKind, dedent } from './support/repository.ts'
+import type { Files } from './support/repository.ts'
+
+interface Row {
+  readonly name: string
+  readonly files: Files
+  /** `priority confidence METHOD /path file:line` */
+  readonly found: readonly string[]
+}
+
+const IMPORTS = 'from fastapi import APIRouter, Depends, FastAPI, HTTPException, Security\n'
+
+/** One file; its first line is the import of everything. */
+const fastapi = (name: string, code: string, ...found: string[]): Row => ({
+  name,
+  files: { 'app/main.py': IMPORTS + dedent(code) },
+  found,
+})
+
+const AUTH_MODULE = `
+from fastapi import Depends, HTTPException
+from fastapi.security import OAuth2PasswordBearer
+from typing import Annotated
+scheme = OAuth2PasswordBearer(tokenUrl="token")
+async def subject(token: str = Depends(scheme)):
+    return token
+async def get_db():
+    yield session()
+def needs(*wanted):
+    def inner(token: str = Depends(scheme)):
+        return token
+    return inner
+Caller = Annotated[str, Depends(subject)]
+`
+
+const ROWS: readonly Row[] = [
+  fastapi(
+    'routes of an application',
+    `
+    app = FastAPI()
+    @app.post("/agents/register")
+    async def register_agent(body: dict):
+        return body
+    @app.get("/agents")
+    async def list_agents():
+        return []
+    @app.delete("/agents/{agent_id}")
+    def remove(agent_id: str): pass
+    `,
+    'P0 high POST /agents/register app/main.py:3',
+    'P0 high DELETE /agents/{agent_id} app/main.py:9',
+  ),
+  fastapi(
+    'a dependency that is no guard',
+    'app = FastAPI()\ndef get_db(): yield 1\n@app.put("/x")\ndef x(db=Depends(get_db)): pass\n',
+    'P0 high PUT /x app/main.py:4',
+  ),
+  fastapi(
+    'a router nobody mounts',
+    'router = APIRouter(prefix="/agents")\n@router.post("/heartbeat")\nasync def heartbeat(): pass\n',
+    'P0 medium POST /agents/heartbeat app/main.py:3',
+  ),
+  fastapi(
+    'api_route with methods',
+    'app = FastAPI()\n@app.api_route("/x", methods=["GET", "PATCH"])\ndef x(): pass\n',
+    'P0 high PATCH /x app/main.py:3',
+  ),
+  fastapi(
+    'add_api_route',
+    'app = FastAPI()\ndef create(): pass\napp.add_api_route("/x", create, methods=["POST"])\n',
+    'P0 high POST /x app/main.py:4',
+  ),
+  fastapi(
+    'an application inside of a class',
+    'class BaseAgent:\n    def __init__(self):\n        self.app = FastAPI()\n        self.routes()\n    def routes(self):\n        @self.app.post("/execute")\n        async def execute(task: dict):\n            return task\n',
+    'P0 high POST /execute app/main.py:7',
+  ),
+  fastapi(
+    'a factory of an application',
+    'def create_app():\n    app = FastAPI()\n    @app.post("/x")\n    def x(): pass\n    return app\n',
+    'P0 high POST /x app/main.py:4',
+  ),
+  fastapi(
+    'a WebSocket',
+    'app = FastAPI()\n@app.websocket("/ws")\nasync def ws(socket):\n    await socket.accept()\n',
+    'P1 medium WEBSOCKET /ws app/main.py:3',
+  ),
+  fastapi(
+    'a webhook without a signature',
+    'app = FastAPI()\n@app.post("/webhooks/stripe")\nasync def stripe(request): return 1\n',
+    'P1 medium POST /webhooks/stripe app/main.py:3',
+  ),
+  fastapi(
+    'a query',
+    'app = FastAPI()\n@app.post("/documents/search")\ndef find(): pass\n',
+    'P1 medium POST /documents/search app/main.py:3',
+  ),
+  fastapi(
+    'a token that nobody seems to check',
+    'app = FastAPI()\n@app.post("/x")\ndef x(x_api_key: str = Header(None)): pass\n',
+    'P1 low POST /x app/main.py:3',
+  ),
+  fastapi(
+    'middleware that guards nothing',
+    'app = FastAPI()\napp.add_middleware(CORSMiddleware)\n@app.middleware("http")\nasync def timing(request, call_next):\n    return await call_next(request)\n@app.post("/x")\ndef x(): pass\n',
+    'P0 high POST /x app/main.py:7',
+  ),
+  {
+    name: 'a router that is mounted twice, once in the open',
+    files: {
+      'app/main.py': `${IMPORTS}from app.auth import subject\nfrom app.routers import agents\napp = FastAPI()\napp.include_router(agents.router, prefix="/v1", dependencies=[Depends(subject)])\napp.include_router(agents.router, prefix="/legacy")\n`,
+      'app/auth.py': AUTH_MODULE,
+      'app/routers/agents.py': `${IMPORTS}router = APIRouter()\n@router.post("/agents")\ndef create(): pass\n`,
+    },
+    found: ['P0 high POST /v1/agents app/routers/agents.py:3'],
+  },
+  {
+    name: 'the prefix of the mount is part of the title',
+    files: {
+      'app/main.py': `${IMPORTS}from app.routers.agents import router as agents_router\napp = FastAPI()\napp.include_router(agents_router, prefix="/agents")\n`,
+      'app/routers/agents.py': `${IMPORTS}router = APIRouter()\n@router.post("/register")\ndef register(): pass\n`,
+    },
+    found: ['P0 high POST /agents/register app/routers/agents.py:3'],
+  },
+
+  fastapi(
+    'a parameter that depends on a guard',
+    'app = FastAPI()\n@app.post("/x")\ndef x(user=Depends(get_current_user)): pass\n',
+  ),
+  fastapi(
+    'an annotated parameter',
+    'app = FastAPI()\n@app.post("/x")\ndef x(user: Annotated[User, Depends(require_user)]): pass\n',
+  ),
+  fastapi('Security', 'app = FastAPI()\n@app.post("/x")\ndef x(user=Security(whoever, scopes=["a"])): pass\n'),
+  fastapi(
+    'a guard of the route',
+    'app = FastAPI()\n@app.post("/x", dependencies=[Depends(require_scopes(["agent:write"]))])\ndef x(): pass\n',
+  ),
+  fastapi(
+    'a guard of the router',
+    'router = APIRouter(dependencies=[Depends(require_scopes(["a"]))])\n@router.post("/x")\ndef x(): pass\n',
+  ),
+  fastapi(
+    'a guard of the application',
+    'app = FastAPI(dependencies=[Depends(verify_token)])\nrouter = APIRouter()\n@router.post("/x")\ndef x(): pass\napp.include_router(router)\n',
+  ),
+  fastapi(
+    'a list of guards with a name',
+    'PROTECTED = [Depends(verify_api_key)]\nrouter = APIRouter(dependencies=PROTECTED)\n@router.post("/x")\ndef x(): pass\n',
+  ),
+  fastapi(
+    'a dependency that refuses, whatever it is called',
+    'app = FastAPI()\ndef front_door(request):\n    if not request.headers.get("x"):\n        raise HTTPException(status_code=401)\n@app.post("/x")\ndef x(_=Depends(front_door)): pass\n',
+  ),
+  fastapi(
+    'a class as a dependency',
+    'class Door:\n    def __call__(self, request):\n        raise HTTPException(403, "no")\napp = FastAPI()\n@app.post("/x", dependencies=[Depends(Door())])\ndef x(): pass\n',
+  ),
+  fastapi(
+    'the body refuses',
+    'app = FastAPI()\n@app.post("/x")\ndef x(request):\n    if not allowed(request):\n        raise HTTPException(status_code=status.HTTP_403_FORBIDDEN)\n',
+  ),
+  fastapi(
+    'a helper of the body refuses',
+    'app = FastAPI()\ndef guard_it(request):\n    raise HTTPException(status_code=403)\n@app.post("/x")\ndef x(request):\n    guard_it(request)\n',
+  ),
+  fastapi(
+    'middleware that refuses',
+    'app = FastAPI()\n@app.middleware("http")\nasync def door(request, call_next):\n    if "x" not in request.headers:\n        return JSONResponse({}, status_code=401)\n    return await call_next(request)\n@app.post("/x")\ndef x(): pass\n',
+  ),
+  fastapi(
+    'middleware by name',
+    'app = FastAPI()\napp.add_middleware(JWTAuthMiddleware)\n@app.post("/x")\ndef x(): pass\n',
+  ),
+  fastapi(
+    'middleware given to the application',
+    'app = FastAPI(middleware=[Middleware(AuthenticationMiddleware, backend=b)])\n@app.post("/x")\ndef x(): pass\n',
+  ),
+  fastapi(
+    'log in, token, health',
+    'app = FastAPI()\n@app.post("/login")\ndef a(): pass\n@app.post("/auth/token")\ndef b(): pass\n@app.post("/health")\ndef c(): pass\n@app.post("/users/register")\ndef d(): pass\n@app.post("/password-recovery/{email}")\ndef e(): pass\n',
+  ),
+  fastapi(
+    'a webhook with a signature',
+    'app = FastAPI()\n@app.post("/webhooks/stripe")\nasync def stripe(request):\n    event = stripe.Webhook.construct_event(body, sig, key)\n',
+  ),
+  fastapi(
+    'a WebSocket that refuses',
+    'app = FastAPI()\n@app.websocket("/ws")\nasync def ws(socket, token: str):\n    if not ok(token):\n        await socket.close(code=1008)\n',
+  ),
+  fastapi('mock.patch is no route', 'import mock\n@mock.patch("app.x")\ndef test_x(): pass\n'),
+  fastapi(
+    'a guard below the application of a class',
+    'class Agent:\n    def __init__(self):\n        self.app = FastAPI(dependencies=[Depends(verify_token)])\n        @self.app.post("/execute")\n        async def execute(): pass\n',
+  ),
+  fastapi(
+    'fastapi-users',
+    'current_active_user = fastapi_users.current_user(active=True)\napp = FastAPI()\n@app.post("/x")\ndef x(u=Depends(current_active_user)): pass\n',
+  ),
+  {
+    name: 'an alias of a dependency in another file',
+    files: {
+      'app/auth.py': AUTH_MODULE,
+      'app/main.py': `${IMPORTS}from app.auth import Caller\napp = FastAPI()\n@app.post("/x")\ndef x(caller: Caller): pass\n`,
+    },
+    found: [],
+  },
+  {
+    name: 'a factory of dependencies in another file',
+    files: {
+      'app/auth.py': AUTH_MODULE,
+      'app/main.py': `${IMPORTS}from app import auth\napp = FastAPI()\n@app.post("/x", dependencies=[Depends(auth.needs("a"))])\ndef x(): pass\n`,
+    },
+    found: [],
+  },
+  {
+    name: 'a guard where the router is mounted, two floors up, through a package',
+    files: {
+      'app/auth.py': AUTH_MODULE,
+      'app/main.py': `${IMPORTS}from app.api import api_router\nfrom app.auth import subject\napp = FastAPI()\napp.include_router(api_router, prefix="/api", dependencies=[Depends(subject)])\n`,
+      'app/api/__init__.py': 'from .router import api_router\n',
+      'app/api/router.py':
+        'from fastapi import APIRouter\nfrom .endpoints import items, users\napi_router = APIRouter()\napi_router.include_router(items.router)\napi_router.include_router(users.router, prefix="/users")\n',
+      'app/api/endpoints/__init__.py': '',
+      'app/api/endpoints/items.py': `${IMPORTS}router = APIRouter()\n@router.post("/items")\ndef create(): pass\n`,
+      'app/api/endpoints/users.py': `${IMPORTS}router = APIRouter()\n@router.delete("/{id}")\ndef drop(): pass\n`,
+    },
+    found: [],
+  },
+  {
+    name: 'routers mounted in a loop',
+    files: {
+      'app/main.py': `${IMPORTS}from app import a, b\napp = FastAPI()\nfor router in (a.router, b.router):\n    app.include_router(router, dependencies=[Depends(get_current_user)])\n`,
+      'app/a.py': `${IMPORTS}router = APIRouter()\n@router.post("/a")\ndef create(): pass\n`,
+      'app/b.py': `${IMPORTS}router = APIRouter()\n@router.post("/b")\ndef create(): pass\n`,
+    },
+    found: [],
+  },
+  {
+    name: 'a factory of a router, and a function that is given the application',
+    files: {
+      'app/main.py': `${IMPORTS}from app.routes import build, attach\napp = FastAPI(dependencies=[Depends(get_current_user)])\napp.include_router(build(service))\nattach(app)\n`,
+      'app/routes.py': `${IMPORTS}def build(service):\n    router = APIRouter()\n    @router.post("/a")\n    def create(): pass\n    return router\ndef attach(app):\n    @app.post("/b")\n    def create(): pass\n`,
+    },
+    found: [],
+  },
+  {
+    name: 'tests',
+    files: { 'tests/test_x.py': `${IMPORTS}app = FastAPI()\n@app.post("/x")\ndef x(): pass\n` },
+    found: [],
+  },
+
+  {
+    name: 'Flask',
+    files: {
+      'app.py':
+        'from flask import Flask\napp = Flask(__name__)\n@app.route("/x", methods=["POST"])\ndef x(): pass\n@app.route("/y")\ndef y(): pass\n',
+    },
+    found: ['P0 high POST /x app.py:3'],
+  },
+  {
+    name: 'a blueprint of Flask',
+    files: {
+      'app.py':
+        'from flask import Flask\nfrom views import bp\napp = Flask(__name__)\napp.register_blueprint(bp, url_prefix="/api")\n',
+      'views.py': 'from flask import Blueprint\nbp = Blueprint("x", __name__)\n@bp.delete("/x")\ndef x(): pass\n',
+    },
+    found: ['P0 high DELETE /api/x views.py:3'],
+  },
+  {
+    name: 'a class of Flask',
+    files: { 'app.py': 'from flask.views import MethodView\nclass Items(MethodView):\n    def post(self): pass\n' },
+    found: ['P0 medium POST Items app.py:2'],
+  },
+  {
+    name: 'login_required',
+    files: {
+      'app.py':
+        'from flask import Flask\napp = Flask(__name__)\n@app.post("/x")\n@login_required\ndef x(): pass\n@app.post("/y")\n@jwt_required()\ndef y(): pass\n@app.post("/z")\n@auth.login_required\ndef z(): pass\n',
+    },
+    found: [],
+  },
+  {
+    name: 'a decorator of its own that refuses',
+    files: {
+      'app.py':
+        'from flask import Flask, abort\napp = Flask(__name__)\ndef door(f):\n    def inner(*a):\n        if not ok():\n            abort(401)\n        return f(*a)\n    return inner\n@app.post("/x")\n@door\ndef x(): pass\n',
+    },
+    found: [],
+  },
+  {
+    name: 'before_request of a blueprint',
+    files: {
+      'views.py':
+        'from flask import Blueprint, abort\nbp = Blueprint("x", __name__)\n@bp.before_request\ndef door():\n    abort(401)\n@bp.post("/x")\ndef x(): pass\n',
+    },
+    found: [],
+  },
+  {
+    name: 'before_request of the application',
+    files: {
+      'app.py':
+        'from flask import Flask\nfrom views import bp\napp = Flask(__name__)\napp.register_blueprint(bp)\n@app.before_request\ndef check():\n    if not current_user.is_authenticated:\n        return login_manager.unauthorized()\n',
+      'views.py': 'from flask import Blueprint\nbp = Blueprint("x", __name__)\n@bp.post("/x")\ndef x(): pass\n',
+    },
+    found: [],
+  },
+  {
+    name: 'an answer 401 in the body',
+    files: {
+      'app.py':
+        'from flask import Flask\napp = Flask(__name__)\n@app.post("/x")\ndef x():\n    if not ok():\n        return {"error": "no"}, 401\n    return {}\n',
+    },
+    found: [],
+  },
+  {
+    name: 'a class of Flask with decorators',
+    files: {
+      'app.py':
+        'from flask.views import MethodView\nclass Items(MethodView):\n    decorators = [login_required]\n    def post(self): pass\n',
+    },
+    found: [],
+  },
+
+  {
+    name: 'a viewset of REST framework',
+    files: {
+      'api/views.py':
+        'from rest_framework import viewsets\nclass ItemViewSet(viewsets.ModelViewSet):\n    queryset = Item.objects.all()\n',
+    },
+    found: ['P0 high POST ItemViewSet api/views.py:2'],
+  },
+  {
+    name: 'api_view',
+    files: {
+      'api/views.py':
+        'from rest_framework.decorators import api_view\n@api_view(["GET", "POST"])\ndef items(request):\n    return Response()\n',
+    },
+    found: ['P0 high POST items api/views.py:2'],
+  },
+  {
+    name: 'a view of Django with a form',
+    files: {
+      'shop/views.py':
+        'from django.shortcuts import render\ndef order(request):\n    if request.method == "POST":\n        save()\n',
+    },
+    found: ['P1 low POST order shop/views.py:2'],
+  },
+  {
+    name: 'permission_classes',
+    files: {
+      'api/views.py':
+        'from rest_framework import viewsets\nclass ItemViewSet(viewsets.ModelViewSet):\n    permission_classes = [IsAuthenticated]\n',
+    },
+    found: [],
+  },
+  {
+    name: 'DEFAULT_PERMISSION_CLASSES',
+    files: {
+      'api/views.py': 'from rest_framework import viewsets\nclass ItemViewSet(viewsets.ModelViewSet):\n    pass\n',
+      'site/settings.py':
+        'REST_FRAMEWORK = {"DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"]}\n',
+    },
+    found: [],
+  },
+  {
+    name: 'a default that allows anybody is none',
+    files: {
+      'api/views.py': 'from rest_framework import viewsets\nclass ItemViewSet(viewsets.ModelViewSet):\n    pass\n',
+      'site/settings.py': 'REST_FRAMEWORK = {"DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.AllowAny"]}\n',
+    },
+    found: ['P0 high POST ItemViewSet api/views.py:2'],
+  },
+  {
+    name: 'a read-only viewset',
+    files: {
+      'api/views.py':
+        'from rest_framework import viewsets\nclass ItemViewSet(viewsets.ReadOnlyModelViewSet):\n    pass\n',
+    },
+    found: [],
+  },
+  {
+    name: 'mixins and decorators of Django',
+    files: {
+      'shop/views.py':
+        'from django.views.generic import CreateView, DeleteView\nclass A(LoginRequiredMixin, CreateView): pass\n@method_decorator(login_required, name="dispatch")\nclass B(DeleteView): pass\n@login_required\ndef order(request):\n    if request.method == "POST":\n        save()\n',
+    },
+    found: [],
+  },
+  {
+    name: 'urls that wrap a view',
+    files: {
+      'shop/views.py': 'from django.views.generic import CreateView\nclass NewOrder(CreateView): pass\n',
+      'shop/urls.py':
+        'from django.urls import path\nurlpatterns = [path("x/", login_required(views.NewOrder.as_view()))]\n',
+    },
+    found: [],
+  },
+  {
+    name: 'a base class that guards',
+    files: {
+      'shop/views.py':
+        'from django.views.generic import CreateView\nfrom shop.base import Member\nclass NewOrder(Member, CreateView): pass\n',
+      'shop/base.py':
+        'from django.contrib.auth.mixins import LoginRequiredMixin\nclass Member(LoginRequiredMixin):\n    pass\n',
+    },
+    found: [],
+  },
+]
+
+describe('authentication in Python', () => {
+  test.each(ROWS)('$name', async ({ files, found }) => {
+    const { findings } = await auditKind('authentication', files)
+    const seen = findings.map(({ priority, confidence, title, file, line }) => {
+      const where = title.replace(/ (has no authentication|accepts anybody|does not check who calls it)$/, '')
+      return `${priority} ${confidence} ${where} ${file}:${line}`
+    })
+    expect(seen).toEqual(found)
+  })
+
+  test('a finding shows the decorator and the signature', async () => {
+    const code = `${IMPORTS}app = FastAPI()\n@app.post("/x")\nasync def create(\n    body: dict,\n):\n    return body\n`
+    const { findings } = await auditKind('authentication', { 'app/main.py': code })
+    expect(findings[0]).toMatchObject({
+      rule: 'endpoint-without-authentication',
+      line: 3,
+      endLine: 6,
+      code: '@app.post("/x")\nasync def create(\n    body: dict,\n):',
+    })
+  })
+})
