@@ -12,6 +12,8 @@ export interface WaitOrder {
   id: string
   waitMs: number
   signal: AbortSignal
+  /** True for a mission that was open a moment ago, as one that was just submitted: the first look would tell nothing. */
+  isOpen?: boolean
 }
 
 export interface MissionWaiters {
@@ -25,36 +27,37 @@ export interface MissionWaiters {
 export function createMissionWaiters({ read, pollMs }: MissionWaitersOptions): MissionWaiters {
   const waiting = new Map<string, Set<() => void>>()
 
-  const nextLook = async (id: string, ms: number, signal: AbortSignal): Promise<void> => {
-    await new Promise<void>((resolve) => {
-      const done = (): void => {
-        clearTimeout(timer)
-        signal.removeEventListener('abort', done)
-        const others = waiting.get(id)
-        others?.delete(done)
-        if (others?.size === 0) waiting.delete(id)
-        resolve()
-      }
-      const timer = setTimeout(done, ms)
-      signal.addEventListener('abort', done)
-      waiting.set(id, (waiting.get(id) ?? new Set()).add(done))
-      if (signal.aborted) done()
-    })
+  /** Resolves `told` after `ms`, at the end of the mission, or when the caller is gone; `cancel` stops listening. */
+  const listen = (id: string, ms: number, signal: AbortSignal): { told: Promise<void>; cancel: () => void } => {
+    const { promise: told, resolve } = Promise.withResolvers<void>()
+    const listeners = waiting.get(id) ?? new Set()
+    const cancel = (): void => {
+      clearTimeout(timer)
+      signal.removeEventListener('abort', cancel)
+      listeners.delete(cancel)
+      if (listeners.size === 0 && waiting.get(id) === listeners) waiting.delete(id)
+      resolve()
+    }
+    const timer = setTimeout(cancel, ms)
+    signal.addEventListener('abort', cancel)
+    waiting.set(id, listeners.add(cancel))
+    if (signal.aborted) cancel()
+    return { told, cancel }
   }
 
   return {
-    async wait({ tenantId, id, waitMs, signal }) {
+    async wait({ tenantId, id, waitMs, signal, isOpen = false }) {
       const until = performance.now() + waitMs
-      for (;;) {
+      for (let skip = isOpen && waitMs > 0; ; skip = false) {
         // Listen before looking: an end between the look and the listening would be missed.
         const left = until - performance.now()
-        const listening = new AbortController()
-        const stop = AbortSignal.any([signal, listening.signal])
-        const told = nextLook(id, Math.max(0, Math.min(left, pollMs)), stop)
-        const mission = await read(tenantId, id)
-        if (mission === undefined || isMissionTerminal(mission.state) || left <= 0 || signal.aborted) {
-          listening.abort()
-          return mission
+        const { told, cancel } = listen(id, Math.max(0, Math.min(left, pollMs)), signal)
+        if (!skip) {
+          const mission = await read(tenantId, id)
+          if (mission === undefined || isMissionTerminal(mission.state) || left <= 0 || signal.aborted) {
+            cancel()
+            return mission
+          }
         }
         await told
       }

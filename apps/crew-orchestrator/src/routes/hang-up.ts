@@ -1,8 +1,16 @@
-import type { FastifyRequest } from 'fastify'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 
-/** Aborts when the caller has gone or the service drains: what a long poll listens to. */
-export function hangUpOf(request: FastifyRequest): AbortSignal {
-  const gone = new AbortController()
-  request.raw.socket.once('close', () => gone.abort())
-  return AbortSignal.any([gone.signal, request.server.drainSignal])
+/** Aborts when the caller has gone, or the answer is out, or the service drains: what a long poll listens to. */
+export function hangUpOf(request: FastifyRequest, reply: FastifyReply): AbortSignal {
+  const over = new AbortController()
+  const { drainSignal } = request.server
+  const end = (): void => over.abort()
+  drainSignal.addEventListener('abort', end)
+  // Of the answer, not of the socket: that one outlives the request and would gather listeners.
+  reply.raw.once('close', () => {
+    drainSignal.removeEventListener('abort', end)
+    end()
+  })
+  if (drainSignal.aborted) end()
+  return over.signal
 }

@@ -38,11 +38,17 @@ function submitRoutes(app: ServiceApp, engine: Engine, plans: PlanSource): void 
     const { tenantId } = request.principal
     await engine.openMissions.admit(tenantId, 1)
     const order = await orderOf(plans, request.principal, request.id, request.body, request.headers['idempotency-key'])
-    const { id, replayed } = await engine.submits.submit(order)
+    const { id, replayed, state } = await engine.submits.submit(order)
     if (replayed) reply.header('idempotency-replayed', 'true')
     const waitMs = preferredWaitMs(request.headers.prefer)
     if (waitMs !== undefined) reply.header('preference-applied', `wait=${waitMs / 1000}`)
-    const mission = await engine.waiters.wait({ tenantId, id, waitMs: waitMs ?? 0, signal: hangUpOf(request) })
+    const mission = await engine.waiters.wait({
+      tenantId,
+      id,
+      waitMs: waitMs ?? 0,
+      signal: hangUpOf(request, reply),
+      isOpen: !replayed && state !== undefined && !isMissionTerminal(state),
+    })
     if (mission === undefined) throw new AppError('not_found')
     return reply
       .code(waitMs !== undefined && isMissionTerminal(mission.state) ? 200 : 202)
@@ -79,7 +85,12 @@ function readRoutes(app: ServiceApp, engine: Engine): void {
   implement(app, ROUTES.getMission, async (request, reply) => {
     const waitMs = preferredWaitMs(request.headers.prefer) ?? 0
     const { tenantId } = request.principal
-    const mission = await engine.waiters.wait({ tenantId, id: request.params.id, waitMs, signal: hangUpOf(request) })
+    const mission = await engine.waiters.wait({
+      tenantId,
+      id: request.params.id,
+      waitMs,
+      signal: hangUpOf(request, reply),
+    })
     if (mission === undefined) throw new AppError('not_found')
     return reply.header('etag', `"${mission.version}"`).send(mission)
   })

@@ -12,7 +12,7 @@ import { hangUpOf } from './hang-up.ts'
 
 /** What agents call. Who they are comes from the token alone; the fence is (instance, incarnation, attempt). */
 export function workRoutes(app: ServiceApp, engine: Engine, skillBook: SkillBook): void {
-  implement(app, ROUTES.claimTasks, async (request) => {
+  implement(app, ROUTES.claimTasks, async (request, reply) => {
     const { tenantId, subject } = request.principal
     const { claimId, incarnation, max, waitMs = 0, skills: only } = request.body
     const registered = await skillBook.skillsOf(tenantId, subject, incarnation)
@@ -26,7 +26,7 @@ export function workRoutes(app: ServiceApp, engine: Engine, skillBook: SkillBook
       max,
       skills,
       waitMs,
-      signal: hangUpOf(request),
+      signal: hangUpOf(request, reply),
     })
     return { tasks }
   })
