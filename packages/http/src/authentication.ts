@@ -21,7 +21,7 @@ export const authentication = fp<AuthOptions>(
     app.decorateRequest('principal', {
       getter() {
         const principal = this.admitted
-        if (principal === null)
+        if (principal === null || principal === undefined)
           throw new TypeError(`${this.method} ${this.routeOptions.url} is public: it has no principal`)
         return principal
       },

@@ -2,7 +2,7 @@ import type { Route } from '@hypercode/contracts'
 import { correlationIdOf } from '@hypercode/telemetry'
 import type { Logger, Metrics } from '@hypercode/telemetry'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
-import { LogController, fastify } from 'fastify'
+import { fastify } from 'fastify'
 import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify'
 import { AppError } from './app-error.ts'
 import { authentication, checkPolicy } from './authentication.ts'
@@ -13,6 +13,7 @@ import { health } from './health.ts'
 import type { Check, OptionalCheck } from './health.ts'
 import type { RoutePolicy } from './path-match.ts'
 import { answerProblem, problemDetails } from './problem-details.ts'
+import { RequestLog } from './request-log.ts'
 import { requestMetrics } from './request-metrics.ts'
 import { compileRequestSchema } from './request-validation.ts'
 import { requestsInFlight } from './requests-in-flight.ts'
@@ -56,7 +57,7 @@ export async function createService(options: ServiceOptions): Promise<ServiceApp
   const requestTimeout = options.requestTimeoutMs ?? 10_000
   const app: ServiceApp = fastify({
     loggerInstance: options.logger as FastifyBaseLogger,
-    logController: new QuietLogController(options.logger),
+    logController: new RequestLog(options.logger),
     // The correlation id rides on every line by the log context, so a request needs no logger of its own.
     childLoggerFactory: (logger) => logger,
     genReqId: (request) => correlationIdOf(request.headers['x-correlation-id']),
@@ -116,51 +117,4 @@ function keepRouteTable(app: ServiceApp, guarded: boolean): void {
       table.push({ method, url: route.url, access: route.config?.scopes ?? 'public' })
     }
   })
-}
-
-/**
- * Requests that change something are logged at info, all others and the hot ones at debug; errors where they are decided, in the
- * problem handler.
- */
-class QuietLogController extends LogController {
-  readonly #logger: Logger
-
-  constructor(logger: Logger) {
-    super()
-    this.#logger = logger
-  }
-
-  override incomingRequest(): void {}
-
-  override requestCompleted(error: Error | null, request: FastifyRequest, reply: FastifyReply): void {
-    const told = request.method !== 'GET' && request.routeOptions.config?.hot !== true ? 'info' : 'debug'
-    if (!this.#logger.isLevelEnabled(told)) return
-    const line = {
-      correlationId: request.id,
-      method: request.method,
-      route: request.routeOptions.url,
-      status: reply.statusCode,
-      ms: Math.round(reply.elapsedTime),
-    }
-    if (error === null || error === undefined) request.log[told](line, 'request')
-    else request.log[told]({ ...line, err: error }, 'request broke off')
-  }
-
-  override defaultErrorLog(error: Error, request: FastifyRequest): void {
-    request.log.error(
-      { err: error, method: request.method, route: request.routeOptions.url },
-      'the error handler failed',
-    )
-  }
-
-  override streamError(error: Error, request: FastifyRequest): void {
-    request.log.info({ err: error, method: request.method, route: request.routeOptions.url }, 'answer broke off')
-  }
-
-  override writeHeadError(error: Error, request: FastifyRequest): void {
-    request.log.error(
-      { err: error, method: request.method, route: request.routeOptions.url },
-      'answer could not be written',
-    )
-  }
 }

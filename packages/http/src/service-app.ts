@@ -34,7 +34,7 @@ declare module 'fastify' {
     /** Who calls. Throws on a public route, where nobody has shown a token. */
     readonly principal: Principal
     /** What `principal` reads; null until a token was checked. */
-    admitted: Principal | null
+    admitted?: Principal | null
   }
 
   interface FastifyContextConfig {

@@ -55,6 +55,17 @@ describe('/readyz', () => {
     ])
   })
 
+  test('shows a check that is not critical and does not go by it', async () => {
+    const down = { critical: false, run: () => Promise.reject(new CheckError('no answer')) } as const
+    const { url } = await serve(() => {}, { checks: { redis: down, database: async () => {} } })
+    const { status, body } = await ready(url)
+    expect(status).toBe(200)
+    expect(body).toMatchObject({
+      ready: true,
+      checks: { redis: { ok: false, detail: 'no answer' }, database: { ok: true } },
+    })
+  })
+
   test('does not wait for a check that hangs', async () => {
     const { url } = await withChecks({ hangs: () => new Promise<void>(() => {}), good: () => {} }, 50)
     const { status, body } = await ready(url)

@@ -118,6 +118,23 @@ test('failures are followed by longer pauses, up to half a minute', async () => 
   expect(pauses.slice(0, 7)).toEqual([2000, 4000, 8000, 16_000, 30_000, 30_000, 30_000])
 })
 
+test('a loop may bound its pauses itself', async () => {
+  const { loops } = setUp()
+  fakeClock()
+  let turns = 0
+  loops.start('fails', {
+    everyMs: 1000,
+    jitter: 0,
+    backoffMaxMs: 1000,
+    run: () => {
+      turns++
+      return Promise.reject(new Error('x'))
+    },
+  })
+  await vi.advanceTimersByTimeAsync(10_500)
+  expect(turns).toBe(11)
+})
+
 test('stop aborts the signal and waits for the turn in flight', async () => {
   const { loops } = setUp()
   const log: string[] = []

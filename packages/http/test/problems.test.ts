@@ -100,6 +100,27 @@ describe('a bug', () => {
     expect(JSON.stringify(lines[1])).not.toContain('stack')
   })
 
+  test('is told from a server that is away', async () => {
+    const isUnavailable = (error: unknown): boolean => error instanceof Error && error.message.includes('ECONNREFUSED')
+    const { url, logs } = await serve(
+      (app) => {
+        app.get('/away', open, () => Promise.reject(new Error('connect ECONNREFUSED 10.0.0.7:5432')))
+        app.get('/bug', open, () => Promise.reject(new Error('other')))
+        app.get('/own', open, () => Promise.reject(new AppError('conflict', { detail: 'ECONNREFUSED' })))
+      },
+      { isUnavailable },
+    )
+    const away = await fetch(`${url}/away`)
+    const problem = await expectProblem(away, 503, 'unavailable')
+    expect([away.headers.get('retry-after'), problem.detail]).toEqual([
+      '1',
+      'A server that this needs does not answer.',
+    ])
+    expect(JSON.stringify(logs)).toContain('10.0.0.7')
+    await expectProblem(await fetch(`${url}/bug`), 500, 'internal')
+    await expectProblem(await fetch(`${url}/own`), 409, 'conflict')
+  })
+
   test('in an answer that does not fit its schema is one too', async () => {
     const { url } = await serve((app) => {
       implement(app, ROUTES.getCrew, async () => ({ id: 'x' }) as never)
