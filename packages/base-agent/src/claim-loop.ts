@@ -29,15 +29,17 @@ export interface ClaimLoopOptions {
  * Takes work until `closing` aborts: one long poll at a time, with as many credits as there are free slots.
  * - P1: every poll has a claim id, and a poll without an answer is repeated under the same one, so that tasks whose answer
  *   was lost on the way come again instead of being held by nobody.
- * - P2: when the loop closes in the middle of a poll it asks once more, without waiting: what the platform has leased to it
+ * - P2: nothing is asked for and nothing begun under a lease that is over by our own clock, also before anybody has noticed.
+ * - P3: when the loop closes in the middle of a poll it asks once more, without waiting: what the platform has leased to it
  *   is known and handed back.
  */
 export async function claimLoop(options: ClaimLoopOptions): Promise<void> {
-  const { slots, closing, allowed } = options
+  const { slots, closing, allowed, lease } = options
   const closed = once(closing)
   while (!closing.aborted) {
     await Promise.race([allowed(), closed])
     if (slots.free === 0) await Promise.race([slots.freed, closed])
+    if (!lease.alive) await closed // P2: its end is noticed within a tick
     if (!closing.aborted && slots.free > 0) await poll(options)
   }
 }
@@ -52,7 +54,7 @@ async function poll(options: ClaimLoopOptions): Promise<void> {
     if (late.length > 0) giveBack(late)
   } else if (tasks.length > 0) {
     if (closing.aborted) giveBack(tasks)
-    else start(tasks)
+    else if (options.lease.alive) start(tasks)
   } else if (performance.now() - beganMs < MIN_POLL_MS) await pause(MIN_POLL_MS, closing)
 }
 
@@ -80,7 +82,7 @@ async function ask(options: ClaimLoopOptions, body: ClaimRequest): Promise<reado
   return undefined
 }
 
-/** P2 */
+/** P3 */
 async function askOnceMore(options: ClaimLoopOptions, request: ClaimRequest): Promise<readonly ClaimedTask[]> {
   const { client, lease, log } = options
   if (!lease.alive) return []

@@ -1,9 +1,11 @@
-import { execFile } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { copyFile, mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import { createFakeControlPlane } from '@hypercode/base-agent/testing'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 
 const root = fileURLToPath(new URL('../../..', import.meta.url))
@@ -22,6 +24,12 @@ async function run(command: string, args: readonly string[], cwd = folder): Prom
   }
 }
 
+/** The first TypeScript of the README. */
+async function firstExample(): Promise<string> {
+  const readme = await readFile(path.join(here, '../README.md'), 'utf8')
+  return /```ts\n([\s\S]*?)```/.exec(readme)?.[1] ?? ''
+}
+
 // Goal: a stranger's project takes the tarball with npm, type-checks an agent against it, and runs it.
 // Method: everything happens outside of the repository, with nothing of it in reach.
 describe('the packed package in a project of its own', () => {
@@ -38,8 +46,12 @@ describe('the packed package in a project of its own', () => {
       skipLibCheck: false,
       noEmit: true,
     }
-    await writeFile(path.join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: ['agent.ts'] }))
+    await writeFile(
+      path.join(folder, 'tsconfig.json'),
+      JSON.stringify({ compilerOptions, files: ['agent.ts', 'readme.ts'] }),
+    )
     await copyFile(path.join(here, 'consumer/agent.ts'), path.join(folder, 'agent.ts'))
+    await writeFile(path.join(folder, 'readme.ts'), await firstExample())
     await copyFile(path.join(here, 'consumer/run.mjs'), path.join(folder, 'run.mjs'))
     const quiet = ['--no-audit', '--no-fund', '--ignore-scripts', '--prefer-offline', '--loglevel=error']
     await run('npm', ['install', ...quiet, `./${tarball}`, 'typescript@5.9.3'])
@@ -67,6 +79,23 @@ describe('the packed package in a project of its own', () => {
     expect(await run('node_modules/.bin/tsc', ['-p', '.'])).toBe('')
     expect(await run(path.join(bin, 'tsc'), ['--version'])).toContain('7.')
     expect(await run(path.join(bin, 'tsc'), ['-p', '.'])).toBe('')
+  }, 180_000)
+
+  test('runs the example of the README, which has ten lines', async () => {
+    expect((await firstExample()).split('\n').filter((line) => line.trim() !== '').length).toBeLessThanOrEqual(10)
+    const platform = await createFakeControlPlane()
+    const env = { PATH: process.env['PATH'], LOG_LEVEL: 'warn', ...platform.env }
+    const agent = spawn(process.execPath, ['readme.ts'], { cwd: folder, env, stdio: 'inherit' })
+    const exited = once(agent, 'exit')
+    try {
+      const task = await platform.ended(platform.queue({ skill: 'greet', input: { name: 'Ada' } }), 20_000)
+      expect(task.output).toEqual({ greeting: 'Hello, Ada!' })
+    } finally {
+      agent.kill('SIGTERM')
+      const [code] = (await exited) as [number | null]
+      await platform.close()
+      expect(code).toBe(0)
+    }
   }, 60_000)
 
   test('works: an agent registers, beats from its thread, and does a task', async () => {

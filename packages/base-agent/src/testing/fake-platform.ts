@@ -165,10 +165,11 @@ export class FakePlatform {
 
   #lease(subject: string, { claimId, incarnation, max, skills }: ClaimRequest): ClaimedTask[] {
     const instance = this.instances.get(subject)
-    if (instance?.incarnation !== incarnation || !takesWork(instance.lifecycle)) return []
+    const now = performance.now()
+    if (instance?.incarnation !== incarnation || !takesWork(instance.lifecycle) || instance.leaseEndsMs <= now)
+      return []
     const able = new Set(skills ?? instance.skills)
     const free = Math.min(max, instance.slots - this.#heldBy(instance).length)
-    const now = performance.now()
     const due = [...this.tasks.values()].filter(
       (task) => task.state === 'queued' && task.availableAtMs <= now && able.has(task.skill),
     )
