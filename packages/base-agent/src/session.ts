@@ -15,6 +15,7 @@ import { startHeartbeat } from './heartbeat/start-heartbeat.ts'
 import type { Heartbeat } from './heartbeat/start-heartbeat.ts'
 import type { WorkerSettings } from './heartbeat/messages.ts'
 import { createHttpPort } from './http-port.ts'
+import { announceDrain, deregister } from './leave-platform.ts'
 import { weather } from './platform-errors.ts'
 import { takesWork } from './lifecycle/lifecycle.ts'
 import { ended } from './report.ts'
@@ -110,7 +111,8 @@ export class Session {
   async drain(drainMs: number): Promise<void> {
     const { log } = this.#options
     log.info({ inFlight: this.#running.size, drainMs }, 'draining')
-    await this.#announceDrain()
+    const leave = { ...this.#options, dead: this.#dead.signal }
+    await announceDrain(leave)
     this.#closing.abort()
     await this.#claiming
     await this.#settled(drainMs)
@@ -118,7 +120,7 @@ export class Session {
     await this.#settled(ABORT_GRACE_MS)
     this.#abandonRest()
     await this.#settled(LAST_WORDS_MS)
-    await this.#deregister()
+    await deregister(leave)
     this.#finish('drained')
   }
 
@@ -263,40 +265,6 @@ export class Session {
       this.#run(new Attempt(attempt.task), Promise.resolve(), async () => ended(attempt.task, 'released'))
     }
   }
-
-  async #announceDrain(): Promise<void> {
-    const { client, registration, log } = this.#options
-    const { id, instanceId } = registration
-    const signal = AbortSignal.timeout(CALL_MS)
-    try {
-      if (!(await this.#isCurrent(signal))) return
-      await client.call(ROUTES.drainAgent, { params: { id }, body: { instanceId }, signal })
-    } catch (error) {
-      log.info(weather(error), 'the platform does not know that we drain')
-    }
-  }
-
-  async #deregister(): Promise<void> {
-    const { client, registration, log } = this.#options
-    const { id, instanceId } = registration
-    const signal = AbortSignal.timeout(CALL_MS)
-    try {
-      if (!(await this.#isCurrent(signal))) return
-      await client.call(ROUTES.stopInstance, { params: { id, instanceId }, signal })
-      log.info({ instanceId }, 'deregistered')
-    } catch (error) {
-      log.warn(weather(error), 'could not deregister; the lease will run out')
-    }
-  }
-
-  /** Both calls above speak of the instance, not of this incarnation: after a restart they would hit its successor. */
-  async #isCurrent(signal: AbortSignal): Promise<boolean> {
-    const { client, registration } = this.#options
-    if (this.#dead.signal.aborted) return false
-    const { body } = await client.call(ROUTES.getAgent, { params: { id: registration.id }, signal })
-    const own = body.instances.find(({ id }) => id === registration.instanceId)
-    return own === undefined || own.incarnation === registration.incarnation
-  }
 }
 
 const keyOf = ({ taskId, attempt }: { taskId: string; attempt: number }): string => `${taskId}/${attempt}`
@@ -304,6 +272,5 @@ const keyOf = ({ taskId, attempt }: { taskId: string; attempt: number }): string
 /** For handlers to end after their signal was aborted on drain. */
 const ABORT_GRACE_MS = 1_000
 const LAST_WORDS_MS = 2_000
-const CALL_MS = 2_000
 const ANNOUNCE_MS = 20
 const STUCK_MS = 30_000
