@@ -4,8 +4,8 @@
  */
 import { isConnectionError, isRetryable, openDatabase } from '@hypercode/db'
 import type { DatabaseHandle } from '@hypercode/db'
-import type { Stack } from '@hypercode/local-stack'
 import { createFaultProxy, freePort, startPrivateStack, waitFor } from '@hypercode/testkit/tools'
+import type { Stack } from '@hypercode/testkit/tools'
 import { sql } from 'kysely'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 

@@ -41,5 +41,10 @@ function isHint(value: unknown): value is Hint {
   if (typeof value !== 'object' || value === null) return false
   const hint = value as Record<string, unknown>
   if (typeof hint['tenantId'] !== 'string' || !Number.isSafeInteger(hint['seq'])) return false
-  return hint['kind'] === 'agents' || (hint['kind'] === 'mission' && typeof hint['missionId'] === 'string')
+  return hint['kind'] === 'agents' || (hint['kind'] === 'mission' && isOfMission(hint))
 }
+
+const isOfMission = (hint: Record<string, unknown>): boolean =>
+  typeof hint['missionId'] === 'string' &&
+  typeof hint['correlationId'] === 'string' &&
+  (hint['ended'] === undefined || hint['ended'] === true)

@@ -21,13 +21,14 @@ export interface Tail {
   stop(): Promise<void>
 }
 
-const BLOCK_MS = 5000
+const BLOCK_MS = 2000
 const COUNT = 500
 const RETRY_MS = 500
 
 export function tailStream(options: TailOptions): Tail {
   const redis = openRedis({ url: options.url, role: 'reader', onError: options.onError })
-  let stopped = false
+  const stop = new AbortController()
+  const stopped = new Promise<void>((resolve) => stop.signal.addEventListener('abort', () => resolve(), { once: true }))
   let connected = false
 
   const lastId = async (): Promise<string> => {
@@ -37,10 +38,12 @@ export function tailStream(options: TailOptions): Tail {
 
   const readOn = async (): Promise<void> => {
     let id = await lastId()
+    if (stop.signal.aborted) return
     connected = true
     options.onGap()
-    while (!stopped) {
+    while (!stop.signal.aborted) {
       const answer = await redis.xread('COUNT', COUNT, 'BLOCK', BLOCK_MS, 'STREAMS', options.stream, id)
+      if (stop.signal.aborted) return
       for (const [entryId, fields] of answer?.[0]?.[1] ?? []) {
         options.onEntry(fieldsOf(fields))
         id = entryId
@@ -49,14 +52,15 @@ export function tailStream(options: TailOptions): Tail {
   }
 
   const loop = async (): Promise<void> => {
-    while (!stopped) {
+    while (!stop.signal.aborted) {
       try {
-        await readOn()
+        // A command that waits for a reconnect is never answered once we have disconnected, so the stop does not wait for it.
+        await Promise.race([readOn(), stopped])
       } catch (error) {
         connected = false
-        if (stopped) return // disconnect() ends the blocked read with an error
+        if (stop.signal.aborted) return // disconnect() ends the blocked read with an error
         options.onError(error instanceof Error ? error : new Error(String(error)))
-        await sleep(RETRY_MS)
+        await Promise.race([sleep(RETRY_MS), stopped])
       }
     }
   }
@@ -64,10 +68,10 @@ export function tailStream(options: TailOptions): Tail {
   const done = loop()
   return {
     get connected() {
-      return connected && redis.status === 'ready'
+      return connected && redis.status === 'ready' && !stop.signal.aborted
     },
     async stop() {
-      stopped = true
+      stop.abort()
       redis.disconnect()
       await done
     },
