@@ -3,7 +3,6 @@ import { constants } from 'node:os'
 import path from 'node:path'
 import { identify, lockFolder } from '@hypercode/local-stack'
 import { ConfigError } from '@hypercode/config'
-import { buildAll } from './build.ts'
 import { HYPERCODE_DIR, ROOT } from './checkout.ts'
 import { childEnv } from './child-env.ts'
 import { err, step } from './console.ts'
@@ -53,11 +52,7 @@ async function run(): Promise<void> {
       restarting: (name: string) => step(`${name} ended by itself and is started again`),
       failed: (error: unknown) => broken.abort(error),
     }
-    const starting = startLocalServers(settings, events, end.signal)
-    const [started, built] = await Promise.allSettled([starting, buildAll(ROOT, end.signal)])
-    if (started.status === 'rejected') throw started.reason
-    servers = started.value
-    if (built.status === 'rejected') throw built.reason
+    servers = await startLocalServers(settings, events, end.signal)
     await migrateAndPublish(servers)
     lock.mark('up')
     await untilAborted(AbortSignal.any([end.signal, broken.signal]))
@@ -73,7 +68,7 @@ async function run(): Promise<void> {
   async function migrateAndPublish({ databaseUrl, databaseDirectUrl, redisUrl, stack }: LocalServers): Promise<void> {
     const urls = { DATABASE_URL: databaseUrl, DATABASE_DIRECT_URL: databaseDirectUrl, REDIS_URL: redisUrl }
     const needed = ['BOOTSTRAP_CLIENT_SECRET', 'DATABASE_URL', 'DATABASE_DIRECT_URL'] as const
-    await runMigrations(childEnv(env, needed, urls), end.signal)
+    await runMigrations(childEnv(env, needed, urls), end.signal, 'sources')
     const ports = {
       gateway: await choosePort('GATEWAY_PORT', settings, process.env),
       registry: await choosePort('REGISTRY_PORT', settings, process.env),

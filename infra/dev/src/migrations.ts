@@ -3,14 +3,22 @@ import path from 'node:path'
 import { ROOT } from './checkout.ts'
 import { ProcessEndedError } from './managed-process.ts'
 
+const BUILT = [path.join(ROOT, 'packages/db/dist/migrate-command.js')]
+/** Needs no build, so that an error in some other package stops nobody who develops. */
+const FROM_SOURCES = ['--conditions=@hypercode/source', path.join(ROOT, 'packages/db/src/migrate-command.ts')]
+
 /**
- * Runs the migrate command of the built database package. Answers how many migrations it applied.
+ * Runs the migrate command of the database package, as it was built or from its sources. Answers how many migrations it applied.
  *
  * @throws {ProcessEndedError} with what it printed when it fails
  */
-export async function runMigrations(env: Readonly<Record<string, string>>, signal: AbortSignal): Promise<number> {
-  const { code, output } = await new Promise<{ code: number | null; output: string }>((resolve, reject) => {
-    const child = spawn(process.execPath, [path.join(ROOT, 'packages/db/dist/migrate-command.js')], {
+export async function runMigrations(
+  env: Readonly<Record<string, string>>,
+  signal: AbortSignal,
+  code: 'built' | 'sources' = 'built',
+): Promise<number> {
+  const { exit, output } = await new Promise<{ exit: number | null; output: string }>((resolve, reject) => {
+    const child = spawn(process.execPath, code === 'built' ? BUILT : FROM_SOURCES, {
       cwd: ROOT,
       env,
       signal,
@@ -21,9 +29,9 @@ export async function runMigrations(env: Readonly<Record<string, string>>, signa
     child.stdout.on('data', (chunk: Buffer) => (text += chunk.toString()))
     child.stderr.on('data', (chunk: Buffer) => (text += chunk.toString()))
     child.once('error', reject)
-    child.once('close', (exit) => resolve({ code: exit, output: text.trim() }))
+    child.once('close', (status) => resolve({ exit: status, output: text.trim() }))
   })
-  if (code !== 0) throw new ProcessEndedError(`the migration failed (exit ${code}):\n${output}`, code ?? undefined)
+  if (exit !== 0) throw new ProcessEndedError(`the migration failed (exit ${exit}):\n${output}`, exit ?? undefined)
   return output
     .split('\n')
     .map(appliedIn)
