@@ -8,7 +8,7 @@ import type { Logger, Metrics } from '@hypercode/telemetry'
 import type { Redis } from 'ioredis'
 import { sql } from 'kysely'
 import { missedAfterMs } from './domain/health.ts'
-import { createBeatLane } from './jobs/beat-lane.ts'
+import { createBeats } from './jobs/beats.ts'
 import { createRegistrationLane } from './jobs/registration-lane.ts'
 import { createSweeper } from './jobs/sweeper.ts'
 import type { Sweeper } from './jobs/sweeper.ts'
@@ -63,7 +63,7 @@ export async function buildApp(options: AppOptions, deps: AppDeps): Promise<Regi
   const publisher = createPublisher({ db, redis, keys, onFailure })
   const publish: Publish = (row) => publisher.publishSoon(row)
 
-  const beats = createBeatLane({ db: beatDb, publish, log, metrics, leaseMs, onFull: tooBusy })
+  const beats = createBeats({ db, beatDb, publish, log, metrics, leaseMs, onFull: tooBusy })
   const registrations = createRegistrationLane({ db, publish, metrics, leaseMs, onFull: tooBusy })
   const limits = { missedAfterMs: missedAfterMs(heartbeatMs), deregisterAfterMs: options.deregisterAfterMs }
   const sweeper = createSweeper({ db, publish, log, metrics, leaseMs, limits })

@@ -1,5 +1,7 @@
 import { newId } from '@hypercode/contracts'
 import type { HeartbeatAnswer } from '@hypercode/contracts'
+import type { Db } from '@hypercode/db'
+import { waitFor } from '@hypercode/testkit'
 import fc from 'fast-check'
 import { sql } from 'kysely'
 import { expect } from 'vitest'
@@ -177,6 +179,73 @@ test('a task row that somebody is just changing is passed over, and renewed by t
   expect(await leaseLeftMs(db, task.taskId)).toBeGreaterThan(14_000)
 })
 
+test('an instance whose row is stuck delays the beats of nobody else', async ({ registry, db }) => {
+  const [stuck, ...others] = Array.from({ length: 10 }, () => registry.caller())
+  if (stuck === undefined) throw new Error('no caller')
+  const { body } = await stuck.register()
+  const bodies = await Promise.all(others.map(async (other) => (await other.register()).body))
+  let late: Promise<{ status: number }> | undefined
+  await db.transaction().execute(async (trx) => {
+    await sql`select 1 from agent_instances where id = ${body.instanceId} for update`.execute(trx)
+    late = stuck.beat(body.id, { incarnation: 1, seq: 1 })
+    const answers = await Promise.all(
+      others.map(async (other, n) => await other.beat(bodies[n]?.id ?? '', { incarnation: 1, seq: 1 })),
+    )
+    expect(answers.map((answer) => answer.status)).toEqual(Array(9).fill(200))
+  })
+  expect((await late)?.status).toBe(200)
+})
+
+test('a change of health that has to wait delays the beats of nobody else', async ({ registry, db }) => {
+  const [well, unwell] = [registry.caller(), registry.caller()]
+  const { body } = await well.register()
+  await unwell.register()
+  await well.beat(body.id, { incarnation: 1, seq: 1 })
+  let late: Promise<{ status: number }> | undefined
+  await db.transaction().execute(async (trx) => {
+    await sql`select 1 from agent_event_heads for update`.execute(trx)
+    late = unwell.beat(body.id, { incarnation: 1, seq: 1 })
+    expect((await well.beat(body.id, { incarnation: 1, seq: 2 })).status).toBe(200)
+  })
+  expect((await late)?.status).toBe(200)
+  expect((await unwell.read(body.id)).instances.map((instance) => instance.health)).toEqual(['passing', 'passing'])
+})
+
+// The race: a beat has begun and waits for its instance; meanwhile its task is given to somebody else, who commits first.
+test('a beat that began before its task was lost does not renew the lease of the new owner', async ({
+  registry,
+  db,
+  tenant,
+}) => {
+  const [agent, heir] = [registry.caller(), registry.caller()]
+  const { body } = await agent.register()
+  const { body: next } = await heir.register()
+  const task = await giveTask(db, { tenantId: tenant.id, ...body })
+  let late: Promise<{ status: number }> | undefined
+  await db.transaction().execute(async (trx) => {
+    await sql`select 1 from agent_instances where id = ${body.instanceId} for update`.execute(trx)
+    late = agent.beat(body.id, { incarnation: 1, seq: 1 })
+    await waitForBlocked(db)
+    await sql`update tasks set lease_owner = ${next.instanceId}, attempt = 2, lease_expires_at = now() + interval '3 seconds'
+      where id = ${task.taskId}`.execute(trx)
+  })
+  expect((await late)?.status).toBe(200)
+  expect(await leaseLeftMs(db, task.taskId)).toBeLessThan(3001)
+})
+
+test('a beat that began before the next incarnation registered is fenced', async ({ registry, db }) => {
+  const agent = registry.caller()
+  const { body } = await agent.register()
+  let late: Promise<{ status: number }> | undefined
+  await db.transaction().execute(async (trx) => {
+    await sql`update agent_instances set incarnation = 2 where id = ${body.instanceId}`.execute(trx)
+    late = agent.beat(body.id, { incarnation: 1, seq: 1 })
+    await waitForBlocked(db)
+  })
+  expect(await late).toMatchObject({ status: 409, body: { code: 'fenced' } })
+  expect((await agent.read(body.id)).instances[0]?.lastHeartbeatAt).toBeUndefined()
+})
+
 // R4: whatever the order in which beats arrive, time never goes back and a replay changes nothing.
 test('beats out of order and replayed are harmless', async ({ registry, db }) => {
   await fc.assert(
@@ -321,3 +390,15 @@ test('a beat that is not as it should be is refused', async ({ registry }) => {
   }
   expect((await agent.beat('not-an-id', { incarnation: 1, seq: 1 })).status).toBe(400)
 })
+
+/** Waits until a beat waits for a row lock. */
+async function waitForBlocked(db: Db): Promise<void> {
+  await waitFor(
+    async () => {
+      const blocked = await sql`select 1 from pg_stat_activity
+        where datname = current_database() and wait_event_type = 'Lock' and query like '%heartbeat_seq%'`.execute(db)
+      return blocked.rows.length > 0
+    },
+    { what: 'a beat that waits for a row' },
+  )
+}

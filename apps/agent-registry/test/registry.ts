@@ -56,12 +56,12 @@ export const test = base
         await one.stop()
       }
     })
-    return async (options: Partial<AppOptions> = {}): Promise<Registry> => {
+    return async (options: Partial<AppOptions> = {}, otherDb: Db = db): Promise<Registry> => {
       const registry = await buildApp(
         { ...OPTIONS, ...options },
         {
-          db,
-          beatDb: db,
+          db: otherDb,
+          beatDb: otherDb,
           redis,
           keys,
           log: createLogger({ service: 'agent-registry', level: 'silent' }),

@@ -1,14 +1,14 @@
 import { ROUTES } from '@hypercode/contracts'
 import type { Heartbeat, HeartbeatAnswer } from '@hypercode/contracts'
-import type { Db, Lane } from '@hypercode/db'
+import type { Db } from '@hypercode/db'
 import { AppError, implement } from '@hypercode/http'
 import type { Principal, ServiceApp } from '@hypercode/http'
-import type { Beat, BeatOutcome } from '../domain/beat.ts'
+import type { Beats } from '../jobs/beats.ts'
 import { agentExists } from '../store/agents.ts'
 
 export interface HeartbeatDeps {
   readonly db: Db
-  readonly beats: Lane<Beat, BeatOutcome>
+  readonly beats: Beats
 }
 
 export function heartbeatRoutes(app: ServiceApp, { db, beats }: HeartbeatDeps): void {

@@ -34,33 +34,44 @@ interface RawRow {
   tasks: [taskId: string, attempt: number, cancelRequested: boolean][] | null
 }
 
-/** Answers per beat, in order, how its instance stands; undefined when its subject has none. */
-export async function renewAll(db: Db, beats: readonly Beat[], leaseMs: number): Promise<(BeatRow | undefined)[]> {
+export interface RenewOptions {
+  readonly leaseMs: number
+  /** Wait for instances whose rows are in other hands; otherwise they are left out. */
+  readonly waits: boolean
+}
+
+/** Answers per beat, in order, how its instance stands; undefined when its subject has none, or when its row was left out. */
+export async function renewAll(
+  db: Db,
+  beats: readonly Beat[],
+  { leaseMs, waits }: RenewOptions,
+): Promise<(BeatRow | undefined)[]> {
+  const others = waits ? sql`` : sql`skip locked`
   const groups = groupBySubject(beats)
   const answer = await sql<RawRow>`
     with beat as materialized (
       select * from ${recordset(groups.map(groupRow), 'b', COLUMNS)}),
     held as materialized (
-      select b.slot, b.beat_incarnation, b.seq, b.reported, i.*
+      select b.slot, b.seq, b.reported, i.*,
+        i.incarnation = b.beat_incarnation and b.seq > i.heartbeat_seq
+          and i.lifecycle not in ('stopped', 'reaped', 'failed') as renews
       from beat b cross join lateral (
         select id, agent_id, incarnation, heartbeat_seq, lifecycle, health, lease_expires_at
-        from agent_instances where tenant_id = b.tenant_id and subject = b.subject for no key update) i),
+        from agent_instances where tenant_id = b.tenant_id and subject = b.subject for no key update ${others}) i),
     fresh as (
       update agent_instances i set heartbeat_seq = h.seq, last_heartbeat_at = greatest(i.last_heartbeat_at, now()),
         lease_expires_at = greatest(i.lease_expires_at, now() + ${leaseMs} * interval '1 millisecond')
       from held h
-      where i.id = h.id and h.incarnation = h.beat_incarnation and h.seq > h.heartbeat_seq
-        and h.lifecycle not in ('stopped', 'reaped', 'failed')
+      where i.id = h.id and h.renews
       returning i.id, i.lease_expires_at),
     mine as materialized (
       select h.slot, t.id, t.attempt, t.lease_owner, t.lease_incarnation, m.cancel_requested_at is not null as cancel,
-        f.id is not null and (h.reported is null or (t.id || '/' || t.attempt) = any (h.reported) or exists (
+        h.renews and (h.reported is null or (t.id || '/' || t.attempt) = any (h.reported) or exists (
           select from attempts a where a.task_id = t.id and a.attempt = t.attempt
             and a.started_at > now() - ${leaseMs} * interval '1 millisecond')) as renew
       from held h
       join tasks t on t.lease_owner = h.id and t.lease_incarnation = h.incarnation and t.state = 'executing'
-      join missions m on m.id = t.mission_id
-      left join fresh f on f.id = h.id),
+      join missions m on m.id = t.mission_id),
     free as (
       select t.id from mine m
       join tasks t on t.id = m.id and t.lease_owner = m.lease_owner and t.lease_incarnation = m.lease_incarnation
@@ -70,7 +81,7 @@ export async function renewAll(db: Db, beats: readonly Beat[], leaseMs: number):
       update tasks t set lease_expires_at = greatest(t.lease_expires_at, now() + ${leaseMs} * interval '1 millisecond')
       from free where t.id = free.id),
     listed as (select slot, json_agg(json_build_array(id, attempt, cancel)) as tasks from mine group by slot)
-    select h.slot, h.id, h.agent_id, h.incarnation, h.lifecycle, h.health, f.id is not null as renewed,
+    select h.slot, h.id, h.agent_id, h.incarnation, h.lifecycle, h.health, h.renews as renewed,
       greatest(0, floor(extract(epoch from coalesce(f.lease_expires_at, h.lease_expires_at) - now()) * 1000))::int as lease_left_ms,
       l.tasks
     from held h left join fresh f on f.id = h.id left join listed l on l.slot = h.slot`.execute(db)

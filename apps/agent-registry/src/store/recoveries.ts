@@ -1,3 +1,4 @@
+import type { Lifecycle } from '@hypercode/contracts'
 import type { Db } from '@hypercode/db'
 import { sql } from 'kysely'
 import { judgeBeat } from '../domain/health.ts'
@@ -15,14 +16,14 @@ export interface Recovering {
 }
 
 /**
- * Moves instances that beat again to where they belong; answers them by id. Whoever was stopped, or registered anew, in the meantime is
+ * Moves instances that beat again to where they belong; answers the moves, and the lifecycles by instance. Whoever was stopped, or registered anew, in the meantime is
  * left alone, as is one whose lease has run out again.
  */
 export async function recoverAll(
   db: Db,
   publish: Publish,
   recovering: readonly Recovering[],
-): Promise<Map<string, Moved>> {
+): Promise<{ moved: readonly Moved[]; lifecycles: ReadonlyMap<string, Lifecycle> }> {
   const tenantIds = recovering.map((one) => one.tenantId)
   const incarnations = new Map(recovering.map((one) => [one.instanceId, one.incarnation]))
   return await changeAgents(db, publish, tenantIds, async (trx, journal) => {
@@ -37,6 +38,8 @@ export async function recoverAll(
       })
     await writeMoves(trx, moved)
     journal.add(...moved.flatMap(eventsOf))
-    return new Map(moved.map((one) => [one.instance.id, one]))
+    const before = instances.rows.map(({ id, lifecycle }) => [id, lifecycle] as const)
+    const after = moved.map(({ instance, move }) => [instance.id, move.lifecycle ?? instance.lifecycle] as const)
+    return { moved, lifecycles: new Map([...before, ...after]) }
   })
 }

@@ -47,7 +47,7 @@ export async function moveSilent(
   return await changeAgents(db, publish, tenantIds, async (trx, journal) => {
     const instances = await sql<InstanceVitals>`select ${vitalsColumns} from agent_instances i
       where i.tenant_id = any(${tenantIds}::uuid[]) and ${due}
-      order by i.lease_expires_at limit ${SWEEP_LIMIT} for no key update skip locked`.execute(trx)
+      limit ${SWEEP_LIMIT} for no key update skip locked`.execute(trx)
     const moved = instances.rows.flatMap((instance): Moved[] => {
       const move = judgeSilence(instance, limits, brakeHolds)
       return move === undefined ? [] : [{ instance, move }]
