@@ -19,14 +19,15 @@ const count = (name: string, { passed, failed }: Tally, ms: number, output: stri
   if (failed > 0 && output !== '') out(output)
 }
 
-await timed('servers', async () => {
-  // Fetched once here, so that the tests do not have to wait for each other with it.
-  const { runtimeDir, moved } = serverFolders()
-  if (moved !== undefined) err(moved)
-  await provideServers({ runtimeDir, composeFile: COMPOSE_FILE, log: err, signal: end.signal })
-  return { passed: 0, failed: 0, output: '' }
-})
+// Fetched once, so that the tests need not wait for each other with it, and while the checks run that need no server.
+const { runtimeDir, moved } = serverFolders()
+if (moved !== undefined) err(moved)
+const servers = provideServers({ runtimeDir, composeFile: COMPOSE_FILE, log: err, signal: end.signal }).then(
+  () => ({ passed: 0, failed: 0, output: '' }),
+  (error: unknown) => ({ passed: 0, failed: 1, output: error instanceof Error ? error.message : String(error) }),
+)
 for (const check of STATIC_CHECKS) await timed(check.name, async () => await runCheck(check, end.signal))
+await timed('servers', async () => await servers)
 await timed('tests', async () => ({ ...(await runTests(process.argv.slice(2), end.signal)), output: '' }))
 
 const cause = end.cause()
