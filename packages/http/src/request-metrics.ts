@@ -20,7 +20,7 @@ export const requestMetrics = fp<{ metrics: Metrics }>(
       const startedAt = performance.now()
       reply.raw.once('close', () => {
         const method = request.method
-        const route = request.is404 ? 'unmatched' : (request.routeOptions.url ?? 'unmatched')
+        const route = request.routeOptions.url ?? 'unmatched'
         total.inc({ method, route, status: reply.raw.writableEnded ? String(reply.raw.statusCode) : '499' })
         seconds.observe({ method, route }, (performance.now() - startedAt) / 1000)
       })

@@ -250,7 +250,7 @@ describe('a body that is no JSON', () => {
     ['a comment', '{"title":"a"/* */}'],
     ['NaN', '{"title":"a","any":NaN}'],
     ['a raw line break in a string', '{"title":"a\nb"}'],
-    ['bytes that are no UTF-8', Buffer.from([0x7b, 0x22, 0xff, 0x22, 0x7d])],
+    ['bytes that are no UTF-8', Buffer.from('{"title":"\xff"}', 'latin1')],
     ['UTF-16', Buffer.from('{"title":"a"}', 'utf16le')],
   ])('%s is 400', async (_name, body) => {
     const response = await send(await echoService(), body)
@@ -345,6 +345,14 @@ describe('a content type', () => {
     )
     expect(entered).toBe(0)
   })
+
+  test.each(['text/plain', 'application/x-www-form-urlencoded', 'application/yaml', 'application/vnd.api+json'])(
+    'of %s is 415',
+    async (contentType) => {
+      const response = await send(await echoService(), '{"title":"a"}', contentType)
+      expect([response.status, (await problemOf(response)).code]).toEqual([415, 'unsupported_media_type'])
+    },
+  )
 
   test('with a charset is still JSON', async () => {
     expect((await send(await echoService(), '{"title":"ä"}', 'application/json; charset=utf-8')).status).toBe(200)

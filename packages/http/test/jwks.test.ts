@@ -139,7 +139,7 @@ describe('an address that has never answered', () => {
     ['refuses', (answer: { status: number; body: string }) => void (answer.status = 500)],
     ['answers no JSON', (answer: { status: number; body: string }) => void (answer.body = '<html>')],
     ['answers no list', (answer: { status: number; body: string }) => void (answer.body = '{"keys":5}')],
-    ['answers without end', (answer: { status: number; body: string }) => void (answer.body = ' '.repeat(100_000))],
+    ['answers without end', (answer: { status: number; body: string }) => void (answer.body += ' '.repeat(100_000))],
   ])('and %s makes it our fault, not that of the token', async (_name, spoil) => {
     const { url, answer } = await keyServer()
     const key = newKey('a')
