@@ -70,7 +70,7 @@ function sourceFaults(tree: Tree, manifest: Manifest): string[] {
   })
   return files.flatMap((file) => {
     const shown = `${manifest.dir}/${file.replaceAll(path.sep, '/')}`
-    const isShipped = file.startsWith(`src${path.sep}`)
+    const isShipped = file.startsWith(`src${path.sep}`) && !manifest.dir.startsWith('infra/') // those tools never leave the checkout
     const known = new Set([
       ...manifest.dependencies,
       ...(isShipped ? [] : [...manifest.devDependencies, ...tree.forAllTests]),
