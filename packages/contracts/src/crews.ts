@@ -7,16 +7,18 @@ import { Fault } from './problem.ts'
 import { defineRoute } from './route.ts'
 import { StringEnum } from './string-enum.ts'
 
-/** A length of time as people write it: `500ms`, `2s`, `10m`, `2h`, `7d`. */
-export const Duration = Type.String({ pattern: '^[1-9][0-9]{0,8}(ms|s|m|h|d)$' })
+const DURATION = '^([1-9][0-9]{0,8}(ms|s)|[1-9][0-9]{0,6}m|[1-9][0-9]{0,4}h|[1-9][0-9]{0,3}d)$'
+
+/** A length of time as people write it: `500ms`, `2s`, `10m`, `2h`, `7d`. Each unit goes up to some decades, never to the end of time. */
+export const Duration = Type.String({ pattern: DURATION })
 
 const UNIT_MS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const
 
 /** Milliseconds of a `Duration`. */
 export function durationMs(text: string): number {
-  const match = /^([1-9][0-9]{0,8})(ms|s|m|h|d)$/.exec(text)
-  if (match?.[1] === undefined) throw new TypeError('not a duration')
-  return Number(match[1]) * UNIT_MS[match[2] as keyof typeof UNIT_MS]
+  if (!new RegExp(DURATION).test(text)) throw new TypeError('not a duration')
+  const unit = text.replace(/^[0-9]+/, '') as keyof typeof UNIT_MS
+  return Number.parseInt(text, 10) * UNIT_MS[unit]
 }
 
 const closed = { additionalProperties: false } as const

@@ -54,11 +54,24 @@ export function routerPath(path: string): string {
     .replace(/\{(\w+)\}/g, ':$1')
 }
 
-/** Fills the parameters of a path, each encoded. Throws when one is missing. */
+/**
+ * Fills the parameters of a path, each encoded. Throws when one is missing, and when it would leave an empty or a dot segment: URL
+ * parsers take those away, and the request would reach another operation.
+ */
 export function fillPath(path: string, params: Readonly<Record<string, string | number>>): string {
-  return path.replace(/\{(\w+)\}/g, (_, name: string) => {
+  return path
+    .split('/')
+    .map((segment) => (segment.includes('{') ? fillSegment(segment, path, params) : segment))
+    .join('/')
+}
+
+function fillSegment(segment: string, path: string, params: Readonly<Record<string, string | number>>): string {
+  const filled = segment.replace(/\{(\w+)\}/g, (_, name: string) => {
     const value = params[name]
     if (value === undefined) throw new TypeError(`path parameter ${name} is missing for ${path}`)
     return encodeURIComponent(String(value))
   })
+  if (['', '.', '..'].includes(filled))
+    throw new TypeError(`path parameter ${segment.slice(1, -1)} cannot be "${filled}" in ${path}`)
+  return filled
 }

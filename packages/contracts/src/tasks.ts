@@ -207,7 +207,12 @@ export const Artifact = Type.Object(
 )
 export type Artifact = Static<typeof Artifact>
 
-export const StepName = Type.String({ minLength: 1, maxLength: 200, pattern: '^[A-Za-z0-9._\\[\\]#/ -]+$' })
+/** A step stands in a path as one segment, and URL parsers take the segments `.` and `..` away. */
+export const StepName = Type.String({
+  minLength: 1,
+  maxLength: 200,
+  pattern: '^(?!\\.{1,2}$)[A-Za-z0-9._\\[\\]#/ -]+$',
+})
 export const ArtifactName = Type.String({ minLength: 1, maxLength: 200, pattern: '^[A-Za-z0-9][A-Za-z0-9._-]*$' })
 
 /** Largest artifact that a task can store. */

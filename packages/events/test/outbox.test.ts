@@ -64,7 +64,7 @@ describe('a row', () => {
     ]
     await sql`update outbox set next_try_at = now() - id * interval '1 second'`.execute(db)
     const first = await takeDue(db, 2)
-    expect(first.map(({ id }) => id).toSorted()).toEqual([rows[1]?.id, rows[2]?.id])
+    expect(first.map(({ id }) => id).toSorted((a, b) => a - b)).toEqual([rows[1]?.id, rows[2]?.id])
     expect(await takeDue(db, 2)).toEqual([rows[0]])
     expect(await takeDue(db, 2)).toEqual([])
     await deleteSent(
