@@ -1,6 +1,6 @@
 import type { ClaimedTask, CompletionReport } from '@hypercode/contracts'
 import type { Attempt } from './attempt.ts'
-import { AttemptStopped, RetryableError, TerminalError } from './errors.ts'
+import { RetryableError, TerminalError } from './errors.ts'
 import type { JsonText } from './json.ts'
 
 export interface Report {
@@ -62,9 +62,6 @@ export function toReportedError(error: unknown): ReportedError {
   }
   return { code: 'handler_error', message: textOf(describe(error)), retryable: true }
 }
-
-/** Was the attempt stopped, and is this nothing else than that? */
-export const isStop = (error: unknown): boolean => error instanceof AttemptStopped
 
 function describe(error: unknown): string {
   if (!(error instanceof Error)) return `the handler threw ${typeof error === 'string' ? `"${error}"` : typeof error}`

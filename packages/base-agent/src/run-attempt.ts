@@ -7,7 +7,7 @@ import { RetryableError, TerminalError } from './errors.ts'
 import { toJson } from './json.ts'
 import type { JsonText } from './json.ts'
 import { Progress } from './progress.ts'
-import { completed, ended, isStop, reportOfError } from './report.ts'
+import { completed, ended, reportOfError } from './report.ts'
 import type { Report } from './report.ts'
 import { describeFaults } from './schema-check.ts'
 import type { TaskPort } from './task-port.ts'
@@ -32,7 +32,7 @@ export async function runAttempt(attempt: Attempt, deps: AttemptDeps): Promise<R
     const output = await workOn(attempt, deps, progress)
     report = reportOfOutput(attempt, output)
   } catch (error) {
-    if (!isStop(error)) log.warn({ err: error }, 'attempt failed')
+    logEnd(attempt, error, log)
     report = reportOfError(attempt, error)
   } finally {
     clearTimeout(stopTimer)
@@ -69,6 +69,14 @@ function outputJson(output: unknown): JsonText {
   } catch (error) {
     throw outputInvalid(error instanceof Error ? error.message : String(error))
   }
+}
+
+/** An attempt that was stopped has not failed; what it threw is of interest only when it is something else. */
+function logEnd({ stopReason, signal }: Attempt, error: unknown, log: Logger): void {
+  if (stopReason === undefined) log.warn({ err: error }, 'attempt failed')
+  else if (error === signal.reason || (error instanceof Error && error.cause === signal.reason)) {
+    log.info({ reason: stopReason }, 'attempt stopped')
+  } else log.info({ reason: stopReason, err: error }, 'attempt stopped')
 }
 
 /** Another try may do better, above all with a model behind it: it is told what was wrong. */

@@ -129,4 +129,4 @@ export class Runtime {
 
 const DRAIN_MS = 10_000
 /** A cancel shall reach the handler within two seconds. */
-const BUSY_HEARTBEAT_MS = 1_500
+const BUSY_HEARTBEAT_MS = 1_250

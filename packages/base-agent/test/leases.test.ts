@@ -7,26 +7,24 @@ import { agentOf, aborted, recordingLogger, test } from './setup.ts'
 const reasonOf = (signal: AbortSignal): string => (signal.reason as AttemptStopped).reason
 
 describe('heartbeats', () => {
-  test.override({ timing: { leaseMs: 1_500, heartbeatMs: 200 } })
+  test.override({ timing: { leaseMs: 4_000, heartbeatMs: 200 } })
 
   test('come in time, numbered from 1, with the attempts in flight', async ({ platform, start }) => {
-    const agent = agentOf(async () => {
-      await sleep(700)
+    const beatsOf = (taskId: string): number =>
+      platform.instances()[0]?.beats.filter(({ tasks }) => tasks?.some((task) => task.taskId === taskId)).length ?? 0
+    const agent = agentOf(async (ctx) => {
+      await platform.until('four beats with the attempt', () => beatsOf(ctx.taskId) >= 4)
       return { text: '' }
     })
     await start(agent)
-    const id = platform.queue({ skill: 'work', input: { text: '' } })
-    await platform.ended(id)
+    await platform.ended(platform.queue({ skill: 'work', input: { text: '' } }))
     const [instance] = platform.instances()
     await platform.until('a beat without attempts', () => instance?.beats.at(-1)?.tasks?.length === 0)
     const beats = instance?.beats ?? []
     expect(beats.map(({ seq }) => seq)).toEqual(beats.map((_beat, index) => index + 1))
     expect(beats.every(({ incarnation }) => incarnation === 1)).toBe(true)
-    expect(
-      beats.filter(({ tasks }) => tasks?.some((task) => task.taskId === id && task.attempt === 1)).length,
-    ).toBeGreaterThan(2)
     const gaps = beats.slice(1).map(({ atMs }, index) => atMs - (beats[index]?.atMs ?? atMs))
-    expect(Math.max(...gaps)).toBeLessThan(600)
+    expect(Math.max(...gaps)).toBeLessThan(2_000)
   })
 
   test('a beat whose answer was lost is followed by another one soon', async ({ platform, start }) => {
@@ -42,7 +40,7 @@ describe('heartbeats', () => {
 
 // Goal: a process that was frozen past its lease does nothing more for the attempts that it had, and then works again.
 describe('a frozen process', () => {
-  test.override({ timing: { leaseMs: 1_500, heartbeatMs: 200 } })
+  test.override({ timing: { leaseMs: 2_500, heartbeatMs: 300 } })
 
   test('writes nothing for its old attempt when it wakes up', { timeout: 30_000 }, async ({ platform, run }) => {
     const { child, lines } = run('test/agents/stepper.ts')
@@ -71,7 +69,7 @@ describe('a frozen process', () => {
 
 // Goal: a handler that never yields for seconds, far beyond the lease, keeps its lease and its task.
 describe('a blocked event loop', () => {
-  test.override({ timing: { leaseMs: 1_500, heartbeatMs: 300 } })
+  test.override({ timing: { leaseMs: 2_500, heartbeatMs: 300 } })
 
   test('does not stop the beats, which say how long it is blocked', { timeout: 30_000 }, async ({ platform, run }) => {
     const { lines } = run('test/agents/blocker.ts')
@@ -82,9 +80,9 @@ describe('a blocked event loop', () => {
     expect((task.output as { blockedMs: number }).blockedMs).toBeGreaterThanOrEqual(5_000)
     const beats = platform.instances()[0]?.beats ?? []
     const during = beats.filter(({ tasks }) => tasks?.some(({ taskId }) => taskId === id))
-    expect(during.length).toBeGreaterThan(8)
-    expect(Math.max(...during.map(({ loopLagMs }) => loopLagMs ?? 0))).toBeGreaterThan(3_500)
-    expect(Math.min(...beats.map(({ loopLagMs }) => loopLagMs ?? 0))).toBeLessThan(500)
+    expect(during.length).toBeGreaterThan(4)
+    expect(Math.max(...during.map(({ loopLagMs }) => loopLagMs ?? 0))).toBeGreaterThan(2_500)
+    await platform.until('a beat of a loop that turns again', () => (beats.at(-1)?.loopLagMs ?? 1_000) < 500)
     expect(lines.some(({ msg }) => msg.startsWith('lease'))).toBe(false)
   })
 })
@@ -155,14 +153,11 @@ describe('being fenced', () => {
   })
 })
 
-describe('a platform that is away', () => {
-  test.override({ timing: { leaseMs: 1_200, heartbeatMs: 200 } })
+describe('a platform that is away for longer than the lease', () => {
+  test.override({ timing: { leaseMs: 2_000, heartbeatMs: 200 } })
 
   // Goal: no answer is no reason to stop before the lease is over, and then everything stops before the platform thinks so.
-  test('for longer than the lease: attempts stop before it ends, and the agent comes back', async ({
-    platform,
-    start,
-  }) => {
+  test('finds the attempts stopped before its end, and the agent comes back', async ({ platform, start }) => {
     let stoppedMs = 0
     const reasons: string[] = []
     const agent = agentOf(async (ctx) => {
@@ -186,8 +181,12 @@ describe('a platform that is away', () => {
     expect(running.incarnation).toBe(2)
     await platform.until('the connection', () => running.connected)
   })
+})
 
-  test('for less than the lease: the attempt goes on and its result is taken', async ({ platform, start }) => {
+describe('a platform that is away for less than the lease', () => {
+  test.override({ timing: { leaseMs: 6_000, heartbeatMs: 200 } })
+
+  test('finds the attempt going on, and takes its result', async ({ platform, start }) => {
     const release = Promise.withResolvers<void>()
     const agent = agentOf(async () => {
       await release.promise

@@ -12,7 +12,7 @@ import type { Logger } from '@hypercode/telemetry'
 import { test as base } from 'vitest'
 
 interface Fixtures {
-  /** Lease and heartbeat of the platform; override with `test.override` or by calling `createFakeControlPlane`. */
+  /** Lease and heartbeat of the platform; `test.override` sets others. */
   timing: FakeOptions
   platform: FakeControlPlane
   start: (agent: Agent, settings?: Partial<AgentSettings>) => Promise<RunningAgent>
@@ -21,10 +21,7 @@ interface Fixtures {
 
 /** A fake control plane per test, and agents on it that end with the test. */
 export const test = base.extend<Fixtures>({
-  // oxlint-disable-next-line no-empty-pattern
-  timing: async ({}, use) => {
-    await use({})
-  },
+  timing: {},
   platform: async ({ timing }, use) => {
     const platform = await createFakeControlPlane(timing)
     await use(platform)
