@@ -1,9 +1,12 @@
 import * as agents from './agents.ts'
 import * as auth from './auth.ts'
 import * as crews from './crews.ts'
+import * as deadLetters from './dead-letters.ts'
+import * as journal from './journal.ts'
 import * as missions from './missions.ts'
 import type { Route } from './route.ts'
 import * as tasks from './tasks.ts'
+import * as work from './work.ts'
 
 /** Every operation of the platform by its operation id. */
 export const ROUTES = {
@@ -40,17 +43,17 @@ export const ROUTES = {
   getMissionJournal: missions.getMissionJournal,
   listMissionArtifacts: missions.listMissionArtifacts,
   watchMission: missions.watchMission,
-  claimTasks: tasks.claimTasks,
-  completeTasks: tasks.completeTasks,
+  claimTasks: work.claimTasks,
+  completeTasks: work.completeTasks,
   getTask: tasks.getTask,
-  recordStep: tasks.recordStep,
-  reportProgress: tasks.reportProgress,
-  putArtifact: tasks.putArtifact,
-  getArtifact: tasks.getArtifact,
-  listDeadLetters: tasks.listDeadLetters,
-  getDeadLetter: tasks.getDeadLetter,
-  replayDeadLetter: tasks.replayDeadLetter,
-  discardDeadLetter: tasks.discardDeadLetter,
+  recordStep: journal.recordStep,
+  reportProgress: journal.reportProgress,
+  putArtifact: journal.putArtifact,
+  getArtifact: journal.getArtifact,
+  listDeadLetters: deadLetters.listDeadLetters,
+  getDeadLetter: deadLetters.getDeadLetter,
+  replayDeadLetter: deadLetters.replayDeadLetter,
+  discardDeadLetter: deadLetters.discardDeadLetter,
 } as const
 
 export type OperationId = keyof typeof ROUTES

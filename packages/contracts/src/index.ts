@@ -28,6 +28,7 @@ export { Client, ClientPage, ClientWithSecret, CreateClient, TokenAnswer, TokenC
 export { ROUTES, routesOf } from './catalogue.ts'
 export type { OperationId } from './catalogue.ts'
 export { Crew, CrewManifest, CrewPage, CrewValidation, Duration, durationMs } from './crews.ts'
+export { DeadLetter } from './dead-letters.ts'
 export { ERRORS, problemType } from './errors.ts'
 export type { ErrorCode } from './errors.ts'
 export { AGENT_EVENTS, AgentEventName, CloudEvent, MISSION_EVENTS, MissionEventName, cloudEventType } from './events.ts'
@@ -44,31 +45,28 @@ export {
   SubmitMission,
   TaskCounts,
 } from './missions.ts'
+export {
+  ARTIFACT_MAX_BYTES,
+  Artifact,
+  ArtifactName,
+  RecordStep,
+  ReportProgress,
+  StepName,
+  StepRecord,
+} from './journal.ts'
 export { Fault, Problem } from './problem.ts'
 export { defineRoute, fillPath, routerPath } from './route.ts'
 export type { AnswerOf, BodyOf, ParamsOf, QueryOf, Route, ServiceName } from './route.ts'
 export { AGENT_SCOPES, SCOPES, Scope } from './scopes.ts'
 export { Readiness } from './service.ts'
 export { StringEnum } from './string-enum.ts'
+export { TASK_STATES, Task, TaskError, TaskPage, TaskState } from './tasks.ts'
 export {
-  ARTIFACT_MAX_BYTES,
-  Artifact,
-  ArtifactName,
   ClaimAnswer,
   ClaimRequest,
   ClaimedTask,
   CompletionAnswer,
   CompletionReport,
   CompletionRequest,
-  DeadLetter,
-  RecordStep,
-  ReportProgress,
-  StepName,
-  StepRecord,
-  TASK_STATES,
-  Task,
-  TaskError,
-  TaskPage,
-  TaskState,
-} from './tasks.ts'
+} from './work.ts'
 export { Json, Labels, Name, Timestamp } from './common.ts'

@@ -5,7 +5,8 @@ import { Id } from './ids.ts'
 import { Problem } from './problem.ts'
 import { defineRoute } from './route.ts'
 import { StringEnum } from './string-enum.ts'
-import { Artifact, TaskError, TaskPage } from './tasks.ts'
+import { Artifact } from './journal.ts'
+import { TaskError, TaskPage } from './tasks.ts'
 
 export const MISSION_STATES = ['submitted', 'running', 'paused', 'completed', 'failed', 'canceled'] as const
 export const MissionState = StringEnum(MISSION_STATES)
