@@ -1,6 +1,7 @@
 /**
  * Holds back the expiry of leases when the silence may be ours: after a gap of the sweeper itself, or when too many leases would go at
- * once. It always lets go again: a hold lasts one lease time, then everything is taken, gently.
+ * once. It always lets go again: a hold lasts one lease time, two when the silence comes back meanwhile, and the first sweep after it
+ * takes what has expired, however it came about.
  */
 export interface Brake {
   /** Decides for a sweep at `nowMs` of a monotonic clock that found `expired` of `live` leases out of time: how many it may take. */
@@ -16,21 +17,35 @@ const SHARE_MAX = 0.15
 /** Leases that one sweep takes after a hold for mass expiry: with sweeps of a second, at most this many a second. */
 const GENTLE = 5
 
-export function createBrake(leaseMs: number): Brake {
+interface Hold {
+  sinceMs: number
+  untilMs: number
+}
+
+/** `sweepMs` is the usual pause between two sweeps: where it is longer than half a lease, it is no gap. */
+export function createBrake(leaseMs: number, sweepMs: number): Brake {
+  const gapMs = Math.max(leaseMs / 2, 2 * sweepMs)
   let lastSweepMs: number | undefined
   let missed = false
-  let heldUntilMs = 0
+  let hold: Hold | undefined
   let gentleUntilMs = 0
   let nextGentleMs = 0
-  let holding = false
+
+  const isHeld = (nowMs: number, silent: boolean): boolean => {
+    if (silent) {
+      const sinceMs = hold?.sinceMs ?? nowMs
+      hold = { sinceMs, untilMs: Math.min(nowMs + leaseMs, sinceMs + 2 * leaseMs) }
+    }
+    if (hold !== undefined && nowMs >= hold.untilMs) hold = undefined
+    return hold !== undefined
+  }
+
   return {
     allow(nowMs, expired, live) {
-      const gap = lastSweepMs !== undefined && nowMs - lastSweepMs > leaseMs / 2
+      const silent = missed || (lastSweepMs !== undefined && nowMs - lastSweepMs > gapMs)
       lastSweepMs = nowMs
-      if (gap || missed) heldUntilMs = nowMs + leaseMs
       missed = false
-      holding = nowMs < heldUntilMs
-      if (holding) return 0
+      if (isHeld(nowMs, silent)) return 0
       if (live >= SHARE_MIN_LIVE && expired / live > SHARE_MAX && nowMs >= nextGentleMs) {
         gentleUntilMs = nowMs + leaseMs
         // What is still expired after that is really gone: the next lease time is a normal one, whatever the share.
@@ -42,7 +57,7 @@ export function createBrake(leaseMs: number): Brake {
       missed = true
     },
     get holding() {
-      return holding
+      return hold !== undefined
     },
   }
 }
