@@ -1,8 +1,9 @@
-import { fill, referencesIn } from './references.ts'
+import { fill } from './references.ts'
 
 /**
  * `when`: one value (its truth counts), or two values with a comparison between them. A value is a reference, a number, a text in
- * quotes, true, false or null. That is all: no operators to combine, no calls, nothing that could run.
+ * quotes, true, false or null. That is all: no operators to combine, no calls, nothing that could run. What stands in quotes is
+ * literal, without escapes; a reference stands without quotes, since in them it would be compared as something else than it is.
  */
 export interface Condition {
   left: unknown
@@ -12,7 +13,8 @@ export interface Condition {
 
 type Operator = (typeof OPERATORS)[number]
 const OPERATORS = ['==', '!=', '>=', '<=', '>', '<'] as const
-const OPERAND = String.raw`\$\{[^{}]*\}|-?\d+(?:\.\d+)?|"[^"]*"|'[^']*'|true|false|null`
+const QUOTED = String.raw`"(?:(?!\$\{)[^"])*"|'(?:(?!\$\{)[^'])*'`
+const OPERAND = String.raw`\$\{[^{}]*\}|-?\d+(?:\.\d+)?|${QUOTED}|true|false|null`
 const SHAPE = new RegExp(String.raw`^\s*(${OPERAND})\s*(?:(==|!=|>=|<=|>|<)\s*(${OPERAND})\s*)?$`)
 
 /** The condition of a text, or undefined when the text is none. */
@@ -32,9 +34,12 @@ export function evaluate(text: string, scope: Readonly<Record<string, unknown>>)
   return compare(left, condition.operator, fill(condition.right, scope))
 }
 
+const WORDS: Readonly<Record<string, unknown>> = { true: true, false: false, null: null }
+
 const operand = (text: string): unknown => {
-  if (referencesIn(text).length > 0) return text
-  return text.startsWith("'") ? text.slice(1, -1) : (JSON.parse(text) as unknown)
+  if (text.startsWith('${')) return text
+  if (text.startsWith('"') || text.startsWith("'")) return text.slice(1, -1)
+  return text in WORDS ? WORDS[text] : Number(text)
 }
 
 function compare(left: unknown, operator: Operator, right: unknown): boolean {
