@@ -15,6 +15,8 @@ import type { Orchestrator } from '../src/app.ts'
 import { readConfig } from '../src/config.ts'
 import type { OrchestratorConfig } from '../src/config.ts'
 
+export { crewOf } from './crew-of.ts'
+
 export interface Answer<T> {
   status: number
   body: T
@@ -64,25 +66,6 @@ const EVERYTHING: readonly Scope[] = [
   'agent:write',
   'metrics:read',
 ]
-
-/** A crew of tasks, without the ceremony. Members are made from the tasks' skills. */
-export function crewOf(name: string, tasks: Record<string, unknown>[], spec: Record<string, unknown> = {}): object {
-  const skills = [...new Set(tasks.map((task) => (task['skill'] as string | undefined) ?? 'work'))]
-  return {
-    apiVersion: 'hypercode/v1',
-    kind: 'Crew',
-    metadata: { name },
-    spec: {
-      process: 'dag',
-      members: skills.map((skill) => ({ id: skill.replaceAll('.', '-'), skill })),
-      tasks: tasks.map(({ skill, ...task }) => ({
-        member: ((skill as string | undefined) ?? 'work').replaceAll('.', '-'),
-        ...task,
-      })),
-      ...spec,
-    },
-  }
-}
 
 /** `stage` is a whole orchestrator on real servers, with its HTTP API in this process. */
 export const test = base

@@ -85,11 +85,12 @@ function templateOf(task: ManifestTask): Template | null {
 }
 
 function retryOf({ retry }: ManifestTask): RetryPolicy {
+  const initialIntervalMs = ms(retry?.initialInterval) ?? DEFAULT_RETRY.initialIntervalMs
   return {
     maxAttempts: retry?.maxAttempts ?? DEFAULT_RETRY.maxAttempts,
-    initialIntervalMs: ms(retry?.initialInterval) ?? DEFAULT_RETRY.initialIntervalMs,
+    initialIntervalMs,
     backoff: retry?.backoff ?? DEFAULT_RETRY.backoff,
-    maxIntervalMs: ms(retry?.maxInterval) ?? DEFAULT_RETRY.maxIntervalMs,
+    maxIntervalMs: ms(retry?.maxInterval) ?? Math.max(DEFAULT_RETRY.maxIntervalMs, initialIntervalMs),
     nonRetryable: retry?.nonRetryable ?? DEFAULT_RETRY.nonRetryable,
     onExhausted: retry?.onExhausted ?? DEFAULT_RETRY.onExhausted,
   }

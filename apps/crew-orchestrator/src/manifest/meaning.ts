@@ -83,7 +83,7 @@ function referenceFaults(
       faults.push({
         pointer: `${at}/when`,
         message: 'is not a condition',
-        fix: 'Write one value, or two with == != > >= < <= between them.',
+        fix: 'Write one value, or two with == != > >= < <= between them; references without quotes.',
       })
   }
   return faults

@@ -1,11 +1,17 @@
 import type { CrewManifest, Fault } from '@hypercode/contracts'
-import { LineCounter, isNode, parseDocument } from 'yaml'
+import { LineCounter, parseDocument } from 'yaml'
 import type { Document } from 'yaml'
+import { jsonFaults } from './json-faults.ts'
 import { meaningFaults } from './meaning.ts'
+import { isNestedTooDeep, DEPTH_MAX } from './nesting.ts'
+import { keysTwice, placeOf } from './places.ts'
 import { shapeFaults } from './shape.ts'
+import type { FaultDraft } from './shape.ts'
 
 /** Aliases that a manifest may resolve to; more is a document that was made to explode. */
 const ALIAS_MAX = 100
+/** Faults that are reported of one manifest. */
+const FAULTS_MAX = 100
 
 export type ParsedManifest =
   | { manifest: CrewManifest; faults: [] }
@@ -13,54 +19,77 @@ export type ParsedManifest =
 
 /** Reads a crew manifest from YAML or JSON text and reports every fault at once, each with line, column and JSON pointer. */
 export function parseManifest(text: string): ParsedManifest {
+  const wholly = (message: string): ParsedManifest => refused([{ pointer: '', message, line: 1, column: 1 }])
+  if (isNestedTooDeep(text)) return wholly(`the manifest is nested more than ${DEPTH_MAX} levels deep`)
   const lines = new LineCounter()
-  const document = parseDocument(text, { lineCounter: lines, uniqueKeys: true, strict: true, prettyErrors: false })
-  if (document.errors.length > 0) {
+  const document = parse(text, lines)
+  // What YAML only warns of, a tag that nobody knows for one, would not be what its author meant.
+  const broken = [...document.errors, ...document.warnings]
+  if (broken.length > 0) {
     return refused(
-      document.errors.map((error) => {
+      broken.slice(0, FAULTS_MAX).map((error) => {
         const { line, col } = lines.linePos(error.pos[0])
         return { pointer: '', message: error.message, line, column: col }
       }),
     )
   }
+  const twice = keysTwice(document, lines)
+  if (twice.length > 0) return refused(twice.slice(0, FAULTS_MAX))
   let value: unknown
   try {
     value = document.toJS({ maxAliasCount: ALIAS_MAX })
   } catch (error) {
     if (!(error instanceof globalThis.ReferenceError)) throw error
-    return refused([{ pointer: '', message: `aliases: ${error.message}`, line: 1, column: 1 }])
+    return wholly(`aliases: ${error.message}`)
   }
-  return judge(value, (fault) => ({ ...fault, ...place(document, lines, fault.pointer) }))
+  return judge(value, ({ onKey, ...fault }) => ({ ...fault, ...placeOf(document, lines, fault.pointer, onKey) }))
 }
 
 /** The same for a manifest that came as part of a JSON body; there are no lines then. */
 export const readManifest = (value: unknown): ParsedManifest =>
-  typeof value === 'string' ? parseManifest(value) : judge(value, (fault) => fault)
+  typeof value === 'string' ? parseManifest(value) : judge(value, ({ onKey: _, ...fault }) => fault)
 
-function judge(value: unknown, locate: (fault: Fault) => Fault): ParsedManifest {
-  const shape = shapeFaults(value)
-  // What a manifest means can only be judged when it has the shape of one.
-  const faults = shape.length > 0 ? shape : meaningFaults(value as CrewManifest)
-  return faults.length > 0 ? refused(faults.map(locate)) : { manifest: value as CrewManifest, faults: [] }
+function judge(value: unknown, locate: (draft: FaultDraft) => Fault): ParsedManifest {
+  // Each may look only at what the one before has found to be sound: JSON, then the shape of a manifest, then what it means.
+  const faults = firstOf(
+    () => jsonFaults(value),
+    () => shapeFaults(value),
+    () => meaningFaults(value as CrewManifest),
+  )
+  return faults.length > 0
+    ? refused(faults.slice(0, FAULTS_MAX).map(locate))
+    : { manifest: value as CrewManifest, faults: [] }
+}
+
+function firstOf(...checks: (() => FaultDraft[])[]): FaultDraft[] {
+  for (const check of checks) {
+    const faults = check()
+    if (faults.length > 0) return faults
+  }
+  return []
 }
 
 const refused = (faults: Fault[]): ParsedManifest => ({ manifest: undefined, faults: faults as [Fault, ...Fault[]] })
 
-/** Where the node of a pointer stands; for one that is missing, where its parent does. */
-function place(document: Document, lines: LineCounter, pointer: string): { line: number; column: number } {
-  const path = pointer
-    .split('/')
-    .slice(1)
-    .map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~'))
-  for (let depth = path.length; depth >= 0; depth -= 1) {
-    const node = document.getIn(
-      path.slice(0, depth).map((part) => (/^\d+$/.test(part) ? Number(part) : part)),
-      true,
-    )
-    if (isNode(node) && node.range != null) {
-      const { line, col } = lines.linePos(node.range[0])
-      return { line, column: col }
-    }
+/**
+ * YAML 1.2 whatever a directive says: the dates, sets and bytes of 1.1 are no JSON. Keys that stand twice are looked for later, since
+ * the parser compares each with all others. And it makes an error object for every fault, of which a hostile text has one in every
+ * character: without their stacks that takes a tenth of the time.
+ */
+function parse(text: string, lineCounter: LineCounter): Document.Parsed {
+  const { stackTraceLimit } = Error
+  Error.stackTraceLimit = 0
+  try {
+    return parseDocument(text, {
+      lineCounter,
+      schema: 'core',
+      stringKeys: true,
+      uniqueKeys: false,
+      strict: true,
+      prettyErrors: false,
+      logLevel: 'error',
+    })
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit
   }
-  return { line: 1, column: 1 }
 }

@@ -1,4 +1,4 @@
-import { CrewManifest } from '@hypercode/contracts'
+import { CrewManifest, Duration } from '@hypercode/contracts'
 import type { Fault } from '@hypercode/contracts'
 import { Ajv } from 'ajv'
 import type { ErrorObject } from 'ajv'
@@ -6,13 +6,19 @@ import type { ErrorObject } from 'ajv'
 // verbose is off on purpose: an error object must not carry the data it is about.
 const validate = new Ajv({ allErrors: true, strict: false }).compile<CrewManifest>(CrewManifest)
 
+/** A fault whose place in the text is still to be looked up. */
+export interface FaultDraft extends Fault {
+  /** The key is at fault, not what it holds. */
+  onKey?: true
+}
+
 /** Faults against the schema of a manifest. */
-export function shapeFaults(value: unknown): Fault[] {
+export function shapeFaults(value: unknown): FaultDraft[] {
   if (validate(value)) return []
   return distinct((validate.errors ?? []).map(toFault))
 }
 
-function toFault(error: ErrorObject): Fault {
+function toFault(error: ErrorObject): FaultDraft {
   const params = error.params as Record<string, unknown>
   if (error.keyword === 'additionalProperties') {
     const key = String(params['additionalProperty'])
@@ -20,6 +26,7 @@ function toFault(error: ErrorObject): Fault {
       pointer: `${error.instancePath}/${escape(key)}`,
       message: `"${key}" is not a key here`,
       fix: 'Remove it, or correct its spelling.',
+      onKey: true,
     }
   }
   if (error.keyword === 'required') {
@@ -32,7 +39,7 @@ function toFault(error: ErrorObject): Fault {
       pointer: error.instancePath,
       message: `must be one of ${(params['allowedValues'] as unknown[]).join(', ')}`,
     }
-  if (error.keyword === 'pattern' && String(params['pattern']).includes('ms|s|m|h|d')) {
+  if (error.keyword === 'pattern' && params['pattern'] === Duration.pattern) {
     return {
       pointer: error.instancePath,
       message: 'must be a length of time',
@@ -44,6 +51,6 @@ function toFault(error: ErrorObject): Fault {
 
 const escape = (key: string): string => key.replaceAll('~', '~0').replaceAll('/', '~1')
 
-const distinct = (faults: Fault[]): Fault[] => [
+const distinct = (faults: FaultDraft[]): FaultDraft[] => [
   ...new Map(faults.map((fault) => [`${fault.pointer} ${fault.message}`, fault])).values(),
 ]

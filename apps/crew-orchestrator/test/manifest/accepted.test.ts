@@ -1,0 +1,315 @@
+import type { CrewManifest } from '@hypercode/contracts'
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { stringify } from 'yaml'
+import { compile } from '../../src/manifest/compile.ts'
+import { dependenciesOf, findCycle, reachable, waves } from '../../src/manifest/graph.ts'
+import { parseManifest, readManifest } from '../../src/manifest/parse.ts'
+import { crewOf } from '../crew-of.ts'
+
+const parsed = (text: string): CrewManifest => {
+  const { manifest, faults } = parseManifest(text)
+  if (manifest === undefined) throw new Error(JSON.stringify(faults))
+  return manifest
+}
+
+const FULL = `
+apiVersion: hypercode/v1
+kind: Crew
+metadata: { name: feature-crew, description: All that can be said, labels: { team: core } }
+spec:
+  process: dag
+  members:
+    - { id: planner, skill: plan.break-down }
+    - { id: coder, skill: code.edit, requires: [lang.typescript] }
+  tasks:
+    - { id: ship, member: coder, dependsOn: [build] }
+    - { id: plan, member: planner, input: { goal: "\${mission.input.goal}" } }
+    - id: build
+      member: coder
+      dependsOn: [plan]
+      forEach: "\${tasks.plan.output.files}"
+      when: "\${tasks.plan.output.files.length} > 0"
+      input: { file: "\${item}", number: "\${index}" }
+      priority: 5
+      retry: { maxAttempts: 4, initialInterval: 2s, backoff: 2, maxInterval: 5m, nonRetryable: [schema_invalid], onExhausted: pause }
+      timeouts: { queue: 10m, attempt: 20m, total: 2h, heartbeat: 45s }
+  policy: { deadline: 6h, onTaskFailure: continue }
+`
+
+describe('a manifest becomes a plan', () => {
+  test('in an order in which each task comes after those that it waits for, with every limit in milliseconds', () => {
+    const plan = compile(parsed(FULL))
+    expect(plan).toMatchObject({ crew: 'feature-crew', onTaskFailure: 'continue', deadlineMs: 21_600_000 })
+    expect(plan.tasks.map((task) => task.key)).toEqual(['plan', 'build', 'ship'])
+    expect(plan.tasks[0]).toMatchObject({
+      queue: 'plan.break-down',
+      requires: [],
+      leaf: false,
+      input: null,
+      template: { input: { goal: '${mission.input.goal}' }, reads: [] },
+      timeouts: { queueMs: null, attemptMs: null, heartbeatMs: null, totalMs: null },
+    })
+    expect(plan.tasks[1]).toMatchObject({
+      queue: 'code.edit',
+      requires: ['lang.typescript'],
+      dependsOn: ['plan'],
+      leaf: false,
+      priority: 5,
+      template: { reads: ['plan'], forEach: '${tasks.plan.output.files}' },
+      retry: { maxAttempts: 4, initialIntervalMs: 2000, maxIntervalMs: 300_000, onExhausted: 'pause' },
+      timeouts: { queueMs: 600_000, attemptMs: 1_200_000, totalMs: 7_200_000, heartbeatMs: 45_000 },
+    })
+    expect(plan.tasks[2]).toMatchObject({ leaf: true, template: null, input: null })
+  })
+
+  test('a first wait that is longer than the usual longest one is kept', () => {
+    const { tasks } = compile(
+      readManifest(crewOf('slow', [{ id: 'a', retry: { initialInterval: '5m' } }])).manifest as never,
+    )
+    expect(tasks[0]?.retry).toMatchObject({ initialIntervalMs: 300_000, maxIntervalMs: 300_000 })
+  })
+
+  test.for([
+    ['sequential', [['a'], ['b'], ['c']]],
+    ['parallel', [['a', 'b', 'c']]],
+    ['dag', [['a', 'b', 'c']]],
+  ] as const)('process %s', ([process, expected]) => {
+    const manifest = crewOf('x', [{ id: 'a' }, { id: 'b' }, { id: 'c' }], { process }) as CrewManifest
+    expect(readManifest(manifest).faults).toEqual([])
+    expect(waves(dependenciesOf(manifest))).toEqual(expected)
+    expect(
+      compile(manifest)
+        .tasks.filter((task) => task.leaf)
+        .map((task) => task.key),
+    ).toEqual(process === 'sequential' ? ['c'] : ['a', 'b', 'c'])
+  })
+
+  test('what a sequence says itself is said once', () => {
+    const manifest = crewOf('x', [{ id: 'a' }, { id: 'b', dependsOn: ['a'] }], {
+      process: 'sequential',
+    }) as CrewManifest
+    expect(dependenciesOf(manifest).get('b')).toEqual(['a'])
+  })
+})
+
+/** A manifest that is right by construction: tasks wait for earlier ones and read what they wait for. */
+const goodManifest = fc
+  .record({
+    process: fc.constantFrom('dag', 'sequential', undefined),
+    members: fc.integer({ min: 1, max: 4 }),
+    tasks: fc.array(
+      fc.record({
+        member: fc.nat(),
+        parents: fc.array(fc.nat(), { maxLength: 4 }),
+        input: fc.jsonValue({ maxDepth: 3 }).map((value) => JSON.parse(JSON.stringify(value)) as unknown), // JSON knows no -0
+        priority: fc.option(fc.integer({ min: -100, max: 100 }), { nil: undefined }),
+        shape: fc.constantFrom('plain', 'when', 'forEach', 'list'),
+        attempt: fc.option(fc.constantFrom('500ms', '2s', '10m', '2h', '7d'), { nil: undefined }),
+      }),
+      { minLength: 1, maxLength: 10 },
+    ),
+  })
+  .map(({ process, members, tasks }) => ({
+    apiVersion: 'hypercode/v1',
+    kind: 'Crew',
+    metadata: { name: 'generated' },
+    spec: {
+      ...(process === undefined ? {} : { process }),
+      members: Array.from({ length: members }, (_, index) => ({ id: `m${index}`, skill: `skill.n${index}` })),
+      tasks: tasks.map(({ member, parents, input, priority, shape, attempt }, index) => {
+        const dependsOn = index === 0 ? [] : [...new Set(parents.map((parent) => `t${parent % index}`))]
+        const read = dependsOn.map((id) => `\${tasks.${id}.output}`)
+        return {
+          id: `t${index}`,
+          member: `m${member % members}`,
+          dependsOn,
+          input: { data: JSON.stringify(input).includes('${') ? null : input, read },
+          ...(priority === undefined ? {} : { priority }),
+          ...(attempt === undefined ? {} : { timeouts: { attempt } }),
+          ...(shape === 'when' ? { when: '${mission.input.go} == true' } : {}),
+          ...(shape === 'forEach' ? { forEach: read[0] ?? '${mission.input}' } : {}),
+          ...(shape === 'list' ? { forEach: [1, '${mission.id}', { a: null }] } : {}),
+        }
+      }),
+    },
+  }))
+
+describe('whatever comes in', () => {
+  test('a right manifest is accepted as YAML, as JSON text and as a value, and means the same', () => {
+    fc.assert(
+      fc.property(goodManifest, (manifest) => {
+        const value = readManifest(manifest)
+        expect(value.faults).toEqual([])
+        const plan = compile(value.manifest as CrewManifest)
+        for (const text of [stringify(manifest, { aliasDuplicateObjects: false }), JSON.stringify(manifest)]) {
+          const read = parseManifest(text)
+          expect(read.faults).toEqual([])
+          expect(compile(read.manifest as CrewManifest)).toEqual(plan)
+        }
+        const place = new Map(plan.tasks.map((task, index) => [task.key, index]))
+        for (const task of plan.tasks)
+          for (const parent of task.dependsOn) expect(place.get(parent)).toBeLessThan(place.get(task.key) as number)
+      }),
+      { numRuns: 100 },
+    )
+  })
+
+  test('one edge that closes a circle is refused, by names that really form one', () => {
+    fc.assert(
+      fc.property(goodManifest, fc.nat(), fc.nat(), ({ spec, ...rest }, from, to) => {
+        const n = spec.tasks.length
+        const [low, high] = [Math.min(from % n, to % n), Math.max(from % n, to % n)]
+        const tasks = spec.tasks.map((task, index) => ({
+          ...task,
+          dependsOn: [
+            ...new Set([
+              ...task.dependsOn,
+              ...(index === low ? [`t${high}`] : []),
+              ...(index > low && index <= high ? [`t${index - 1}`] : []),
+            ]),
+          ],
+        }))
+        const { faults, manifest } = readManifest({ ...rest, spec: { ...spec, tasks } })
+        expect(manifest).toBeUndefined()
+        const named = faults.flatMap(
+          (fault) => /wait for each other: (.*)$/.exec(fault.message)?.[1]?.split(' → ') ?? [],
+        )
+        expect(named.length).toBeGreaterThan(1)
+        expect(named[0]).toBe(named.at(-1))
+        const graph = dependenciesOf({ ...rest, spec: { ...spec, tasks } } as unknown as CrewManifest)
+        for (const [index, id] of named.slice(0, -1).entries()) expect(graph.get(id)).toContain(named[index + 1])
+      }),
+      { numRuns: 100 },
+    )
+  })
+
+  test('any JSON value gets an answer with faults', () => {
+    fc.assert(
+      fc.property(fc.jsonValue(), (value) => {
+        expect(readManifest(typeof value === 'string' ? [value] : value).faults.length).toBeGreaterThan(0)
+      }),
+    )
+  })
+
+  test('a right manifest with one value replaced is accepted, or refused with pointers that exist or nearly', () => {
+    fc.assert(
+      fc.property(goodManifest, fc.nat(), fc.jsonValue({ maxDepth: 2 }), (manifest, at, value) => {
+        const { faults } = readManifest(replaceAt(manifest, at, value))
+        for (const fault of faults) expect(fault.pointer).toMatch(/^(\/|$)/)
+      }),
+      { numRuns: 150 },
+    )
+  })
+
+  test('any text, and any piece of YAML, gets an answer with places', () => {
+    const yaml = fc.array(
+      fc.oneof(
+        fc.constantFrom(
+          ...'-:?{}[],&*!|>%@`"\'# \n\t\\'.split(''),
+          '\n  ',
+          '- ',
+          ': ',
+          '---\n',
+          '&a ',
+          '*a',
+          '<<: ',
+          'spec',
+          'tasks',
+        ),
+        fc.string({ maxLength: 3 }),
+      ),
+      { maxLength: 40 },
+    )
+    fc.assert(
+      fc.property(
+        fc.oneof(
+          fc.string({ unit: 'binary' }),
+          yaml.map((parts) => parts.join('')),
+        ),
+        (text) => {
+          const { manifest, faults } = parseManifest(text)
+          expect(manifest).toBeUndefined()
+          expect(faults.length).toBeGreaterThan(0)
+          for (const { line, column } of faults) {
+            expect(line).toBeGreaterThanOrEqual(1)
+            expect(column).toBeGreaterThanOrEqual(1)
+          }
+        },
+      ),
+      { numRuns: 500 },
+    )
+  })
+
+  test('a right manifest with some characters changed gets an answer', () => {
+    fc.assert(
+      fc.property(
+        goodManifest,
+        fc.array(fc.tuple(fc.nat(), fc.string({ maxLength: 2 })), { maxLength: 4 }),
+        (manifest, edits) => {
+          let text = stringify(manifest)
+          for (const [at, change] of edits) {
+            const spot = at % text.length
+            text = text.slice(0, spot) + change + text.slice(spot + 1)
+          }
+          const { faults } = parseManifest(text)
+          for (const { line } of faults) expect(line).toBeGreaterThanOrEqual(1)
+        },
+      ),
+      { numRuns: 100 },
+    )
+  })
+})
+
+function replaceAt(root: unknown, at: number, value: unknown): unknown {
+  const copy = structuredClone(root)
+  const spots: [Record<string, unknown>, string][] = []
+  const visit = (node: unknown): void => {
+    if (typeof node !== 'object' || node === null) return
+    for (const key of Object.keys(node)) {
+      spots.push([node as Record<string, unknown>, key])
+      visit((node as Record<string, unknown>)[key])
+    }
+  }
+  visit(copy)
+  const spot = spots[at % spots.length]
+  if (spot !== undefined) spot[0][spot[1]] = value
+  return copy
+}
+
+describe('graphs', () => {
+  const graph = new Map([
+    ['a', []],
+    ['b', ['a']],
+    ['c', ['a']],
+    ['d', ['b', 'c', 'gone']],
+  ])
+  test('waves leave out what can never run', () => {
+    expect(waves(graph)).toEqual([['a'], ['b', 'c']])
+    expect(
+      waves(
+        new Map([
+          ['a', ['b']],
+          ['b', ['a']],
+          ['c', []],
+        ]),
+      ),
+    ).toEqual([['c']])
+  })
+  test('reachable is near and far', () => {
+    expect([...reachable(graph, 'd')].sort()).toEqual(['a', 'b', 'c', 'gone'])
+  })
+  test('a parent that does not exist is no cycle', () => {
+    expect(findCycle(graph)).toBeUndefined()
+  })
+  test('a chain of 500 tasks is judged in a moment', () => {
+    const tasks = Array.from({ length: 500 }, (_, index) => ({
+      id: `t${index}`,
+      input: index === 0 ? null : '${tasks.t0.output}',
+    }))
+    const began = performance.now()
+    const { faults } = readManifest(crewOf('long', tasks, { process: 'sequential' }))
+    expect(faults).toEqual([])
+    expect(performance.now() - began).toBeLessThan(1000)
+  })
+})

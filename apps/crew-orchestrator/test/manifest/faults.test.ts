@@ -1,0 +1,341 @@
+import type { Fault } from '@hypercode/contracts'
+import { describe, expect, test } from 'vitest'
+import { Lexer } from 'yaml'
+import { parseManifest, readManifest } from '../../src/manifest/parse.ts'
+
+/** Lines 1 to 6 of every manifest below; its tasks begin in line 7. */
+const HEAD = `apiVersion: hypercode/v1
+kind: Crew
+metadata: { name: demo }
+spec:
+  members: [{ id: worker, skill: work }]
+  tasks:
+`
+const tasks = (text: string): string => HEAD + text
+
+type Expected = readonly [pointer: string, line: number, column: number, words: string]
+
+function expectFaults(text: string, expected: readonly Expected[]): void {
+  const { faults } = parseManifest(text)
+  const found = faults.map(({ pointer, line, column, message }) => [pointer, line, column, message])
+  expect(found).toEqual(
+    expected.map(([pointer, line, column, words]) => [pointer, line, column, expect.stringContaining(words)]),
+  )
+}
+
+describe('faults of shape, with the place of each', () => {
+  test.for<[string, string, Expected[]]>([
+    [
+      'an unknown key',
+      tasks('    - { id: a, member: worker, depends_on: [] }\n'),
+      [['/spec/tasks/0/depends_on', 7, 32, '"depends_on" is not a key here']],
+    ],
+    [
+      'an unknown key with a block below it',
+      tasks('    - id: a\n      member: worker\n      retries:\n        maxAttempts: 3\n'),
+      [['/spec/tasks/0/retries', 9, 7, '"retries" is not a key here']],
+    ],
+    [
+      'an unknown key at the top, with characters that pointers escape',
+      `${tasks('    - { id: a, member: worker }\n')}"a/b~c": 1\n`,
+      [['/a~1b~0c', 8, 1, '"a/b~c" is not a key here']],
+    ],
+    ['a missing key', tasks('    - { id: a }\n'), [['/spec/tasks/0', 7, 7, '"member" is missing']]],
+    [
+      'a missing section',
+      'apiVersion: hypercode/v1\nkind: Crew\nmetadata: { name: demo }\n',
+      [['', 1, 1, '"spec" is missing']],
+    ],
+    [
+      'a wrong type',
+      tasks('    - { id: a, member: worker, priority: high }\n'),
+      [['/spec/tasks/0/priority', 7, 42, 'must be integer']],
+    ],
+    [
+      'a number where a text is needed',
+      tasks('    - id: 7\n      member: worker\n'),
+      [['/spec/tasks/0/id', 7, 11, 'must be string']],
+    ],
+    ['no tasks', HEAD.replace('  tasks:\n', '  tasks: []\n'), [['/spec/tasks', 6, 10, 'must NOT have fewer than 1']]],
+    [
+      'another version of the format',
+      tasks('    - { id: a, member: worker }\n').replace('hypercode/v1', 'hypercode/v9'),
+      [['/apiVersion', 1, 13, 'must be "hypercode/v1"']],
+    ],
+    [
+      'a process that does not exist',
+      `${tasks('    - { id: a, member: worker }\n')}  process: hierarchical\n`,
+      [['/spec/process', 8, 12, 'must be one of sequential, parallel, dag']],
+    ],
+    [
+      'a length of time in other words',
+      tasks('    - id: a\n      member: worker\n      timeouts: { attempt: 5 minutes, queue: 0s }\n'),
+      [
+        ['/spec/tasks/0/timeouts/queue', 9, 46, 'must be a length of time'],
+        ['/spec/tasks/0/timeouts/attempt', 9, 28, 'must be a length of time'],
+      ],
+    ],
+    [
+      'a length of time that no clock reaches',
+      `${tasks('    - id: a\n      member: worker\n      retry: { maxInterval: 999999999d }\n      timeouts: { total: 99999d }\n')}  policy: { deadline: 9999999h }\n`,
+      [
+        ['/spec/tasks/0/retry/maxInterval', 9, 29, 'must be a length of time'],
+        ['/spec/tasks/0/timeouts/total', 10, 26, 'must be a length of time'],
+        ['/spec/policy/deadline', 11, 23, 'must be a length of time'],
+      ],
+    ],
+    [
+      'several at once',
+      tasks('    - { id: A, member: worker }\n    - { id: b, member: worker, retry: { maxAttempts: 0 } }\n'),
+      [
+        ['/spec/tasks/0/id', 7, 13, 'must match pattern'],
+        ['/spec/tasks/1/retry/maxAttempts', 8, 54, 'must be >= 1'],
+      ],
+    ],
+    ['a list', '- 1\n- 2\n', [['', 1, 1, 'must be object']]],
+    ['a word', 'hello', [['', 1, 1, 'must be object']]],
+    ['nothing', '', [['', 1, 1, 'must be object']]],
+    ['only comments', '# later\n', [['', 1, 1, 'must be object']]],
+  ])('%s', ([, text, expected]) => expectFaults(text, expected))
+})
+
+describe('faults of meaning, with the place of each', () => {
+  test.for<[string, string, Expected[]]>([
+    [
+      'a member that does not exist',
+      tasks('    - { id: a, member: nobody }\n'),
+      [['/spec/tasks/0/member', 7, 24, 'there is no member "nobody"']],
+    ],
+    [
+      'the same id twice',
+      tasks('    - { id: a, member: worker }\n    - { id: b, member: worker }\n    - { id: a, member: worker }\n'),
+      [['/spec/tasks/2/id', 9, 13, '"a" stands here a second time']],
+    ],
+    [
+      'the same member twice',
+      tasks('    - { id: a, member: worker }\n').replace('[{', '[{ id: worker, skill: other }, {'),
+      [['/spec/members/1/id', 5, 49, '"worker" stands here a second time']],
+    ],
+    [
+      'a dependency that does not exist',
+      tasks('    - { id: a, member: worker, dependsOn: [b, c] }\n    - { id: b, member: worker }\n'),
+      [['/spec/tasks/0/dependsOn/1', 7, 47, 'there is no task "c"']],
+    ],
+    [
+      'a task that waits for itself',
+      tasks('    - { id: a, member: worker, dependsOn: [a] }\n'),
+      [['/spec/tasks/0/dependsOn', 7, 43, 'the tasks wait for each other: a → a']],
+    ],
+    [
+      'a long cycle, named from its first task',
+      tasks(
+        ['start', 'a', 'b', 'c', 'd']
+          .map((id, index) => `    - { id: ${id}, member: worker, dependsOn: [${['d', 'c', 'a', 'b', 'c'][index]}] }\n`)
+          .join(''),
+      ),
+      [['/spec/tasks/3/dependsOn', 10, 43, 'the tasks wait for each other: c → b → a → c']],
+    ],
+    [
+      'a sequence against its own order',
+      `${tasks('    - { id: a, member: worker, dependsOn: [b] }\n    - { id: b, member: worker }\n')}  process: sequential\n`,
+      [['/spec/tasks/0/dependsOn', 7, 43, 'a → b → a']],
+    ],
+    [
+      'dependencies in a parallel crew',
+      `${tasks('    - { id: a, member: worker }\n    - { id: b, member: worker, dependsOn: [a] }\n')}  process: parallel\n`,
+      [['/spec/tasks/1/dependsOn', 8, 43, 'run side by side']],
+    ],
+    [
+      'a reference to nowhere',
+      tasks('    - id: a\n      member: worker\n      input: { x: ["${env.HOME}", "${tasks.b.output}"] }\n'),
+      [
+        ['/spec/tasks/0/input/x/0', 9, 20, '${env.HOME} begins with "env"'],
+        ['/spec/tasks/0/input/x/1', 9, 35, 'there is no task "b"'],
+      ],
+    ],
+    [
+      'a reference to a task that is not waited for',
+      tasks('    - { id: a, member: worker }\n    - { id: b, member: worker, input: "${tasks.a.output}" }\n'),
+      [['/spec/tasks/1/input', 8, 39, 'the task does not wait for "a"']],
+    ],
+    [
+      'a member that tasks and missions do not have',
+      tasks(
+        '    - { id: a, member: worker, input: "${mission.secret}" }\n    - { id: b, member: worker, dependsOn: [a], input: "${tasks.a.result}" }\n',
+      ),
+      [
+        ['/spec/tasks/0/input', 7, 39, 'a mission has id'],
+        ['/spec/tasks/1/input', 8, 55, 'a task has output and state'],
+      ],
+    ],
+    [
+      'item without forEach, and in forEach itself',
+      tasks(
+        '    - { id: a, member: worker, input: "${item.name}" }\n    - { id: b, member: worker, forEach: "${item}", input: "${index}" }\n',
+      ),
+      [
+        ['/spec/tasks/0/input', 7, 39, 'has a meaning only in the input of a task with forEach'],
+        ['/spec/tasks/1/forEach', 8, 41, 'has a meaning only in the input of a task with forEach'],
+      ],
+    ],
+    [
+      'a reference without an end',
+      tasks('    - { id: a, member: worker, input: "x ${mission.input" }\n'),
+      [['/spec/tasks/0/input', 7, 39, 'a "${" has no end']],
+    ],
+    [
+      'code instead of a path',
+      tasks(
+        '    - { id: a, member: worker, input: ["${process.exit(1)}", "${mission.input[\'a\']}", "${mission.input || 1}"] }\n',
+      ),
+      [
+        ['/spec/tasks/0/input/0', 7, 40, 'is not a path'],
+        ['/spec/tasks/0/input/1', 7, 62, 'is not a path'],
+        ['/spec/tasks/0/input/2', 7, 87, 'is not a path'],
+      ],
+    ],
+    [
+      'a forEach that is more than one reference',
+      tasks('    - { id: a, member: worker, forEach: "x${mission.input}" }\n'),
+      [['/spec/tasks/0/forEach', 7, 41, 'must be one reference or a list']],
+    ],
+    [
+      'a condition that is none',
+      tasks(
+        '    - { id: a, member: worker, when: "${mission.input} && true" }\n    - { id: b, member: worker, when: \'"\\" == 007a\' }\n',
+      ),
+      [
+        ['/spec/tasks/0/when', 7, 38, 'is not a condition'],
+        ['/spec/tasks/1/when', 8, 38, 'is not a condition'],
+      ],
+    ],
+  ])('%s', ([, text, expected]) => expectFaults(text, expected))
+
+  test('hints go with the fault', () => {
+    const { faults } = parseManifest(tasks('    - { id: a, member: nobody }\n'))
+    expect(faults[0]?.fix).toBe('Members are: worker.')
+  })
+})
+
+describe('texts that are no manifest at all', () => {
+  test.for<[string, string, Expected[]]>([
+    [
+      'a key twice',
+      `${tasks('    - { id: a, member: worker }\n')}kind: Crew\n`,
+      [['', 8, 1, 'the key "kind" stands here a second time']],
+    ],
+    ['a tab as indentation', 'spec:\n\ttasks: []\n', [['', 2, 1, 'Tabs are not allowed as indentation']]],
+    ['an open bracket', 'a: [1, 2\n', [['', 2, 1, 'end with a ]']]],
+    ['two documents', 'a: 1\n---\nb: 2\n', [['', 2, 1, 'multiple documents']]],
+  ])('%s', ([, text, expected]) => {
+    const { faults } = parseManifest(text)
+    expect(faults.length).toBeGreaterThan(0)
+    expectFaults(text, [...expected, ...faults.slice(expected.length).map((fault) => placeOf(fault))])
+  })
+
+  const bomb = `a: &a [x, x, x, x, x, x, x, x, x]\n${Array.from('bcdefgh', (name, index) => `${name}: &${name} [${Array.from({ length: 9 }, () => `*${'abcdefgh'[index]}`).join(', ')}]`).join('\n')}\n`
+  test.for<[string, string, string]>([
+    ['an alias bomb', bomb, 'alias'],
+    ['an alias that holds itself', tasks('    - id: a\n      member: worker\n      input: &x { again: *x }\n'), ''],
+    ['an alias without an anchor', 'a: *nowhere\n', 'nowhere'],
+    ['flow nesting without end', '['.repeat(100_000), 'nested'],
+    [
+      'block nesting without end',
+      Array.from({ length: 700 }, (_, depth) => `${' '.repeat(depth)}a:`).join('\n'),
+      'nested',
+    ],
+    ['dashes without end', `${'- '.repeat(100_000)}x`, 'nested'],
+    [
+      'values that are nested too deep',
+      tasks(`    - { id: a, member: worker, input: ${'['.repeat(70)}${']'.repeat(70)} }\n`),
+      'nested',
+    ],
+    ['a NUL', tasks('    - { id: a, member: worker, input: "a\\0b" }\n'), 'cannot be stored'],
+    ['half a character', tasks('    - { id: a, member: worker, input: { "\\uD800": 1 } }\n'), 'cannot be stored'],
+    ['a number that is none', tasks('    - { id: a, member: worker, input: .nan }\n'), 'cannot be stored'],
+    ['infinity', tasks('    - { id: a, member: worker, input: [-.inf] }\n'), 'cannot be stored'],
+    [
+      'a set of YAML 1.1',
+      `%YAML 1.1\n---\n${tasks('    - { id: a, member: worker, input: !!set { x } }\n')}`,
+      'unresolved tag',
+    ],
+    [
+      'bytes of YAML 1.1',
+      `%YAML 1.1\n---\n${tasks('    - { id: a, member: worker, input: !!binary aGk= }\n')}`,
+      'unresolved tag',
+    ],
+    ['a key that is a list', tasks('    - { id: a, member: worker, input: { [a]: 1 } }\n'), 'key'],
+    ['a tag that nobody knows', tasks('    - { id: a, member: worker, input: !!js/function "x" }\n'), 'tag'],
+  ])('%s is refused with a place, and in no time', ([, text, words]) => {
+    const began = performance.now()
+    const { manifest, faults } = parseManifest(text)
+    expect(performance.now() - began).toBeLessThan(1000)
+    expect(manifest).toBeUndefined()
+    expect(faults[0]?.message.toLowerCase()).toContain(words)
+    for (const fault of faults) expect([fault.line, fault.column].every((at) => at !== undefined && at >= 1)).toBe(true)
+  })
+})
+
+test('a date is a text, in YAML 1.1 too', () => {
+  const text = `%YAML 1.1\n---\n${tasks('    - { id: a, member: worker, input: [2001-01-01, yes] }\n')}`
+  expect(parseManifest(text).manifest?.spec.tasks[0]?.input).toEqual(['2001-01-01', 'yes'])
+})
+
+describe('a text that was made to keep the parser busy', () => {
+  const long = 'x'.repeat(60_000)
+  test.for<[string, string]>([
+    ['closing brackets', '}'.repeat(250_000)],
+    ['texts side by side', '"a" '.repeat(60_000)],
+    ['anchors', '&a '.repeat(80_000)],
+    ['escapes that do not exist', `"${'\\x'.repeat(120_000)}`],
+    ['different keys', Array.from({ length: 30_000 }, (_, index) => `k${index}:`).join('\n')],
+    ['the same key', 'a:\n'.repeat(80_000)],
+    [
+      'a large value many times',
+      tasks(`    - id: a\n      member: worker\n      input: [&x ${long}${', *x'.repeat(90)}]\n`),
+    ],
+    [
+      'many values many times',
+      tasks(`    - id: a\n      member: worker\n      input: [&x [${'1,'.repeat(50_000)}]${', *x'.repeat(90)}]\n`),
+    ],
+  ])('%s: refused in a moment, with at most 100 faults', ([, text]) => {
+    // The time that only looking at the text takes is the measure, so that a busy machine changes nothing.
+    const began = performance.now()
+    for (const _ of new Lexer().lex(text)) continue
+    const looked = performance.now()
+    const { faults } = parseManifest(text)
+    expect(performance.now() - looked).toBeLessThan(300 + 30 * (looked - began))
+    expect(faults.length).toBeGreaterThan(0)
+    expect(faults.length).toBeLessThanOrEqual(100)
+  })
+
+  test('errors of others have their stacks again', () => {
+    parseManifest('}')
+    expect(new Error('later').stack).toContain('faults.test.ts')
+  })
+})
+
+const placeOf = ({ pointer, line, column, message }: Fault): Expected => [pointer, line ?? 0, column ?? 0, message]
+
+describe('JSON', () => {
+  test('text is read as YAML is, with places', () => {
+    const text = `${JSON.stringify({ apiVersion: 'hypercode/v1', kind: 'Crew', metadata: { name: 'x' }, spec: { tasks: [] } }, null, 2)}\n`
+    const { faults } = parseManifest(text)
+    expect(faults).toMatchObject([
+      { pointer: '/spec', line: 7, column: 11, message: '"members" is missing' },
+      { pointer: '/spec/tasks', line: 8, column: 14 },
+    ])
+  })
+
+  test('a value has no lines', () => {
+    const { faults } = readManifest({ kind: 'Crew' })
+    expect(faults.map((fault) => fault.pointer)).toEqual(['', '', ''])
+    expect(faults[0]).not.toHaveProperty('line')
+  })
+
+  test('a value that holds text is read as YAML', () => {
+    expect(readManifest(tasks('    - { id: a, member: worker }\n')).manifest).toMatchObject({
+      metadata: { name: 'demo' },
+    })
+  })
+})
