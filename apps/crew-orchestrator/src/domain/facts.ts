@@ -56,6 +56,8 @@ export interface MissionFacts {
   error: TaskError | null
   openTasks: number
   totalTasks: number
+  /** Characters that references have brought into inputs of its tasks while these decisions are taken. */
+  filledChars: number
   onTaskFailure: 'fail' | 'continue'
   /** Cancel was asked for, by a person or by the failure of a task. */
   canceling: boolean

@@ -4,6 +4,8 @@ import type { MissionFacts, TaskFacts } from './facts.ts'
 import { openLedger, plan as addTask, tell } from './ledger.ts'
 import type { Ledger } from './ledger.ts'
 import { cancelWaiting, closeMissions, countDown, letGo, takeNews } from './propagate.ts'
+import type { Dependent } from './propagate.ts'
+import type { Outputs } from './release.ts'
 
 export interface NewMission {
   tenantId: string
@@ -28,6 +30,7 @@ export function instantiate(crew: CrewPlan, order: NewMission): { mission: Missi
     error: null,
     openTasks: 0,
     totalTasks: 0,
+    filledChars: 0,
     onTaskFailure: crew.onTaskFailure,
     canceling: false,
     eventSeq: 0,
@@ -68,19 +71,13 @@ export function instantiate(crew: CrewPlan, order: NewMission): { mission: Missi
 
 /** The same rounds as after a completion, but everything is at hand. */
 function spread(ledger: Ledger): void {
+  const planned = [...ledger.added]
+  const byId = new Map(planned.map((task) => [task.id, task]))
+  const byKey = new Map(planned.map((task) => [task.key, task]))
   while (ledger.news.length > 0) {
-    const news = new Map(takeNews(ledger).map((task) => [task.id, task]))
-    const tasks = [...ledger.added]
-    const outputs = Object.fromEntries(
-      tasks.map((task) => [task.key, { output: task.output ?? null, state: task.state }]),
-    )
-    const dependents = tasks.flatMap((task) => {
-      const ended = ledger.edges
-        .filter((edge) => edge.taskId === task.id)
-        .flatMap((edge) => news.get(edge.dependsOn) ?? [])
-      return ended.length > 0 ? [{ task, ended }] : []
-    })
-    for (const task of countDown(ledger, dependents)) letGo(ledger, task, outputs, [])
+    const ended = new Map(takeNews(ledger).map((task) => [task.id, task]))
+    for (const task of countDown(ledger, dependentsOf(ledger, ended, byId)))
+      letGo(ledger, task, outputsFor(task, byKey), [])
     for (const id of ledger.failing) {
       ledger.failing.delete(id)
       cancelWaiting(ledger, [...ledger.added])
@@ -88,11 +85,32 @@ function spread(ledger: Ledger): void {
   }
   const [mission] = ledger.missions.values()
   if (mission?.openTasks === 0) {
-    const leaves = [...ledger.added]
+    const leaves = planned
       .filter((task) => task.leaf && task.state === 'completed')
       .map((task) => [task.key, task.output ?? null] as const)
     closeMissions(ledger, new Map([[mission.id, Object.fromEntries(leaves)]]))
   }
 }
+
+function dependentsOf(
+  ledger: Ledger,
+  ended: ReadonlyMap<string, TaskFacts>,
+  byId: ReadonlyMap<string, TaskFacts>,
+): Dependent[] {
+  const dependents = new Map<string, TaskFacts[]>()
+  for (const { taskId, dependsOn } of ledger.edges) {
+    const parent = ended.get(dependsOn)
+    if (parent !== undefined) dependents.set(taskId, [...(dependents.get(taskId) ?? []), parent])
+  }
+  return [...dependents].map(([id, parents]) => ({ task: byId.get(id) as TaskFacts, ended: parents }))
+}
+
+const outputsFor = (task: TaskFacts, byKey: ReadonlyMap<string, TaskFacts>): Outputs =>
+  Object.fromEntries(
+    (task.template?.reads ?? []).flatMap((key) => {
+      const read = byKey.get(key)
+      return read === undefined ? [] : [[key, { output: read.output ?? null, state: read.state }]]
+    }),
+  )
 
 const clampPriority = (priority: number): number => Math.max(-100, Math.min(100, priority))

@@ -108,6 +108,8 @@ export function move(
   change: { reason?: string | null; delayMs?: number; error?: TaskError; output?: unknown } = {},
 ): void {
   assertTaskMove(task.state, to)
+  const type = EVENT_OF[to]
+  invariant(type !== undefined, `a task does not move to ${to} here`)
   const mission = missionOf(ledger, task)
   task.state = to
   task.reason = change.reason ?? null
@@ -118,8 +120,6 @@ export function move(
     task.output = change.output ?? null
   }
   if (!ledger.added.has(task)) ledger.changed.add(task)
-  const type = EVENT_OF[to]
-  invariant(type !== undefined, `a task does not move to ${to} here`)
   tell(ledger, mission, type, task.id, bodyOf(task, change))
   if (!isTerminal(to)) return
   mission.openTasks -= 1

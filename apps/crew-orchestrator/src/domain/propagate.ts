@@ -2,12 +2,15 @@
  * What the end of a task means for the rest of its mission. The caller loads what a step asks for and calls again until there is no
  * news; nothing here reads a database.
  */
-import type { TaskFacts } from './facts.ts'
+import type { MissionFacts, TaskFacts } from './facts.ts'
 import { missionOf, move, tell } from './ledger.ts'
 import type { Ledger } from './ledger.ts'
 import { release } from './release.ts'
 import type { Outputs } from './release.ts'
 import { assertMissionMove, isDone, isTerminal } from './states.ts'
+
+/** Characters of an error's message. */
+const MESSAGE_MAX = 8000
 
 /** A task that waits for others, with those of its dependencies that have just ended. */
 export interface Dependent {
@@ -21,10 +24,10 @@ export function takeNews(ledger: Ledger): TaskFacts[] {
   ledger.news = []
   for (const task of news) {
     const mission = missionOf(ledger, task)
-    if (task.state !== 'failed' && task.state !== 'rejected') continue
+    if (!isFailure(task, mission)) continue
     mission.error ??= {
       code: task.error?.code ?? task.state,
-      message: `task ${task.key}: ${task.error?.message ?? task.state}`.slice(0, 8000),
+      message: cut(`task ${task.key}: ${task.error?.message ?? task.reason ?? task.state}`),
       taskId: task.id,
     }
     if (mission.onTaskFailure === 'fail') {
@@ -35,6 +38,13 @@ export function takeNews(ledger: Ledger): TaskFacts[] {
   return news
 }
 
+/** A cancel that nobody asked for leaves the mission without a result just as a failure does. */
+const isFailure = (task: TaskFacts, mission: MissionFacts): boolean =>
+  task.state === 'failed' || task.state === 'rejected' || (task.state === 'canceled' && !mission.canceling)
+
+/** At most as long as the message of an error may be, and no character cut in half: Postgres stores no half of one. */
+const cut = (message: string): string => message.slice(0, MESSAGE_MAX).toWellFormed()
+
 /** Counts the ended dependencies down, and answers the tasks that nothing blocks any more. */
 export function countDown(ledger: Ledger, dependents: readonly Dependent[]): TaskFacts[] {
   const free: TaskFacts[] = []
@@ -42,14 +52,22 @@ export function countDown(ledger: Ledger, dependents: readonly Dependent[]): Tas
     if (isTerminal(task.state)) continue
     task.blockedBy -= ended.length
     ledger.changed.add(task)
-    const broken = ended.find((parent) => !isDone(parent.state))
-    if (broken !== undefined && task.state === 'blocked')
-      move(ledger, task, missionOf(ledger, task).canceling ? 'canceled' : 'skipped', {
-        reason: `${broken.key} ended ${broken.state}`,
-      })
+    const broken = ended.find((parent) => !letsOthersGo(parent))
+    if (broken !== undefined && task.state === 'blocked') leaveOut(ledger, task, broken)
     else if (task.blockedBy === 0) free.push(task)
   }
   return free
+}
+
+/** Skipped by its own condition is as good as done; skipped because of a failure hands that on. */
+const letsOthersGo = (parent: TaskFacts): boolean =>
+  isDone(parent.state) && (parent.state !== 'skipped' || parent.error === null)
+
+/** Ends a task that can never run because of `broken`. */
+function leaveOut(ledger: Ledger, task: TaskFacts, broken: TaskFacts): void {
+  const reason = `${broken.key} ended ${broken.state}`
+  if (missionOf(ledger, task).canceling) move(ledger, task, 'canceled', { reason })
+  else move(ledger, task, 'skipped', { reason, error: { code: 'dependency_failed', message: reason } })
 }
 
 /** Lets a freed task go on. For a forEach task, `elements` are its element tasks in order. */

@@ -5,6 +5,8 @@
 export type Path = readonly string[]
 
 const REFERENCE = /\$\{([^{}]*)\}/g
+/** Characters of a path; it stands in error messages. */
+const PATH_MAX = 500
 const PATH = /^[A-Za-z_][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+|\[[0-9]{1,6}\])*$/
 
 export const ROOTS = ['mission', 'tasks', 'item', 'index'] as const
@@ -17,33 +19,43 @@ export class ReferenceError extends Error {
 /** The path of `a.b[0]`, or undefined when the text is none. */
 export function parsePath(text: string): Path | undefined {
   const trimmed = text.trim()
-  return PATH.test(trimmed) ? trimmed.replace(/\[(\d+)\]/g, '.$1').split('.') : undefined
+  return trimmed.length <= PATH_MAX && PATH.test(trimmed) ? trimmed.replace(/\[(\d+)\]/g, '.$1').split('.') : undefined
 }
 
 /** Every `${…}` of a text, as written between the braces. */
 export const referencesIn = (text: string): string[] => [...text.matchAll(REFERENCE)].map((match) => match[1] as string)
 
+/** Told how many characters a reference brings in, before they are; may throw a ReferenceError. */
+export type Spend = (chars: number) => void
+
 /**
  * Fills a template. A text that is one reference becomes the value itself, with its type; inside a longer text, values are written out
- * (objects as JSON). Everything else is copied.
+ * (objects as JSON). Everything else is copied. A template can name a large value many times: `spend` sets a bound to that.
  */
-export function fill(template: unknown, scope: Readonly<Record<string, unknown>>): unknown {
-  if (typeof template === 'string') return fillText(template, scope)
-  if (Array.isArray(template)) return template.map((element) => fill(element, scope))
+export function fill(template: unknown, scope: Readonly<Record<string, unknown>>, spend?: Spend): unknown {
+  if (typeof template === 'string') return fillText(template, scope, spend)
+  if (Array.isArray(template)) return template.map((element) => fill(element, scope, spend))
   if (typeof template === 'object' && template !== null) {
-    return Object.fromEntries(Object.entries(template).map(([key, value]) => [key, fill(value, scope)]))
+    return Object.fromEntries(Object.entries(template).map(([key, value]) => [key, fill(value, scope, spend)]))
   }
   return template
 }
 
-function fillText(text: string, scope: Readonly<Record<string, unknown>>): unknown {
+function fillText(text: string, scope: Readonly<Record<string, unknown>>, spend: Spend | undefined): unknown {
   const whole = /^\$\{([^{}]*)\}$/.exec(text)
-  if (whole?.[1] !== undefined) return lookUp(whole[1], scope)
+  if (whole?.[1] !== undefined) {
+    const value = lookUp(whole[1], scope)
+    if (spend !== undefined) spend(written(value).length)
+    return value
+  }
   return text.replace(REFERENCE, (_, path: string) => {
-    const value = lookUp(path, scope)
-    return typeof value === 'string' ? value : JSON.stringify(value)
+    const value = written(lookUp(path, scope))
+    spend?.(value.length)
+    return value
   })
 }
+
+const written = (value: unknown): string => (typeof value === 'string' ? value : JSON.stringify(value))
 
 /** Through null the answer is null (a skipped task has no output); a member that an object lacks is an error that names it. */
 export function lookUp(text: string, scope: Readonly<Record<string, unknown>>): unknown {

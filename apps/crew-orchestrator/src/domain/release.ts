@@ -4,9 +4,14 @@ import type { TaskFacts, Template } from './facts.ts'
 import { missionOf, move, plan } from './ledger.ts'
 import type { Ledger } from './ledger.ts'
 import { ReferenceError, fill } from './references.ts'
+import type { Spend } from './references.ts'
 
 /** Most elements that one forEach may have. */
 export const FOR_EACH_MAX = 10_000
+/** Most tasks that a mission may have, the elements of all its forEach together. */
+export const MISSION_TASKS_MAX = 20_000
+/** Most characters that references may bring into the inputs of a mission's tasks in one transaction. */
+export const FILLED_CHARS_MAX = 16 * 1024 * 1024
 
 /** Outputs of the tasks of a mission by their key; `output` is null for one that was skipped. */
 export type Outputs = Readonly<Record<string, { output: unknown; state: string }>>
@@ -28,13 +33,18 @@ export function release(ledger: Ledger, task: TaskFacts, outputs: Outputs): void
     },
     tasks: outputs,
   }
+  const spend = (chars: number): void => {
+    mission.filledChars += chars
+    if (mission.filledChars > FILLED_CHARS_MAX)
+      throw new ReferenceError(`references bring in more than ${FILLED_CHARS_MAX} characters`)
+  }
   try {
     if (task.template.when !== undefined && !evaluate(task.template.when, scope)) {
       move(ledger, task, 'skipped', { reason: `when: ${task.template.when}` })
     } else if (task.template.forEach !== undefined) {
-      openForEach(ledger, task, task.template, scope)
+      openForEach(ledger, task, task.template, scope, spend)
     } else {
-      task.input = fill(task.template.input, scope)
+      task.input = fill(task.template.input, scope, spend)
       move(ledger, task, 'queued')
     }
   } catch (error) {
@@ -49,13 +59,16 @@ function openForEach(
   task: TaskFacts,
   template: Template,
   scope: Readonly<Record<string, unknown>>,
+  spend: Spend,
 ): void {
   const elements = fill(template.forEach, scope)
   if (!Array.isArray(elements))
     throw new ReferenceError(`forEach needs a list, not ${elements === null ? 'null' : typeof elements}`)
   if (elements.length > FOR_EACH_MAX)
     throw new ReferenceError(`forEach has ${elements.length} elements; at most ${FOR_EACH_MAX} are allowed`)
-  const inputs = elements.map((item: unknown, index) => fill(template.input, { ...scope, item, index }))
+  if (missionOf(ledger, task).totalTasks + elements.length > MISSION_TASKS_MAX)
+    throw new ReferenceError(`with ${elements.length} elements the mission has more than ${MISSION_TASKS_MAX} tasks`)
+  const inputs = elements.map((item: unknown, index) => fill(template.input, { ...scope, item, index }, spend))
   move(ledger, task, 'waiting', { reason: `${elements.length} elements` })
   task.blockedBy = elements.length
   for (const [index, input] of inputs.entries()) {

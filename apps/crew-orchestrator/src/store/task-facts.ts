@@ -93,6 +93,7 @@ export const toMissionFacts = (row: MissionFactsRow): MissionFacts => ({
   error: row.error,
   openTasks: row.open_tasks,
   totalTasks: row.total_tasks,
+  filledChars: 0,
   onTaskFailure: row.on_task_failure,
   canceling: row.cancel_requested_at !== null,
   eventSeq: row.event_seq,

@@ -1,0 +1,237 @@
+import { describe, expect, test } from 'vitest'
+import { FOR_EACH_MAX } from '../../src/domain/release.ts'
+import { aPlan, plannedTask } from './builders.ts'
+import { World } from './world.ts'
+
+const states = (world: World): Record<string, string> =>
+  Object.fromEntries(world.tasks.map((task) => [task.key, task.state]))
+
+const chain = (...keys: string[]) =>
+  keys.map((key, index) =>
+    plannedTask(key, {
+      dependsOn: index === 0 ? [] : [keys[index - 1] as string],
+      leaf: index === keys.length - 1,
+    }),
+  )
+
+describe('a task that is skipped', () => {
+  test('lets what waits for it go on, and its output is null there', () => {
+    const world = new World(
+      aPlan([
+        plannedTask('first', { template: { input: null, when: 'false', reads: [] } }),
+        plannedTask('second', {
+          dependsOn: ['first'],
+          template: { input: ['${tasks.first.output}', '${tasks.first.state}'], reads: ['first'] },
+        }),
+      ]),
+    )
+    expect(states(world)).toEqual({ first: 'skipped', second: 'queued' })
+    expect(world.task('second').input).toEqual([null, 'skipped'])
+    world.complete('second')
+    expect(world.mission).toMatchObject({ state: 'completed', openTasks: 0 })
+  })
+
+  test('a mission in which nothing is left to do ends at its birth', () => {
+    const world = new World(
+      aPlan(chain('a', 'b', 'c').map((task) => ({ ...task, template: { input: null, when: '1 > 2', reads: [] } }))),
+    )
+    expect(world.mission.state).toBe('completed')
+    expect(world.events.map((event) => event.type)).toEqual([
+      'mission.submitted',
+      'task.skipped',
+      'task.skipped',
+      'task.skipped',
+      'mission.completed',
+    ])
+  })
+})
+
+describe('a task that fails', () => {
+  test('ends the mission: what waits is canceled, what runs may end', () => {
+    const world = new World(aPlan([...chain('a', 'b'), plannedTask('side'), plannedTask('idle')]))
+    world.claim(world.task('side'))
+    world.fail('a')
+    expect(states(world)).toEqual({ a: 'failed', b: 'canceled', side: 'executing', idle: 'canceled' })
+    expect(world.mission).toMatchObject({ state: 'running', canceling: true, error: { code: 'boom' } })
+    world.complete('side')
+    expect(states(world)['side']).toBe('completed')
+    expect(world.mission.state).toBe('failed')
+  })
+
+  test('under policy continue everything behind it is skipped, however far, and the rest goes on', () => {
+    const world = new World(
+      aPlan(
+        [
+          ...chain('a', 'b', 'c', 'd'),
+          plannedTask('side'),
+          plannedTask('join', { dependsOn: ['side', 'c'] }),
+          plannedTask('after', { dependsOn: ['side'] }),
+        ],
+        { onTaskFailure: 'continue' },
+      ),
+    )
+    world.fail('a')
+    expect(states(world)).toMatchObject({ b: 'skipped', c: 'skipped', d: 'skipped', join: 'skipped', side: 'queued' })
+    expect(world.task('d')).toMatchObject({ error: { code: 'dependency_failed' }, reason: 'c ended skipped' })
+    world.complete('side')
+    expect(states(world)['after']).toBe('queued')
+    world.complete('after')
+    expect(world.mission).toMatchObject({ state: 'failed', error: { code: 'boom', taskId: world.task('a').id } })
+  })
+
+  test('one that its agent calls canceled, although nobody canceled it, does not make a completed mission', () => {
+    const world = new World(aPlan(chain('a', 'b')))
+    world.claim(world.task('a'))
+    world.end(world.task('a'), { kind: 'canceled' })
+    expect(states(world)).toEqual({ a: 'canceled', b: 'canceled' })
+    expect(world.mission).toMatchObject({ state: 'failed', error: { code: 'canceled' } })
+  })
+
+  test('an error of any text fits into the error of the mission', () => {
+    const world = new World(aPlan([plannedTask('a')]))
+    world.claim(world.task('a'))
+    const error = { code: 'boom', message: `x${'😀'.repeat(7999)}` }
+    world.end(world.task('a'), {
+      kind: 'failed',
+      outcome: 'failed',
+      error,
+      failure: { code: 'boom', retryable: false },
+    })
+    expect(world.mission.error?.message.isWellFormed()).toBe(true)
+    expect([...(world.mission.error?.message ?? '')].length).toBeLessThanOrEqual(8000)
+  })
+})
+
+describe('a retry', () => {
+  const fails = {
+    kind: 'failed',
+    outcome: 'failed',
+    error: { code: 'boom', message: 'm' },
+    failure: { code: 'boom', retryable: true },
+  } as const
+
+  test('comes until the attempts are used up; then there is one dead letter', () => {
+    const world = new World(aPlan([plannedTask('a')]))
+    const task = world.task('a')
+    for (const attempt of [1, 2]) {
+      world.claim(task)
+      world.end(task, fails, 0.5)
+      expect(task).toMatchObject({ state: 'scheduled', attempt, delayMs: 500 * 2 ** (attempt - 1) })
+      task.state = 'queued'
+    }
+    world.claim(task)
+    world.end(task, fails)
+    expect(task).toMatchObject({ state: 'failed', attempt: 3 })
+    expect(world.deadLetters).toEqual([{ key: 'a', code: 'boom' }])
+    expect(world.mission.state).toBe('failed')
+  })
+
+  test('a task that is handed back keeps its attempts', () => {
+    const world = new World(aPlan([plannedTask('a')]))
+    const task = world.task('a')
+    for (let round = 1; round <= 5; round += 1) {
+      world.claim(task)
+      world.end(task, { kind: 'released' })
+      expect(task).toMatchObject({ state: 'queued', attempt: round, maxAttempts: 3 + round })
+    }
+    expect(world.deadLetters).toEqual([])
+  })
+
+  test('is not given in a mission that is being canceled, whatever the agent says', () => {
+    for (const ending of [fails, { kind: 'released' }, { kind: 'canceled' }] as const) {
+      const world = new World(aPlan([plannedTask('a')]))
+      world.claim(world.task('a'))
+      world.cancel()
+      world.end(world.task('a'), ending)
+      expect(world.mission.state).toBe('canceled')
+      expect(world.deadLetters).toEqual([])
+    }
+  })
+
+  test('exhausted under policy pause waits for a person', () => {
+    const retry = { ...plannedTask('a').retry, maxAttempts: 1, onExhausted: 'pause' } as const
+    const world = new World(aPlan([plannedTask('a', { retry }), plannedTask('b', { dependsOn: ['a'] })]))
+    world.claim(world.task('a'))
+    world.end(world.task('a'), fails)
+    expect(states(world)).toEqual({ a: 'paused', b: 'blocked' })
+    expect(world.mission).toMatchObject({ state: 'running', error: null })
+  })
+
+  test('a task that its agent refuses is not tried again', () => {
+    const world = new World(aPlan([plannedTask('a')]))
+    world.claim(world.task('a'))
+    world.end(world.task('a'), { kind: 'rejected', error: { code: 'not_mine', message: 'm' } })
+    expect(states(world)).toEqual({ a: 'rejected' })
+    expect(world.deadLetters).toEqual([{ key: 'a', code: 'not_mine' }])
+    expect(world.mission.state).toBe('failed')
+  })
+})
+
+describe('forEach', () => {
+  const each = (forEach: string | readonly unknown[], input: unknown = '${item}') =>
+    plannedTask('each', { leaf: true, template: { input, forEach, reads: [] } })
+
+  test('of nothing is done at once', () => {
+    const world = new World(aPlan([each([])]))
+    expect(world.task('each')).toMatchObject({ state: 'completed', output: [] })
+    expect(world.mission.state).toBe('completed')
+  })
+
+  test('waits for its elements and joins their outputs in order', () => {
+    const world = new World(aPlan([each(['x', 'y'], { item: '${item}', at: '${index}' })]))
+    expect(states(world)).toEqual({ each: 'waiting', 'each[0]': 'queued', 'each[1]': 'queued' })
+    expect(world.task('each[1]').input).toEqual({ item: 'y', at: 1 })
+    world.complete('each[1]', 'Y')
+    expect(world.task('each')).toMatchObject({ state: 'waiting', blockedBy: 1 })
+    world.complete('each[0]', 'X')
+    expect(world.task('each')).toMatchObject({ state: 'completed', output: ['X', 'Y'] })
+    expect(world.mission).toMatchObject({ state: 'completed', totalTasks: 3 })
+  })
+
+  test('fails with an element when all others have ended, under policy continue', () => {
+    const world = new World(
+      aPlan([each(['x', 'y']), plannedTask('after', { dependsOn: ['each'] })], { onTaskFailure: 'continue' }),
+    )
+    world.fail('each[0]')
+    expect(world.task('each').state).toBe('waiting')
+    world.complete('each[1]')
+    expect(states(world)).toMatchObject({ each: 'failed', after: 'skipped' })
+    expect(world.task('each').error?.code).toBe('element_failed')
+    expect(world.mission.state).toBe('failed')
+  })
+
+  test.for([
+    ['${mission.input.text}', 'forEach needs a list, not string'],
+    ['${mission.input.none}', 'forEach needs a list, not null'],
+    ['${mission.input.missing}', 'has no "missing"'],
+    ['${mission.input.huge}', `at most ${FOR_EACH_MAX}`],
+  ] as const)('over %s fails the task with words', ([forEach, words]) => {
+    const huge = Array.from({ length: FOR_EACH_MAX + 1 }, () => 0)
+    const world = new World(aPlan([each(forEach)]), { text: 't', none: null, huge })
+    expect(world.task('each')).toMatchObject({ state: 'failed', error: { code: 'reference_unresolved' } })
+    expect(world.task('each').error?.message).toContain(words)
+    expect(world.mission.state).toBe('failed')
+    expect(world.tasks).toHaveLength(1)
+  })
+
+  test('as many elements as are allowed are planned in a moment', () => {
+    const began = performance.now()
+    const huge = Array.from({ length: FOR_EACH_MAX }, (_, index) => index)
+    const world = new World(
+      aPlan([
+        each('${mission.input}'),
+        ...chain('a', 'b', 'c', 'd').map(skipped),
+        plannedTask('e', { dependsOn: ['d'] }),
+      ]),
+      huge,
+    )
+    expect(world.mission.totalTasks).toBe(FOR_EACH_MAX + 6)
+    expect(world.task('e').state).toBe('queued')
+    expect(performance.now() - began).toBeLessThan(2000)
+  })
+})
+
+const skipped = (task: ReturnType<typeof plannedTask>) => ({
+  ...task,
+  template: { input: null, when: 'false', reads: [] },
+})

@@ -1,0 +1,169 @@
+import { MISSION_EVENTS } from '@hypercode/contracts'
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import type { TaskFacts } from '../../src/domain/facts.ts'
+import type { Ending } from '../../src/domain/end-attempt.ts'
+import { move } from '../../src/domain/ledger.ts'
+import { isTerminal } from '../../src/domain/states.ts'
+import type { PlannedTask } from '../../src/manifest/compile.ts'
+import { aPlan, plannedTask } from './builders.ts'
+import { World } from './world.ts'
+
+/** Tasks in an order in which each can only wait for earlier ones. */
+const dag = fc
+  .array(
+    fc.record({
+      parents: fc.array(fc.nat(), { maxLength: 3 }),
+      kind: fc.constantFrom('plain', 'plain', 'plain', 'skipped', 'forEach', 'forEachOfOutput'),
+      size: fc.nat(3),
+      pauses: fc.boolean(),
+    }),
+    { minLength: 1, maxLength: 12 },
+  )
+  .map((nodes) =>
+    nodes.map(({ parents, kind, size, pauses }, index): PlannedTask => {
+      const dependsOn = index === 0 ? [] : [...new Set(parents.map((parent) => `t${parent % index}`))]
+      const first = dependsOn[0]
+      const forEach =
+        kind === 'forEach'
+          ? Array.from({ length: size }, (_, item) => item)
+          : kind === 'forEachOfOutput' && first !== undefined
+            ? `\${tasks.${first}.output}`
+            : undefined
+      return plannedTask(`t${index}`, {
+        dependsOn,
+        retry: { ...plannedTask('x').retry, onExhausted: pauses ? 'pause' : 'fail' },
+        template:
+          kind === 'plain'
+            ? null
+            : {
+                input: dependsOn.map((key) => `\${tasks.${key}.state}`),
+                reads: dependsOn,
+                ...(forEach === undefined ? {} : { forEach }),
+                ...(kind === 'skipped' ? { when: 'false' } : {}),
+              },
+      })
+    }),
+  )
+
+const failure = (retryable: boolean): Ending => ({
+  kind: 'failed',
+  outcome: 'failed',
+  error: { code: 'boom', message: 'm' },
+  failure: { code: 'boom', retryable },
+})
+const ending = fc.oneof(
+  {
+    weight: 6,
+    arbitrary: fc.constant<Ending>({ kind: 'completed', output: ['a', 'b'], outputHash: '' }),
+  },
+  { weight: 2, arbitrary: fc.constant(failure(true)) },
+  { weight: 1, arbitrary: fc.constant(failure(false)) },
+  { weight: 1, arbitrary: fc.constantFrom<Ending>({ kind: 'released' }, { kind: 'canceled' }) },
+  {
+    weight: 1,
+    arbitrary: fc.constant<Ending>({ kind: 'rejected', error: { code: 'no', message: 'm' } }),
+  },
+)
+const act = fc.record({
+  pick: fc.nat(),
+  what: fc.constantFrom('claim', 'claim', 'claim', 'end', 'end', 'end', 'due', 'resolve'),
+  ending,
+})
+
+/** What must hold after every decision. */
+function expectSound(world: World): void {
+  expect(world.mission.openTasks).toBe(world.open)
+  expect(world.mission.totalTasks).toBe(world.tasks.length)
+  expect(world.over).toBe(world.open === 0)
+  expect(world.events.map((event) => event.seq)).toEqual(world.events.map((_, index) => index + 1))
+  for (const task of world.tasks) {
+    const parents = world.parentsOf(task)
+    if (task.state === 'blocked' || task.state === 'waiting')
+      expect(task.blockedBy).toBe(parents.filter((parent) => !isTerminal(parent.state)).length)
+    if (['queued', 'scheduled', 'executing', 'paused', 'completed'].includes(task.state)) expectDone(parents)
+    expect(task.attempt).toBeLessThanOrEqual(task.maxAttempts)
+  }
+  if (!world.over && !world.mission.canceling)
+    expect(world.in('queued', 'scheduled', 'executing', 'paused').length, 'something can go on').toBeGreaterThan(0)
+}
+
+/** Completed, or left out by its own condition. */
+function expectDone(parents: readonly TaskFacts[]): void {
+  for (const parent of parents) {
+    expect(['completed', 'skipped']).toContain(parent.state)
+    if (parent.state === 'skipped') expect(parent.error).toBeNull()
+  }
+}
+
+function step(world: World, { pick, what, ending: end }: typeof act extends fc.Arbitrary<infer T> ? T : never): void {
+  const one = (tasks: TaskFacts[]): TaskFacts | undefined => tasks[pick % Math.max(1, tasks.length)]
+  if (what === 'claim') {
+    const task = one(world.in('queued'))
+    if (task !== undefined) world.claim(task)
+  } else if (what === 'end') {
+    const task = one(world.in('executing'))
+    if (task !== undefined) world.end(task, end)
+  } else {
+    // A wait is over, or a person has looked at what was paused.
+    const task = one(what === 'due' ? world.in('scheduled') : world.in('paused'))
+    if (task !== undefined) world.decide((ledger) => move(ledger, task, what === 'resolve' ? 'failed' : 'queued'))
+  }
+}
+
+test('any crew and any course of events: what is counted is right, order is kept, and the mission ends', () => {
+  let completed = 0
+  fc.assert(
+    fc.property(
+      dag,
+      fc.constantFrom('fail', 'continue'),
+      fc.array(act, { maxLength: 80 }),
+      fc.option(fc.nat(80)),
+      (tasks, onTaskFailure, acts, cancelAt) => {
+        const world = new World(aPlan(tasks, { onTaskFailure }))
+        expectSound(world)
+        for (const [index, one] of acts.entries()) {
+          if (index === cancelAt && !world.over) world.cancel()
+          step(world, one)
+          expectSound(world)
+        }
+        driveToTheEnd(world)
+        expectEnded(world)
+        if (world.mission.state === 'completed') completed += 1
+      },
+    ),
+    { numRuns: 400 },
+  )
+  expect(completed).toBeGreaterThan(10)
+})
+
+function driveToTheEnd(world: World): void {
+  for (let turns = 0; !world.over; turns += 1) {
+    if (turns > 2000) throw new Error('the mission does not end')
+    const [task] = world.in('executing', 'queued', 'scheduled', 'paused')
+    if (task === undefined) throw new Error('nothing can go on')
+    if (task.state === 'executing') world.end(task, { kind: 'completed', output: ['a', 'b'], outputHash: '' })
+    else if (task.state === 'queued') world.claim(task)
+    else world.decide((ledger) => move(ledger, task, 'queued'))
+    expectSound(world)
+  }
+}
+
+function expectEnded(world: World): void {
+  const { mission, tasks, events } = world
+  expect(tasks.every((task) => isTerminal(task.state))).toBe(true)
+  const clean = tasks.every((task) => task.state === 'completed' || (task.state === 'skipped' && task.error === null))
+  // A cancel that comes when nothing waits any more changes nothing but the name of the end.
+  if (mission.state === 'completed') expect(clean).toBe(true)
+  else expect(clean && !mission.canceling).toBe(false)
+  const ends = events.filter((event) =>
+    ['mission.completed', 'mission.failed', 'mission.canceled'].includes(event.type),
+  )
+  expect(ends).toHaveLength(1)
+  expect(events.at(-1)).toBe(ends[0])
+  for (const { type } of events) expect(MISSION_EVENTS).toContain(type)
+  // Every end of a task was told once.
+  const told = events.filter((event) => /^task\.(completed|failed|canceled|rejected|skipped)$/.test(event.type))
+  expect(new Set(told.map((event) => event.taskId)).size).toBe(tasks.length)
+  expect(told).toHaveLength(tasks.length)
+}
