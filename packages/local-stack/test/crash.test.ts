@@ -19,7 +19,7 @@ const ALL = ['pgbouncer', 'postgres', 'redis-server']
 
 // Goal: whenever a starter dies, the next one ends up with exactly one healthy server of each kind on the old data.
 // Method: starters are processes of their own and are ended by SIGKILL; /proc counts the servers.
-describe('after a SIGKILL of the starter', () => {
+describe('after a SIGKILL of the starter', { timeout: 90_000 }, () => {
   test('the next start uses the servers that live', async () => {
     const dir = temporaryFolder()
     const starter = starterIn(dir)
@@ -117,7 +117,7 @@ describe('after a SIGKILL of the starter', () => {
 })
 
 // Goal: a folder has one owner at a time, whoever comes and however they come.
-describe('several starters', () => {
+describe('several starters', { timeout: 90_000 }, () => {
   test('at once: one gets the folder, the others are told who has it', async () => {
     const dir = temporaryFolder()
     const starters = Array.from({ length: 4 }, () => starterIn(dir))

@@ -8,7 +8,7 @@ import { query, stackIn, temporaryFolder } from './helpers.ts'
 const isRoot = process.getuid?.() === 0
 
 // Goal: the servers find a place that their user can enter, and nobody else can choose it for them.
-describe('dataHome', () => {
+describe('dataHome', { timeout: 90_000 }, () => {
   test('is .hypercode in a checkout that the servers can enter', () => {
     const root = temporaryFolder()
     expect(dataHome(root)).toEqual({ dir: path.join(root, '.hypercode'), moved: undefined })

@@ -6,7 +6,7 @@ import { startStack } from '../src/index.ts'
 import { query, runtimeDir, serversIn, stackIn, temporaryFolder, withRedis, workersIn } from './helpers.ts'
 
 // Goal: tests of others can break a server and bring it back where it was.
-describe('a server', () => {
+describe('a server', { timeout: 90_000 }, () => {
   test.each<ServerName>(['postgres', 'pgbouncer', 'redis'])(
     '%s comes back on its port after a SIGKILL',
     async (name) => {
@@ -38,7 +38,7 @@ describe('a server', () => {
 })
 
 // Goal: a start that cannot succeed says so at once, with the server's own words, and leaves nothing behind.
-describe('a start that fails', () => {
+describe('a start that fails', { timeout: 90_000 }, () => {
   test('names the server and shows the end of its log', async () => {
     const dir = temporaryFolder()
     await (await stackIn(dir)).stop()

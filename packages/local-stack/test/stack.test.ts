@@ -9,7 +9,7 @@ const ALL = ['pgbouncer', 'postgres', 'redis-server']
 
 // Goal: the three servers are what they claim to be: pooled, private, durable where asked, not root.
 // Method: one stack per test, asked through the drivers that the services use.
-describe('a running stack', () => {
+describe('a running stack', { timeout: 90_000 }, () => {
   test('answers the app through PgBouncer and the owner directly', async () => {
     const stack = await stackIn(temporaryFolder())
     const [app] = await query(stack.databaseUrl, 'select current_user, current_database()')
@@ -124,7 +124,7 @@ describe('a running stack', () => {
 })
 
 // Goal: stopping leaves no process, no listener and no lost data.
-describe('stop', () => {
+describe('stop', { timeout: 90_000 }, () => {
   test('leaves nothing running and can be called twice', async () => {
     const dir = temporaryFolder()
     const stack = await stackIn(dir)
