@@ -187,6 +187,14 @@ const ROWS: readonly Row[] = [
     'a parse with a default',
     'function f(s) {\n  try {\n    return JSON.parse(s)\n  } catch {\n    return undefined\n  }\n}\n',
   ),
+  script(
+    'a calculation with a default',
+    'function f(s) {\n  try {\n    return decode(s)\n  } catch {\n    return undefined\n  }\n}\n',
+  ),
+  script(
+    'a promise that is asked whether it works',
+    'const a = await ping().then(() => true, () => false)\nconst b = await ping().catch(() => false)\n',
+  ),
   script('.catch that logs', "beat().catch((error) => log.error({ error }, 'x'))\n"),
   script('.catch with a named handler', 'beat().catch(report)\n'),
   script(

@@ -377,7 +377,7 @@ const ROWS: readonly Row[] = [
     'a key in a test is worth a look',
     'tests/test_a.py',
     `KEY = "${GITHUB}"\n`,
-    'vendor-key P1 medium tests/test_a.py:1',
+    'vendor-key P2 medium tests/test_a.py:1',
   ),
 ]
 

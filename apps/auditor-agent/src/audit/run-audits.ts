@@ -1,16 +1,25 @@
-import type { AuditFinding, AuditKind, SuppressedFinding } from '@hypercode/contracts'
+import type { AuditCounts, AuditFinding, AuditKind, SuppressedFinding } from '@hypercode/contracts'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Audit } from './audit.ts'
 import type { Inventory, InventoryFile } from './inventory/inventory.ts'
+import { byUrgency, countsOf } from './report/findings.ts'
+import { weightOf } from './report/score.ts'
 import { SourceFile } from './source/source-file.ts'
 import { applyMarkers } from './suppression.ts'
+
+const MAX_FINDINGS = 1_500
+const MAX_FAILURES = 500
 
 /** What one kind of audit found in a repository; JSON through and through. */
 export interface KindResult {
   readonly kind: AuditKind
   readonly checkedFiles: number
+  /** The most urgent ones; `counts` and `weight` speak of all. */
   readonly findings: readonly AuditFinding[]
+  readonly omitted: number
+  readonly counts: AuditCounts
+  readonly weight: number
   readonly suppressed: readonly SuppressedFinding[]
   /** Files that an audit could not get through, with the reason. */
   readonly failures: readonly { readonly file: string; readonly reason: string }[]
@@ -91,9 +100,12 @@ class Run {
     return {
       kind: this.audit.kind,
       checkedFiles: this.#checkedFiles,
-      findings,
-      suppressed,
-      failures: this.#failures,
+      findings: findings.toSorted(byUrgency).slice(0, MAX_FINDINGS),
+      omitted: Math.max(0, findings.length - MAX_FINDINGS),
+      counts: countsOf(findings),
+      weight: weightOf(findings),
+      suppressed: suppressed.slice(0, MAX_FINDINGS),
+      failures: this.#failures.slice(0, MAX_FAILURES),
       durationMs: this.#durationMs + performance.now() - started,
     }
   }

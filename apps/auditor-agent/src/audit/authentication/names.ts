@@ -15,6 +15,7 @@ const AUTHENTICATION = new RegExp(
     String.raw`\b(get|decode|extract|parse|load|resolve) (\w+ )?(token|claims|caller|principal|identity)\b`,
     String.raw`\b(token|user|access|signature|session|key) (required|verified|check|guard|validator|verifier)\b`,
     String.raw`\b(require|is|has|check|ensure|verify|with|use)(auth|login|user|admin|token|role|permission|session)\w*\b`,
+    String.raw`\b(load|attach|populate|inject|with) (\w+ )?(session|user|identity|member|account)\b`,
     String.raw`\baccess control\b`,
   ].join('|'),
 )

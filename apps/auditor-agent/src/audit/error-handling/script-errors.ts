@@ -25,7 +25,7 @@ function ofCatch(file: SourceFile, clause: SyntaxNode): AuditFinding[] {
   if (effect === 'work') return []
   const place = linesOf(clause)
   if (effect === 'constant') {
-    return isProbe(clause)
+    return isProbe(clause) || !awaits(clause)
       ? []
       : [report(SILENT_FALLBACK, file, place, { title: 'Any error turns silently into a default value' })]
   }
@@ -45,17 +45,24 @@ function ofCall(file: SourceFile, call: SyntaxNode): AuditFinding[] {
   if (callee?.kind() !== 'member_expression') return []
   const method = callee.field('property')?.text()
   if (method === 'catch') return ofRejection(file, call, scriptArguments(call)[0])
-  if (method === 'then') return ofRejection(file, call, scriptArguments(call)[1])
+  if (method === 'then') return ofRejection(file, call, scriptArguments(call)[1], true)
   if (method === 'on' || method === 'once') return ofListener(file, call)
   return []
 }
 
-function ofRejection(file: SourceFile, call: SyntaxNode, handler: SyntaxNode | undefined): AuditFinding[] {
+function ofRejection(
+  file: SourceFile,
+  call: SyntaxNode,
+  handler: SyntaxNode | undefined,
+  asksOnly = false,
+): AuditFinding[] {
   const effect = handlerEffect(handler)
   if (effect === undefined || effect === 'work') return []
   const { endLine } = linesOf(call)
   const place = { line: handler === undefined ? endLine : Math.min(linesOf(handler).line, endLine), endLine }
   if (effect === 'constant') {
+    // `then(() => true, () => false)` and `catch(() => false)` ask whether something works; the answer is the error.
+    if (asksOnly || /=>\s*\(?(true|false)\)?$/.test(handler?.text() ?? '')) return []
     return [report(SILENT_FALLBACK, file, place, { title: 'Any rejection turns silently into a default value' })]
   }
   const change: Partial<Place> = effect === 'nullish' ? { confidence: 'medium' } : {}
@@ -119,7 +126,7 @@ function effectOf(block: SyntaxNode): Effect {
 function isNullish(node: SyntaxNode | null | undefined): boolean {
   const bare = unwrap(node)
   if (bare === undefined) return false
-  return /^(null|undefined|void 0|\{\})$/.test(bare.text())
+  return /^(null|undefined|void 0)$/.test(bare.text())
 }
 
 function isConstant(node: SyntaxNode | null | undefined): boolean {
@@ -128,6 +135,16 @@ function isConstant(node: SyntaxNode | null | undefined): boolean {
   const kind = String(bare.kind())
   if (kind === 'array' || kind === 'object') return !bare.children().some((child) => child.isNamed())
   return kind === 'true' || kind === 'false' || kind === 'number' || scriptString(bare) !== undefined
+}
+
+/** Waits for something outside of this process, which can fail in more ways than one. */
+function awaits(clause: SyntaxNode): boolean {
+  return (
+    clause
+      .parent()
+      ?.field('body')
+      ?.find({ rule: { kind: 'await_expression' } }) !== null
+  )
 }
 
 /** The guarded code only asks whether something parses or exists; its error is the answer. */

@@ -39,6 +39,13 @@ const TEST_FOLDERS = new Set([
   'test_data',
   'cypress',
   'playwright',
+  'testkit',
+  'test-kit',
+  'testing',
+  'testutils',
+  'test-utils',
+  'test_utils',
+  'test-support',
 ])
 const TEST_FILE =
   /^(test_.*|.*_test|conftest)\.py$|[.-](test|tests|spec|e2e|e2e-spec|bench|stories|mock|fixture)\.[cm]?[jt]sx?$/

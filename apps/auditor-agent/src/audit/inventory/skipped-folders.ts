@@ -9,6 +9,7 @@ const SKIPPED = new Set([
   'third-party',
   'dist',
   'build',
+  'built',
   'out',
   'target',
   'coverage',

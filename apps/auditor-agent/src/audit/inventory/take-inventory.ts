@@ -62,9 +62,13 @@ async function assertFolder(root: string): Promise<void> {
 function withBrowserRole(file: InventoryFile, packages: readonly ScriptPackage[]): InventoryFile {
   if (file.role !== 'source' || !isScript(file.language)) return file
   const nearest = packages.find(({ dir }) => dir === '' || file.path.startsWith(`${dir}/`))
-  const isBrowser = nearest?.browser === true || file.language === 'tsx' || file.path.endsWith('.jsx')
+  const isBrowser =
+    nearest?.browser === true || file.language === 'tsx' || file.path.endsWith('.jsx') || BROWSER_FOLDER.test(file.path)
   return isBrowser ? { ...file, role: 'browser' } : file
 }
+
+/** What a server hands out as it is. */
+const BROWSER_FOLDER = /(^|\/)(public|static|assets|www|frontend)\//
 
 class Walk {
   readonly files: InventoryFile[] = []

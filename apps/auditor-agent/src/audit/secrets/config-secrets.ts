@@ -27,7 +27,7 @@ export function configCandidates(file: SourceFile): Candidate[] {
 
 function isTranslation(path: string): boolean {
   return (
-    /(^|\/)(locales?|i18n|l10n|lang|langs|translations?|messages)\//i.test(path) ||
+    /(^|\/)(locales?|i18n|l10n|langs?|languages?|translations?|messages)\//i.test(path) ||
     /(^|\/)[a-z]{2}([-_][A-Z]{2})?\.json$/.test(path)
   )
 }

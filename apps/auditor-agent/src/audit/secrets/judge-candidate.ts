@@ -6,7 +6,7 @@ import { secrecyOf } from './names.ts'
 import type { Secrecy } from './names.ts'
 import { DEFAULT_SECRET, HARDCODED_SECRET, URL_CREDENTIALS } from './rules.ts'
 import { urlCredentials } from './urls.ts'
-import { classify, isNameAgain } from './values.ts'
+import { classify, isGeneric, isNameAgain } from './values.ts'
 import type { ValueClass } from './values.ts'
 
 export interface Verdict {
@@ -41,7 +41,8 @@ function ofValue(candidate: Candidate, file: InventoryFile): Verdict | undefined
   if (kind === 'reference' || (kind === 'word' && value.length < 4)) return undefined
   const isLoose = where === 'assignment' || where === 'property' || where === 'argument' || where === 'parameter'
   if (isLoose && isNameAgain(name, value)) return undefined
-  const grade = gradeOf(kind, where, secrecy, file)
+  const seen = isLoose && kind === 'placeholder' && isGeneric(value) ? 'word' : kind
+  const grade = gradeOf(seen, candidate, secrecy, file)
   if (grade === undefined) return undefined
   const [priority, confidence] = grade
   const isDefault =
@@ -67,7 +68,7 @@ type Grade = readonly [AuditPriority, AuditConfidence]
 
 function gradeOf(
   kind: ValueClass,
-  where: Candidate['where'],
+  { where, value, name }: Candidate,
   secrecy: Secrecy,
   file: InventoryFile,
 ): Grade | undefined {
@@ -82,26 +83,34 @@ function gradeOf(
     case 'config':
       if (isWeakName && kind === 'word') return undefined
       if (isDevelopmentSetup(file)) return kind === 'placeholder' ? ['P1', 'medium'] : ['P1', 'low']
-      return kind === 'placeholder' ? ['P0', 'medium'] : ['P1', 'medium']
+      if (/^[A-Z][a-z]+$/.test(value) && /^[a-z]/.test(name)) return undefined
+      return kind === 'placeholder' ? ['P0', 'medium'] : ['P1', isSpoken(value) ? 'low' : 'medium']
     case 'assignment':
       if (isWeakName) return undefined
-      return kind === 'placeholder' ? ['P0', 'high'] : ['P1', 'medium']
+      return kind === 'placeholder' ? ['P0', 'high'] : ['P1', isSpoken(value) ? 'low' : 'medium']
     case 'parameter':
       if (isWeakName) return undefined
       return kind === 'placeholder' ? ['P0', 'medium'] : ['P1', 'medium']
     case 'argument':
     case 'property':
       if (isWeakName) return undefined
+      if (kind === 'word' && isSpoken(value)) return undefined
       return kind === 'placeholder' ? ['P0', 'medium'] : ['P1', 'low']
     default:
       return undefined
   }
 }
 
+/** Nothing but letters: as likely a name for something as a password. */
+function isSpoken(value: string): boolean {
+  return /^[A-Za-z_. -]+$/.test(value)
+}
+
 /** compose files and development overlays set up a laptop; their passwords are poor habits rather than open doors. */
 function isDevelopmentSetup({ path }: InventoryFile): boolean {
   return (
-    /(^|\/)(docker-)?compose[\w.-]*\.ya?ml$|(^|\/)\.devcontainer\/|[._-](dev|development|local)\.[a-z]+$/i.test(path) &&
-    !/prod/i.test(path)
+    /(^|\/)(docker-)?compose[\w.-]*\.ya?ml$|(^|\/)\.devcontainer\/|[._-](dev|development|local)(\.[\w-]+)*\.[a-z]+$/i.test(
+      path,
+    ) && !/prod/i.test(path)
   )
 }

@@ -27,9 +27,9 @@ export function wordsOf(name: string): string[] {
 }
 
 const CERTAIN =
-  /(^| )(password|passwd|passphrase|secret|secret key|secretkey|secret or key|api key|apikey|api secret|api token|private key|privatekey|access key|secret access key|signing key|signature key|encryption key|encrypt key|crypto key|cipher key|hmac key|hmac secret|jwt key|jwt secret|jwtsecret|jwt token|session key|session secret|cookie secret|cookie key|client secret|auth token|auth key|access token|refresh token|bearer token|bot token|master key|admin key|admin token|service key|service token|service role key|account key|fernet key|webhook secret|webhook key|openai key|anthropic key|stripe key|github token|gitlab token|slack token|npm token|deploy token|deploy key|db pass|database pass|postgres pass|mysql pass|redis pass|smtp pass|mail pass|rabbitmq pass|mongo pass|user pass|password salt|secret salt|password pepper|license key|storage key)( (value|default|str|string|bytes|b64|base64|prod|production|dev|development|staging|local|v?\d+))?$/
+  /(^| )(password|passwd|passphrase|secret|secret key|secretkey|secret or key|api key|apikey|api secret|api token|private key|privatekey|access key|secret access key|signing key|signature key|encryption key|encrypt key|crypto key|cipher key|hmac key|hmac secret|jwt key|jwt secret|jwtsecret|jwt token|session secret|cookie secret|client secret|auth token|auth key|access token|refresh token|bearer token|bot token|master key|admin key|admin token|service key|service token|service role key|account key|fernet key|webhook secret|webhook key|openai key|anthropic key|stripe key|github token|gitlab token|slack token|npm token|deploy token|deploy key|db pass|database pass|postgres pass|mysql pass|redis pass|smtp pass|mail pass|rabbitmq pass|mongo pass|user pass|password salt|secret salt|password pepper|license key)( (value|default|str|string|bytes|b64|base64|prod|production|dev|development|staging|local|v?\d+))?$/
 
-const LIKELY = /(^| )(token|pwd|pass|credential|passcode|pin code)$/
+const LIKELY = /(^| )(token|pwd|pass|credential|passcode|pin code|session key|cookie key)$/
 
 /** The last word when the name is about a secret and is not one. */
 const ABOUT = new Set(

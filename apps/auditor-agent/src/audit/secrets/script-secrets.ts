@@ -131,8 +131,8 @@ function ofWrapper(call: SyntaxNode, depth: number): Literal | undefined {
   // TypeBox, envalid: Type.String({ default: 'x' }), str({ default: 'x' })
   if (/(^|\.)(String|str|string|Secret)$/.test(callee))
     return asDefault(scriptString(objectLiteral(first)?.properties.get('default')))
-  if (/(^|\.)(encode|from|createSecretKey|toString|trim)$/.test(callee))
-    return literalOf(first ?? call.field('function')?.field('object'), depth + 1)
+  if (/(^|\.)(encode|from|createSecretKey)$/.test(callee)) return literalOf(first, depth + 1)
+  if (/\.(toString|trim)$/.test(callee)) return literalOf(call.field('function')?.field('object'), depth + 1)
   return undefined
 }
 

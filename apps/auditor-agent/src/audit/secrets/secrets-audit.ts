@@ -48,7 +48,8 @@ async function ofVendors(file: SourceFile): Promise<AuditFinding[]> {
     if (role === 'source' || role === 'build' || role === 'script') return [finding(VENDOR_KEY, file, place)]
     // Keys for browsers (maps, Firebase) are made to be seen.
     if (role === 'browser' && value.startsWith('AIza')) return []
-    return [finding(VENDOR_KEY, file, { ...place, priority: 'P1', confidence: 'medium' })]
+    const priority = role === 'test' ? 'P2' : 'P1'
+    return [finding(VENDOR_KEY, file, { ...place, priority, confidence: 'medium' })]
   })
 }
 

@@ -26,6 +26,7 @@ export function urlCredentials(text: string): UrlCredentials | undefined {
   if (kind === 'reference' && !/^(none|string|any|basic)$/i.test(password)) return undefined
   const isTemplate =
     /^(user(name)?|login|my_?user)$/i.test(user) && /^(pass(word|wd)?|pwd|pw|secret|my_?pass(word)?)$/i.test(password)
+  if (/^[A-Z][A-Z_]*$/.test(password) || /^[A-Z][A-Z_]*$/.test(host)) return undefined
   if (isTemplate && /^(host(name)?|localhost|example\.\w+|server|db)$/i.test(host)) return undefined
   return {
     password,

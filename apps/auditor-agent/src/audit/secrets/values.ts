@@ -8,9 +8,10 @@ export type ValueClass = 'reference' | 'placeholder' | 'random' | 'word'
 
 export function classify(value: string): ValueClass {
   const text = value.trim()
-  if (text.length < 2 || REFERENCE.test(text)) return 'reference'
+  if (text.length < 2 || REFERENCE.test(text) || /[^\x20-\x7e]/.test(text)) return 'reference'
+  if (/\s/.test(text)) return SPOKEN.test(text) ? 'placeholder' : 'reference'
   if (PHRASE.test(text)) return 'placeholder'
-  if (/\s/.test(text) || NOT_A_VALUE.test(text)) return 'reference'
+  if (NOT_A_VALUE.test(text)) return 'reference'
   if (isGuessable(text)) return 'placeholder'
   if (isRandom(text)) return 'random'
   return /^[A-Za-z_]+([./][A-Za-z_]+)+$/.test(text) ? 'reference' : 'word'
@@ -22,10 +23,14 @@ const REFERENCE =
 
 /** Paths, addresses, validation rules, types, selectors, templates. */
 const NOT_A_VALUE =
-  /^(\/|\.{1,2}\/|~\/|[a-z][a-z0-9+.-]*:\/\/|#|\.[a-z])|[|(){}[\]]|^[\w.-]+@[\w-]+\.\w+$|\.(json|pem|key|txt|ya?ml|py|ts|js|crt|cert)$/i
+  /^[A-Za-z]+(:[A-Za-z]+)+$|^(\/|\.{1,2}\/|~\/|[a-z][a-z0-9+.-]*:\/\/|#|\.[a-z])|[|(){}[\]]|^[\w.-]+@[\w-]+\.\w+$|\.(json|pem|key|txt|ya?ml|py|ts|js|crt|cert)$/i
 
 const PHRASE =
   /^(<[^<>]*>|\[[^[\]]*(here|your|key|secret|password)[^[\]]*\])$|change[ _-]?(this|me|it|in|before|default)|placeholder|replace[ _-]?(this|me|with)|your[ _-][\w -]*(key|secret|token|password|here)|your[ _-]?(key|secret|token|password)|insert[ _-]|(key|secret|token|password)[ _-]here|keyboard[ _-]?cat|super[ _-]?secret|top[ _-]?secret|my[ _-]?(secret|password|key|token)|not[ _-]?(so|a|very)?[ _-]?secret|django-insecure|(do[ _-]?not|don'?t)[ _-]?use|insecure|unsafe|dev(elopment)?[ _-]?(only|secret|key|token|password|jwt)|(test|local|default|demo|example|sample|dummy|fake)[ _-]?(secret|key|token|password)|secret[ _-]?(key|token|jwt|password)|s3cr3t|passw(or|0r)d|shh+|x{4,}|^to-?do$|^fix-?me$/i
+
+/** Placeholders of several words; any other text with blanks is meant for people. */
+const SPOKEN =
+  /^<[^<>]*>$|^(please )?(change|replace) (this|me|it)\b|^your .{0,30}(key|secret|token|password)( here)?$|^(keyboard cat|super secret|my secret|top secret|some secret|very secret|a secret|secret)\b.{0,20}$|^insert .{0,30} here$/i
 
 const GUESSABLE = new Set(
   (
@@ -37,6 +42,18 @@ const GUESSABLE = new Set(
     'keycloak wordpress strapi supabase system manager pa55word p4ssword trustno1 iloveyou monkey dragon sunshine'
   ).split(' '),
 )
+
+/** Guessable words that mean something else wherever a value is not certain to be a secret: `{ password: 'private' }`. */
+const GENERIC = new Set(
+  'private public server service app api default local system any some string value key token session cookie master hidden unknown nothing empty blank production prod staging stage user username guest sample random world hello manager change changed live'.split(
+    ' ',
+  ),
+)
+
+/** Only such words: a category, a type, a state. */
+export function isGeneric(value: string): boolean {
+  return wordsOf(value).every((word) => GENERIC.has(word))
+}
 
 /** Words and running digits that everybody tries first: `admin123`, `dev-secret`, `1234`. */
 function isGuessable(text: string): boolean {
@@ -75,6 +92,8 @@ function entropy(text: string): number {
 /** `TOKEN = "token"`, `{ password: 'Password' }`, `ACCESS_TOKEN = 'access_token'`: the value is only the name again. */
 export function isNameAgain(name: string, value: string): boolean {
   if (name.toLowerCase() === value.toLowerCase()) return true
+  // A label: `"new_password": "New Password"` has a blank, `"newPassword": "Password"` has not.
+  if (/^[A-Z][a-z]+$/.test(value) && wordsOf(name).includes(value.toLowerCase())) return true
   const own = wordsOf(name).join('')
   const other = wordsOf(value).join('')
   if (own === other) return !/secret$/.test(own) || !value.includes('-')

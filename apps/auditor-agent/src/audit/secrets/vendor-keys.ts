@@ -1,6 +1,6 @@
 import { lintSource } from '@secretlint/core'
 import { secretLintProfiler } from '@secretlint/profiler'
-import { creator } from '@secretlint/secretlint-rule-preset-recommend'
+import { rules } from '@secretlint/secretlint-rule-preset-recommend'
 
 export interface VendorKey {
   readonly start: number
@@ -14,19 +14,13 @@ export interface VendorKey {
 // It would keep a mark per rule and file for as long as the process lives.
 secretLintProfiler.setEnabled(false)
 
-const PRESET = '@secretlint/secretlint-rule-preset-recommend'
-
 /** Left to the audit of URLs, which knows placeholders; comments must give a reason, so secretlint's own do not count. */
-const DISABLED = ['basicauth', 'database-connection-string', 'filter-comments']
+const DISABLED = ['basicauth', 'database-connection-string', 'filter-comments'].map(
+  (name) => `@secretlint/secretlint-rule-${name}`,
+)
 
 const config = {
-  rules: [
-    {
-      id: PRESET,
-      rule: creator,
-      rules: DISABLED.map((name) => ({ id: `@secretlint/secretlint-rule-${name}`, disabled: true })),
-    },
-  ],
+  rules: rules.filter(({ meta }) => !DISABLED.includes(meta.id)).map((rule) => ({ id: rule.meta.id, rule })),
 }
 
 /** Keys of known vendors anywhere in a text: those of secretlint's recommended rules and a few formats that it leaves out. */

@@ -15,6 +15,14 @@ export interface Ref {
   readonly source?: string
   /** Arguments of a call: a wrapper around a guard is a guard. */
   readonly inner: readonly Ref[]
+  /** Where it stands in its file. */
+  readonly at: number
+}
+
+/** What a variable stands for from some place on; of a list all of its parts. */
+export interface Alias {
+  readonly at: number
+  readonly refs: readonly Ref[]
 }
 
 export interface FunctionFacts {
@@ -95,7 +103,7 @@ export interface ScriptModule {
   /** Functions by the name of their declaration, variable, property or method. */
   readonly named: ReadonlyMap<string, number>
   /** Variables that stand for something else: `const auth = passport.authenticate('jwt')`. */
-  readonly aliases: ReadonlyMap<string, Ref>
+  readonly aliases: ReadonlyMap<string, readonly Alias[]>
   /** Functions that are wrapped by fastify-plugin: their hooks hold for whoever registers them. */
   readonly plugins: ReadonlySet<number>
   readonly instances: readonly InstanceFacts[]

@@ -79,7 +79,7 @@ export class ScriptModules {
   #localFunction(module: ScriptModule, name: string, followAliases: boolean, depth: number): Located | undefined {
     const id = module.named.get(name)
     if (id !== undefined) return this.#byId(module, id)
-    const alias = followAliases ? module.aliases.get(name) : undefined
+    const alias = followAliases ? module.aliases.get(name)?.at(-1)?.refs[0] : undefined
     return alias === undefined || alias.name === name ? undefined : this.functionOf(alias, module, depth + 1)
   }
 
@@ -101,8 +101,9 @@ export class ScriptModules {
     if (ref.inner.some((inner) => this.guards(inner, module, depth + 1))) return true
     const found = this.functionOf(ref, module)
     if (found !== undefined && this.functionGuards(found)) return true
-    const alias = module.aliases.get(ref.name)
-    if (alias !== undefined && alias.name !== ref.name && this.guards(alias, module, depth + 1)) return true
+    const alias = module.aliases.get(ref.name)?.findLast(({ at }) => at < ref.at)
+    const aliased = alias?.refs.filter(({ name }) => name !== ref.name) ?? []
+    if (aliased.some((other) => this.guards(other, module, depth + 1))) return true
     return ref.name !== '' && soundsLikeAuthentication(ref.name)
   }
 
@@ -113,7 +114,7 @@ export class ScriptModules {
 
   #callRefuses(callee: string, module: ScriptModule): boolean {
     if (callee.includes('(')) return false
-    const found = this.functionOf({ name: callee, isCall: true, inner: [] }, module)
+    const found = this.functionOf({ name: callee, isCall: true, inner: [], at: 0 }, module)
     if (found !== undefined) return found.fact.refuses
     const name = callee.slice(callee.lastIndexOf('.') + 1)
     return (

@@ -224,6 +224,6 @@ function handlerGuards(endpoint: NestEndpoint, file: string, modules: ScriptModu
   const found =
     module === undefined
       ? undefined
-      : modules.functionOf({ name: `this.${endpoint.handler}`, isCall: true, inner: [] }, module)
+      : modules.functionOf({ name: `this.${endpoint.handler}`, isCall: true, inner: [], at: 0 }, module)
   return found !== undefined && modules.functionGuards(found)
 }

@@ -11,13 +11,13 @@ import {
 import { startOf } from '../../source/source-file.ts'
 import type { SourceFile } from '../../source/source-file.ts'
 import { enclosing, spanOf } from '../../source/spans.ts'
-import type { FunctionFacts, Ref, Scope } from './facts.ts'
+import type { Alias, FunctionFacts, Scope } from './facts.ts'
 import { refsOf } from './refs.ts'
 
 export interface Functions {
   readonly functions: Map<number, FunctionFacts>
   readonly named: Map<string, number>
-  readonly aliases: Map<string, Ref>
+  readonly aliases: Map<string, Alias[]>
   readonly plugins: Set<number>
 }
 
@@ -89,9 +89,13 @@ function nameVariables(file: SourceFile, found: Functions): void {
 const PLUGIN = /^(fp|fastifyPlugin|plugin|FastifyPlugin|fastify_plugin)$/
 
 function readAlias(name: string, value: SyntaxNode, found: Functions): void {
-  const [ref] = refsOf(value)
+  const refs = refsOf(value)
+  const [ref] = refs
   if (ref === undefined) return
-  found.aliases.set(name, ref)
+  const known = found.aliases.get(name)
+  const alias = { at: startOf(value), refs }
+  if (known === undefined) found.aliases.set(name, [alias])
+  else known.push(alias)
   const inner = ref.inner[0]
   if (!PLUGIN.test(ref.name) || inner?.id === undefined) return
   found.named.set(name, inner.id)

@@ -27,7 +27,7 @@ export function readModule(file: SourceFile): ScriptModule {
     const none = {
       functions: new Map<number, never>(),
       named: new Map<string, number>(),
-      aliases: new Map<string, never>(),
+      aliases: new Map<string, never[]>(),
       plugins: new Set<number>(),
     }
     return {

@@ -7,13 +7,13 @@ import type { Ref } from './facts.ts'
 export function refsOf(node: SyntaxNode | null | undefined, depth = 0): Ref[] {
   const bare = unwrap(node)
   if (bare === undefined || depth > 4) return []
-  if (isFunction(bare)) return [{ name: '', isCall: false, id: startOf(bare), inner: [] }]
+  if (isFunction(bare)) return [{ name: '', isCall: false, id: startOf(bare), inner: [], at: startOf(bare) }]
   switch (bare.kind()) {
     case 'identifier':
     case 'shorthand_property_identifier':
     case 'member_expression':
     case 'subscript_expression':
-      return [plain(scriptName(bare))]
+      return [{ name: scriptName(bare), isCall: false, inner: [], at: startOf(bare) }]
     case 'array':
       return bare
         .children()
@@ -31,17 +31,14 @@ export function refsOf(node: SyntaxNode | null | undefined, depth = 0): Ref[] {
   }
 }
 
-function plain(name: string): Ref {
-  return { name, isCall: false, inner: [] }
-}
-
 function callRef(call: SyntaxNode, depth: number): Ref {
   const source = requiredModule(call)
-  if (source !== undefined) return { name: '', isCall: false, source, inner: [] }
+  const at = startOf(call)
+  if (source !== undefined) return { name: '', isCall: false, source, inner: [], at }
   const inner = scriptArguments(call).flatMap((argument) => refsOf(argument, depth + 1))
   const callee = unwrap(call.field('function') ?? call.field('constructor'))
   // require('./routes')(deps), import('./x').then(…)
   const required = requiredModule(callee)
   const name = required === undefined ? scriptCallee(call).replace(/<.*>$/, '') : ''
-  return { name, isCall: true, inner, ...(required !== undefined && { source: required }) }
+  return { name, isCall: true, inner, at, ...(required !== undefined && { source: required }) }
 }

@@ -22,7 +22,7 @@ function openEndpoint(
 ): OpenEndpoint[] {
   const instance = graph.find(module, route.receiver, route.scope)
   if (!isRoute(module, route, instance)) return []
-  const path = `${graph.prefixOf(instance)}${route.path}` || '/'
+  const path = `${graph.prefixOf(instance)}${route.path}`.replaceAll(/\/{2,}/g, '/') || '/'
   const handler = route.handler === undefined ? undefined : modules.functionOf(route.handler, module)
   const stem = module.path.slice(module.path.lastIndexOf('/') + 1).replace(/\.[cm]?[jt]sx?$/, '')
   const nature = natureOf({ path, around: [route.handler?.name ?? handler?.fact.name ?? '', stem] })
@@ -41,7 +41,11 @@ function openEndpoint(
       method: route.method,
       path,
       isWebSocket: false,
-      isCertain: instance !== undefined && graph.isMounted(instance),
+      // A handler that cannot be read may check for itself.
+      isCertain:
+        instance !== undefined &&
+        graph.isMounted(instance) &&
+        (handler !== undefined || route.handler === undefined || isUndefinedHere(route.handler.name, module)),
       isDoubtful: false,
     },
   ]
@@ -70,4 +74,9 @@ function isRoute(module: ScriptModule, route: RouteFacts, instance: Instance | u
 function isCoveredByPolicy({ configKeys, declaresPublic }: RouteFacts, graph: InstanceGraph): boolean {
   if (!graph.hasPolicyGuard) return false
   return configKeys.length > 0 || declaresPublic || graph.isStrict
+}
+
+/** A plain name that the file neither defines nor imports. */
+function isUndefinedHere(name: string, module: ScriptModule): boolean {
+  return name !== '' && !name.includes('.') && !module.imports.names.has(name)
 }
