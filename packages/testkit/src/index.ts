@@ -1,4 +1,5 @@
 export { pickPort as freePort } from '@hypercode/local-stack'
+export { atMost } from './at-most.ts'
 export { createFaultProxy } from './fault-proxy.ts'
 export type { FaultProxy, ProxyMode } from './fault-proxy.ts'
 export type { LogLine } from './log-reader.ts'

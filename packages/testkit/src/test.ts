@@ -6,6 +6,7 @@ import { randomBytes } from 'node:crypto'
 import { openDatabase } from '@hypercode/db'
 import { makeKeys, openRedis } from '@hypercode/events'
 import { test as base } from 'vitest'
+import { atMost } from './at-most.ts'
 import { expectNoConnections } from './leaks.ts'
 import { runServers } from './run-client.ts'
 import { spawnService } from './spawn-service.ts'
@@ -14,6 +15,9 @@ import { createTestTenant } from './tenants.ts'
 import { cloneDatabase, dropDatabase } from './test-database.ts'
 
 const servers = await runServers()
+
+/** A pool waits for the connections that are still in use: somebody forgot a transaction, or a query hangs. */
+const CLOSE_MAX_MS = 10_000
 
 export const test = base
   /** A migrated database of the test's own. It is an error to leave connections to it open. */
@@ -36,7 +40,7 @@ export const test = base
       applicationName: `test: ${task.name}`.slice(0, 60),
       onIdleError: () => undefined, // tests may cut connections on purpose; what matters fails in their queries
     })
-    onCleanup(async () => await handle.close())
+    onCleanup(async () => await atMost(CLOSE_MAX_MS, `closing the database of "${task.name}"`, handle.close()))
     return handle.db
   })
   .extend('tenant', async ({ db }) => await createTestTenant(db))
@@ -47,7 +51,7 @@ export const test = base
   /** Every key that starts with it is the test's own, and is deleted after it. */
   .extend('keyPrefix', async ({ redisUrl }, { onCleanup }) => {
     const prefix = `test-${randomBytes(8).toString('hex')}`
-    onCleanup(async () => await deleteKeys(redisUrl, prefix))
+    onCleanup(async () => await atMost(CLOSE_MAX_MS, 'deleting keys of Redis', deleteKeys(redisUrl, prefix)))
     return prefix
   })
   .extend('keys', ({ keyPrefix }) => makeKeys(keyPrefix))
@@ -61,7 +65,8 @@ export const test = base
     void database // made before, so that it is checked after the services have gone
     const started: ServiceProcess[] = []
     onCleanup(async () => {
-      await Promise.all(started.map(async (service) => await service.stop()))
+      // Its own ten seconds to drain, then SIGKILL.
+      await Promise.all(started.map(async (service) => await atMost(15_000, 'stopping a service', service.stop())))
     })
     return async (options: SpawnOptions): Promise<ServiceProcess> => {
       const service = await spawnService(options)

@@ -1,5 +1,6 @@
 /** What needs no vitest around it: for benchmarks and scripts, and for unit tests that want no servers. */
 export { pickPort as freePort } from '@hypercode/local-stack'
+export { atMost } from './at-most.ts'
 export { createFaultProxy } from './fault-proxy.ts'
 export type { FaultProxy, ProxyMode } from './fault-proxy.ts'
 export type { LogLine } from './log-reader.ts'

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { waitFor } from '../src/tools.ts'
+import { atMost, waitFor } from '../src/tools.ts'
 
 test('answers the first truthy value', async () => {
   let looks = 0
@@ -26,4 +26,12 @@ test('forgives errors on the way, and names the last one at the end', async () =
 
 test('looks once more when the time is up, however short it was', async () => {
   expect(await waitFor(() => true, { what: 'now', timeoutMs: 0 })).toBe(true)
+})
+
+test('atMost passes on what comes in time, and ends the waiting for what does not', async () => {
+  expect(await atMost(1000, 'this', Promise.resolve(7))).toBe(7)
+  await expect(atMost(1000, 'this', Promise.reject(new Error('its own')))).rejects.toThrow('its own')
+  await expect(atMost(20, 'closing a pool', new Promise(() => undefined))).rejects.toThrow(
+    'closing a pool took longer than 20 ms',
+  )
 })
