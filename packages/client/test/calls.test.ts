@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events'
 import { ROUTES, newId } from '@hypercode/contracts'
 import { ApiError, ConnectionError, createClient } from '@hypercode/client'
 import { withContext } from '@hypercode/telemetry'
@@ -253,6 +254,13 @@ describe('giving up', () => {
     const call = client.call(ROUTES.listAgents, { signal: giveUp.signal })
     setTimeout(() => giveUp.abort(new Error('no longer needed')), 20)
     await expect(call).rejects.toThrow('no longer needed')
+  })
+
+  test('leaves nothing behind on a signal that was not used', async () => {
+    const { client } = await scripted([problem(503, 'unavailable'), cut, json({ items: [] })])
+    const { signal } = new AbortController()
+    await client.call(ROUTES.listAgents, { signal })
+    expect(getEventListeners(signal, 'abort')).toEqual([])
   })
 
   test('before the call sends nothing', async () => {

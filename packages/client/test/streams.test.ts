@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events'
 import { ROUTES } from '@hypercode/contracts'
 import type { CloudEvent } from '@hypercode/contracts'
 import { describe, expect, test } from 'vitest'
@@ -200,6 +201,13 @@ describe('a stream', () => {
     const waiting = take(other.stream(ROUTES.watchMission, { ...watch, signal: AbortSignal.timeout(100) }))
     await expect(waiting).rejects.toThrow('timeout')
     expect(seen).toHaveLength(1)
+  })
+
+  test('leaves nothing behind on the signal of its caller', async () => {
+    const { client } = await scripted([streamed([event(1)], 'cut'), streamed([event(2), event(3)], 'open')])
+    const { signal } = new AbortController()
+    expect(await take(client.stream(ROUTES.watchMission, { ...watch, signal }), 2)).toEqual([1, 2])
+    expect(getEventListeners(signal, 'abort')).toEqual([])
   })
 
   test('ends when the client closes', async () => {
