@@ -70,6 +70,10 @@ async function contextBelow(top: string, gitDir: string, root: string): Promise<
     const text = await readSmall(join(top, dir, '.gitignore'))
     if (text !== undefined) rules = rules.with(dir, text)
   }
+  // Whoever asks for a folder that its repository ignores wants to see it all the same.
+  if (between.length > 0 && rules.ignores(between.join('/'), true)) {
+    return { top: resolve(root), rules: new IgnoreRules(), prefix: '' }
+  }
   return { top, gitDir, rules, prefix: between.length === 0 ? '' : `${between.join('/')}/` }
 }
 
