@@ -1,22 +1,24 @@
 #!/usr/bin/env node
-import { describeConfig, runService } from '@hypercode/config'
+import { fileURLToPath } from 'node:url'
+import { describeConfig, readExampleValues, runService } from '@hypercode/config'
 import { openDatabase } from '@hypercode/db'
 import type { DatabaseHandle } from '@hypercode/db'
 import { makeKeys, openRedis } from '@hypercode/events'
 import { listenUntilSignal } from '@hypercode/http'
 import type { TokenKeys } from '@hypercode/http'
 import { createLogger, createMetrics } from '@hypercode/telemetry'
-import type { Logger, LogLevel } from '@hypercode/telemetry'
+import type { Logger } from '@hypercode/telemetry'
 import { buildApp } from './app.ts'
 import { RegistryConfig, readConfig } from './config.ts'
 
 const SERVICE = 'agent-registry'
+const EXAMPLE = fileURLToPath(new URL('../../../.env.example', import.meta.url))
 
 await runService(async () => {
-  const config = readConfig(process.env)
+  const config = readConfig(process.env, readExampleValues(EXAMPLE))
   const log = createLogger({
     service: SERVICE,
-    level: config.LOG_LEVEL as LogLevel,
+    level: config.LOG_LEVEL,
     secrets: [config.JWT_SECRET, new URL(config.DATABASE_URL).password, new URL(config.REDIS_URL).password],
   })
   log.info({ config: describeConfig(config, RegistryConfig) }, 'starting')

@@ -1,6 +1,5 @@
-import { JwtSecret, HttpUrl, PostgresUrl, RedisUrl, loadConfig } from '@hypercode/config'
+import { PortVariable, loadConfig, serviceVariables, verifierVariables } from '@hypercode/config'
 import type { Env } from '@hypercode/config'
-import { StringEnum } from '@hypercode/contracts'
 import { Type } from '@sinclair/typebox'
 import type { Static } from '@sinclair/typebox'
 
@@ -8,25 +7,11 @@ const Milliseconds = (value: number, minimum: number, maximum: number) =>
   Type.Integer({ minimum, maximum, default: value })
 
 export const OrchestratorConfig = Type.Object({
-  HOST: Type.String({ minLength: 1, maxLength: 255, default: '127.0.0.1' }),
-  ORCHESTRATOR_PORT: Type.Integer({ minimum: 0, maximum: 65_535, default: 7020 }),
-  LOG_LEVEL: Type.Unsafe<'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent'>({
-    ...StringEnum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']),
-    default: 'info',
-  }),
-  DRAIN_MS: Milliseconds(10_000, 0, 600_000),
-  TRUST_PROXY: Type.Array(Type.String({ minLength: 1, maxLength: 100 }), { default: [] }),
-
-  JWT_SECRET: Type.Optional(JwtSecret()),
-  JWT_JWKS_URL: Type.Optional(HttpUrl()),
-  JWT_ISSUER: Type.String({ minLength: 1, maxLength: 200, default: 'https://hypercode.local' }),
-  JWT_AUDIENCE: Type.String({ minLength: 1, maxLength: 200, default: 'hypercode' }),
-
-  DATABASE_URL: PostgresUrl(),
+  ...serviceVariables,
+  ...verifierVariables,
+  ORCHESTRATOR_PORT: PortVariable(7020),
   /** Connections of this process; three of them are kept for what agents report, so that it never waits behind submits. */
   ORCHESTRATOR_POOL_MAX: Type.Integer({ minimum: 4, maximum: 100, default: 8 }),
-  REDIS_URL: RedisUrl(),
-
   AGENT_LEASE_MS: Milliseconds(15_000, 1000, 600_000),
   ORCHESTRATOR_SWEEP_MS: Milliseconds(1000, 100, 60_000),
   CLAIM_POLL_MS: Milliseconds(2000, 100, 30_000),

@@ -1,21 +1,25 @@
-import { runService } from '@hypercode/config'
+import { fileURLToPath } from 'node:url'
+import { describeConfig, readExampleValues, runService } from '@hypercode/config'
 import { openDatabase } from '@hypercode/db'
 import { makeKeys, openRedis } from '@hypercode/events'
 import { listenUntilSignal } from '@hypercode/http'
 import { createLogger, createMetrics } from '@hypercode/telemetry'
 import { buildApp } from './app.ts'
-import { readConfig } from './config.ts'
+import { OrchestratorConfig, readConfig } from './config.ts'
+
+const EXAMPLE = fileURLToPath(new URL('../../../.env.example', import.meta.url))
 
 /** Connections that are kept for what agents report. */
 const URGENT_CONNECTIONS = 3
 
 await runService(async () => {
-  const config = readConfig(process.env)
+  const config = readConfig(process.env, readExampleValues(EXAMPLE))
   const logger = createLogger({
     service: 'crew-orchestrator',
     level: config.LOG_LEVEL,
     secrets: [config.JWT_SECRET, config.DATABASE_URL, config.REDIS_URL],
   })
+  logger.info({ config: describeConfig(config, OrchestratorConfig) }, 'starting')
   const onIdleError = (error: Error): void => logger.warn({ err: error }, 'a database connection was lost')
   const database = openDatabase({
     url: config.DATABASE_URL,
@@ -42,7 +46,7 @@ await runService(async () => {
     logger,
     metrics: createMetrics('crew-orchestrator'),
   })
-  await listenUntilSignal(orchestrator.app, {
+  const url = await listenUntilSignal(orchestrator.app, {
     host: config.HOST,
     port: config.ORCHESTRATOR_PORT,
     drainMs: config.DRAIN_MS,
@@ -53,4 +57,5 @@ await runService(async () => {
       await Promise.all([database.close(), urgentDatabase.close()])
     },
   })
+  logger.info({ url }, 'crew-orchestrator is up')
 })

@@ -31,7 +31,7 @@ await runService(async () => {
     redis,
     keys: makeKeys(),
   })
-  await listenUntilSignal(app, {
+  const url = await listenUntilSignal(app, {
     host: config.HOST,
     port: config.GATEWAY_PORT,
     drainMs: config.DRAIN_MS,
@@ -41,4 +41,5 @@ await runService(async () => {
       await database.close()
     },
   })
+  log.info({ url }, 'gateway is up')
 })
