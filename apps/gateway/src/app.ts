@@ -30,6 +30,8 @@ export interface GatewayDeps {
   /** For commands that must fail fast; the tail of the event hints opens a connection of its own. */
   readonly redis: Redis
   readonly keys: Keys
+  /** Longest time for a service behind to answer, 12000 by default; long-lived operations have none. */
+  readonly answerMs?: number
 }
 
 export const VERSION = '0.1.0'
@@ -72,8 +74,8 @@ export async function buildApp(config: GatewayConfig, deps: GatewayDeps): Promis
   await app.register(fastifyJwt, jwtOptions(keys))
 
   const hub = createEventHub({ maxStreams: config.SSE_STREAMS_MAX })
-  const registry = createUpstream('agent-registry', config.REGISTRY_URL)
-  const orchestrator = createUpstream('crew-orchestrator', config.ORCHESTRATOR_URL)
+  const registry = createUpstream('agent-registry', config.REGISTRY_URL, deps.answerMs)
+  const orchestrator = createUpstream('crew-orchestrator', config.ORCHESTRATOR_URL, deps.answerMs)
   const secrets = createSecretCheck()
   let news: News | undefined
 

@@ -11,7 +11,8 @@ const EXAMPLE = fileURLToPath(new URL('../../../.env.example', import.meta.url))
 
 await runService(async () => {
   const config = readConfig(process.env, readExampleValues(EXAMPLE))
-  const log = createLogger({ service: 'gateway', level: config.LOG_LEVEL })
+  const secrets = [config.JWT_SECRET, config.JWT_PRIVATE_KEY, config.DATABASE_URL, config.REDIS_URL]
+  const log = createLogger({ service: 'gateway', level: config.LOG_LEVEL, secrets })
   log.info({ config: describeConfig(config, GatewayConfig) }, 'starting')
   const database = openDatabase({
     url: config.DATABASE_URL,

@@ -45,8 +45,8 @@ export class Exchange implements Dispatcher.DispatchHandler {
     status: number,
     headers: Parameters<NonNullable<Dispatcher.DispatchHandler['onResponseStart']>>[2],
   ): void {
-    if (status < 200 || this.#gone) return
     const reply = this.#reply
+    if (status < 200 || this.#gone || reply.sent) return
     reply.code(status)
     answerHeaders(reply, headers)
     // Unread bytes of this request would be taken for the next one.
@@ -69,7 +69,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.#settle()
     const [first, ...more] = this.#gathered ?? []
     if (this.#stream !== undefined) this.#stream.push(null)
-    else if (this.#gone) return
+    else if (this.#gone || this.#gathered === undefined || this.#reply.sent) return
     else if (first === undefined) this.#reply.send()
     else this.#reply.send(more.length === 0 ? first : Buffer.concat([first, ...more]))
   }

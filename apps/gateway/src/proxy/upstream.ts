@@ -19,7 +19,7 @@ export interface Upstream {
 
 /** A service that is down is given up on in this time; one that is up takes a connection in less than a millisecond. */
 const CONNECT_MS = 1000
-/** The services answer or refuse within ten seconds. */
+/** The services themselves answer or refuse within ten seconds. */
 const ANSWER_MS = 12_000
 const QUICK_CONNECTIONS = 128
 const QUICK_IN_FLIGHT_MAX = 4000
@@ -36,7 +36,7 @@ interface Lane {
  * Every long-lived operation has connections of its own, so that five thousand claims which wait never stand in the way of a submit or
  * of a heartbeat.
  */
-export function createUpstream(service: ServiceName, url: string): Upstream {
+export function createUpstream(service: ServiceName, url: string, answerMs = ANSWER_MS): Upstream {
   const origin = new URL(url).origin
   const lanes = new Map<string, Lane>()
 
@@ -49,8 +49,8 @@ export function createUpstream(service: ServiceName, url: string): Upstream {
         connections: long ? LONG_IN_FLIGHT_MAX : QUICK_CONNECTIONS,
         pipelining: 1,
         connectTimeout: CONNECT_MS,
-        headersTimeout: long ? 0 : ANSWER_MS,
-        bodyTimeout: long ? 0 : ANSWER_MS,
+        headersTimeout: long ? 0 : answerMs,
+        bodyTimeout: long ? 0 : answerMs,
         allowH2: false,
       })
       lane = { pool, inFlightMax: long ? LONG_IN_FLIGHT_MAX : QUICK_IN_FLIGHT_MAX, inFlight: 0 }

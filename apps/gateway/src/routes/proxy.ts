@@ -1,6 +1,6 @@
 import { fillPath, routerPath, routesOf } from '@hypercode/contracts'
 import type { Route, ServiceName } from '@hypercode/contracts'
-import { routeConfig } from '@hypercode/http'
+import { AppError, routeConfig } from '@hypercode/http'
 import type { ServiceApp } from '@hypercode/http'
 import type { FastifyRequest } from 'fastify'
 import { passBodies } from '../proxy/request-body.ts'
@@ -16,7 +16,8 @@ export function proxyRoutes(app: ServiceApp, service: ServiceName, upstream: Ups
     for (const route of routesOf(service)) {
       ;(scope.implemented as Route[]).push(route)
       scope.route({
-        method: route.method,
+        // The HEAD that Fastify derives would take the length of the answer for 0.
+        method: route.method === 'GET' ? ['GET', 'HEAD'] : route.method,
         url: routerPath(route.path),
         config: routeConfig(route),
         ...(route.bodyLimitBytes !== undefined && { bodyLimit: route.bodyLimitBytes }),
@@ -34,7 +35,12 @@ export function proxyRoutes(app: ServiceApp, service: ServiceName, upstream: Ups
  * same route and the same parameters.
  */
 function canonicalPath(route: Route, request: FastifyRequest): string {
-  const path = route.params === undefined ? route.path : fillPath(route.path, request.params as Record<string, string>)
+  const params = request.params as Readonly<Record<string, string>>
+  // What stands between here and the service may fold these; no id and no name looks like that.
+  if (Object.values(params).some((value) => value === '' || value === '.' || value === '..')) {
+    throw new AppError('not_found', { detail: 'No such path.' })
+  }
+  const path = route.params === undefined ? route.path : fillPath(route.path, params)
   const url = request.raw.url ?? ''
   const question = url.indexOf('?')
   if (question < 0) return path

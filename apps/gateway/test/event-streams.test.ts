@@ -1,0 +1,383 @@
+import { CloudEvent, newId } from '@hypercode/contracts'
+import { createFaultProxy, createTestTenant, signTestToken, waitFor } from '@hypercode/testkit'
+import { FormatRegistry } from '@sinclair/typebox'
+import { Value } from '@sinclair/typebox/value'
+import { describe, expect } from 'vitest'
+import { seqs, subscribe, upTo } from './support/event-source.ts'
+import type { TestSubscriber } from './support/event-source.ts'
+import { askToken, call, test as base } from './support/gateway.ts'
+import { addAgentEvent, addMissionEvents, createMission, hintSender } from './support/missions.ts'
+
+FormatRegistry.Set('date-time', (text) => !Number.isNaN(Date.parse(text)))
+
+const test = base
+  .extend('mission', async ({ db, tenant }) => await createMission(db, tenant.id))
+  .extend('hint', ({ db, redis, keys }) => hintSender(db, redis, keys))
+  .extend('token', ({ tokenFor }) => tokenFor(['mission:read', 'agent:read']))
+  .extend('follow', async ({ token }, { onCleanup }) => {
+    const open: TestSubscriber[] = []
+    onCleanup(() => {
+      for (const subscriber of open) subscriber.close()
+    })
+    return async (gateway: { url: string }, path: string, lastEventId?: number | string) => {
+      const subscriber = await subscribe(gateway.url + path, {
+        token,
+        ...(lastEventId !== undefined && { lastEventId }),
+      })
+      open.push(subscriber)
+      return subscriber
+    }
+  })
+
+const arrived = async (subscriber: TestSubscriber, count: number, timeoutMs = 5000): Promise<void> =>
+  void (await waitFor(() => subscriber.events.length >= count, { what: `${count} events`, timeoutMs }))
+
+describe('GET /v1/missions/{id}/events', () => {
+  test('sends what was and what comes, each event as CloudEvents has it', async ({
+    startGateway,
+    db,
+    mission,
+    hint,
+    follow,
+  }) => {
+    const gateway = await startGateway()
+    await addMissionEvents(db, mission, ['mission.submitted', 'task.queued'], { note: 'line\nbreak' })
+    const subscriber = await follow(gateway, `/v1/missions/${mission.id}/events`)
+    await arrived(subscriber, 2)
+    const sentAt = performance.now()
+    await hint(await addMissionEvents(db, mission, ['task.claimed']))
+    await arrived(subscriber, 3)
+
+    expect(performance.now() - sentAt).toBeLessThan(500)
+    expect(subscriber.headers.get('content-type')).toBe('text/event-stream')
+    expect(subscriber.headers.get('cache-control')).toBe('no-store')
+    expect(subscriber.events.map(({ id }) => id)).toEqual([1, 2, 3])
+    for (const { event } of subscriber.events) expect([...Value.Errors(CloudEvent, event)]).toEqual([])
+    expect(subscriber.events[1]?.event).toMatchObject({
+      id: `${mission.id}/2`,
+      type: 'hypercode.task.queued.v1',
+      source: `/v1/missions/${mission.id}`,
+      tenantid: mission.tenantId,
+      correlationid: `corr-${mission.id}`,
+      data: { missionId: mission.id, note: 'line\nbreak', n: 2 },
+    })
+  })
+
+  test('ends after the last event, and at once for one who has seen it', async ({
+    startGateway,
+    db,
+    mission,
+    hint,
+    follow,
+  }) => {
+    const gateway = await startGateway()
+    const path = `/v1/missions/${mission.id}/events`
+    const live = await follow(gateway, path)
+    await hint(await addMissionEvents(db, mission, ['task.completed', 'mission.completed']))
+    await waitFor(() => live.ended, { what: 'the live stream to end' })
+    const late = await follow(gateway, path)
+    await waitFor(() => late.ended, { what: 'the late stream to end' })
+    const again = await follow(gateway, path, 2)
+    await waitFor(() => again.ended, { what: 'the third stream to end' })
+
+    expect([seqs(live), seqs(late), seqs(again)]).toEqual([[1, 2], [1, 2], []])
+  })
+
+  test('sends a long history whole and in order, also what was added after the end', async ({
+    startGateway,
+    db,
+    mission,
+    follow,
+  }) => {
+    const gateway = await startGateway()
+    for (let i = 0; i < 5; i += 1) {
+      await addMissionEvents(
+        db,
+        mission,
+        Array.from({ length: 73 }, () => 'task.progress' as const),
+      )
+    }
+    await addMissionEvents(db, mission, ['mission.failed'])
+    await addMissionEvents(db, mission, ['deadletter.discarded'])
+    const subscriber = await follow(gateway, `/v1/missions/${mission.id}/events`)
+    await waitFor(() => subscriber.ended, { what: 'the end' })
+    expect(seqs(subscriber)).toEqual(upTo(367))
+  })
+
+  // Goal: whoever comes back with Last-Event-ID has every event once, whatever it missed.
+  // Method: a subscriber that hangs up at random moments while events are added with and without hints; what it got in all is 1, 2, 3 … n.
+  test('is resumed without a gap and without a repeat', async ({ startGateway, db, mission, hint, follow }) => {
+    const [first, second] = await Promise.all([startGateway(), startGateway()])
+    const path = `/v1/missions/${mission.id}/events`
+    let writing = true
+    const write = async (): Promise<void> => {
+      for (let i = 0; i < 120; i += 1) {
+        const row = await addMissionEvents(
+          db,
+          mission,
+          i % 7 === 0 ? ['task.progress', 'task.queued'] : ['task.progress'],
+        )
+        if (Math.random() < 0.7) await hint(row)
+      }
+      await hint(await addMissionEvents(db, mission, ['mission.canceled']))
+      writing = false
+    }
+    const written = write()
+    const got: number[] = []
+    let connections = 0
+    for (let ended = false; !ended; connections += 1) {
+      const subscriber = await follow(connections % 2 === 0 ? first : second, path, got.at(-1))
+      const patience = writing ? Math.random() * 60 : 5000
+      const until = performance.now() + patience
+      await waitFor(() => subscriber.ended || performance.now() > until, {
+        what: 'the moment',
+        everyMs: 1,
+        timeoutMs: 6000,
+      })
+      ended = subscriber.ended
+      subscriber.close()
+      got.push(...seqs(subscriber))
+    }
+    await written
+
+    expect(got).toEqual(upTo(got.length))
+    expect(got.length).toBe(139)
+    expect(connections).toBeGreaterThan(3)
+  })
+
+  test('a lost, doubled, stale or forged hint changes nothing', async ({
+    startGateway,
+    db,
+    redis,
+    keys,
+    mission,
+    hint,
+    follow,
+  }) => {
+    const gateway = await startGateway()
+    const subscriber = await follow(gateway, `/v1/missions/${mission.id}/events`)
+    await addMissionEvents(db, mission, ['task.queued']) // its hint is lost
+    const row = await addMissionEvents(db, mission, ['task.claimed'])
+    for (let i = 0; i < 5; i += 1) await hint(row)
+    for (const junk of ['', 'no json', '{}', '[1,null,"x"]', '[{"kind":"mission","missionId":5}]']) {
+      await redis.xadd(keys.events, '*', 'hints', junk)
+    }
+    await redis.xadd(keys.events, '*', 'other', 'field')
+    const forged = { ...row.hints[0], seq: 9_000_000, ended: true }
+    await redis.xadd(keys.events, '*', 'hints', JSON.stringify([forged]))
+    await arrived(subscriber, 2)
+    await hint(await addMissionEvents(db, mission, ['task.completed']))
+    await arrived(subscriber, 3)
+
+    expect(seqs(subscriber)).toEqual([1, 2, 3])
+    expect(subscriber.ended).toBe(false)
+  })
+
+  // Goal: with Redis away events still come, in about the time of the poll (R4); when it is back they come at once again.
+  test('goes on without Redis', async ({ startGateway, db, redisUrl, mission, hint, follow }) => {
+    const fault = await createFaultProxy(redisUrl)
+    try {
+      const gateway = await startGateway({ REDIS_URL: fault.through(redisUrl) })
+      const subscriber = await follow(gateway, `/v1/missions/${mission.id}/events`)
+      await hint(await addMissionEvents(db, mission, ['task.queued']))
+      await arrived(subscriber, 1)
+
+      await fault.setMode('refuse')
+      const sentAt = performance.now()
+      await addMissionEvents(db, mission, ['task.claimed'])
+      await arrived(subscriber, 2)
+      expect(performance.now() - sentAt).toBeLessThan(3000)
+      const ready = await call(`${gateway.url}/readyz`)
+      expect(ready.status).toBe(200)
+      expect(ready.body).toMatchObject({ ready: true, checks: { redis: { ok: false }, postgres: { ok: true } } })
+
+      await fault.setMode('pass')
+      await waitFor(
+        async () => JSON.stringify((await call(`${gateway.url}/readyz`)).body).includes('"redis":{"ok":true'),
+        {
+          what: 'Redis to be back',
+          timeoutMs: 8000,
+        },
+      )
+      await hint(await addMissionEvents(db, mission, ['task.progress', 'mission.completed']))
+      await waitFor(() => subscriber.ended, { what: 'the end' })
+      expect(seqs(subscriber)).toEqual([1, 2, 3, 4])
+    } finally {
+      await fault.stop()
+    }
+  })
+
+  test('survives Postgres being away for a moment', async ({ startGateway, db, database, mission, hint, follow }) => {
+    const fault = await createFaultProxy(database.url)
+    try {
+      const gateway = await startGateway({ DATABASE_URL: fault.through(database.url) })
+      const subscriber = await follow(gateway, `/v1/missions/${mission.id}/events`)
+      await hint(await addMissionEvents(db, mission, ['task.queued']))
+      await arrived(subscriber, 1)
+      await fault.setMode('refuse')
+      await hint(await addMissionEvents(db, mission, ['task.claimed']))
+      await waitFor(() => gateway.logs.some((line) => line.includes('events could not be read')), {
+        what: 'a failed read',
+      })
+      const refused = await call(`${gateway.url}/v1/missions/${newId()}/events`, {
+        token: signTestToken({ tenantId: mission.tenantId, scopes: ['mission:read'] }),
+      })
+      expect(refused.status).toBe(503)
+      expect(refused.headers.get('retry-after')).toBe('1')
+      await fault.setMode('pass')
+      await arrived(subscriber, 2, 8000)
+      expect(seqs(subscriber)).toEqual([1, 2])
+      await gateway.close()
+    } finally {
+      await fault.stop()
+    }
+  })
+
+  test('fifty follow one mission, each gets all of it once', async ({ startGateway, db, mission, hint, follow }) => {
+    const gateway = await startGateway()
+    const path = `/v1/missions/${mission.id}/events`
+    const followers = await Promise.all(Array.from({ length: 50 }, async () => await follow(gateway, path)))
+    for (let i = 0; i < 20; i += 1) await hint(await addMissionEvents(db, mission, ['task.progress', 'task.queued']))
+    await hint(await addMissionEvents(db, mission, ['mission.completed']))
+    await waitFor(() => followers.every(({ ended }) => ended), { what: 'all to end' })
+
+    for (const follower of followers) expect(seqs(follower)).toEqual(upTo(41))
+    await waitFor(() => gateway.app.requestsInFlight() === 0, { what: 'nothing in flight' })
+  })
+
+  test('a mission of another tenant is as unknown as one that does not exist', async ({
+    startGateway,
+    db,
+    mission,
+  }) => {
+    const gateway = await startGateway()
+    const other = await createTestTenant(db)
+    const token = signTestToken({ tenantId: other.id, scopes: ['mission:read'] })
+    const foreign = await call(`${gateway.url}/v1/missions/${mission.id}/events`, { token })
+    const unknown = await call(`${gateway.url}/v1/missions/${newId()}/events`, { token })
+
+    expect(foreign.status).toBe(404)
+    expect({ ...foreign.body, correlationId: '' }).toEqual({ ...unknown.body, correlationId: '' })
+  })
+
+  test('a cursor starts where it says, Last-Event-ID wins over it, and nonsense is refused', async ({
+    startGateway,
+    db,
+    mission,
+    token,
+    follow,
+  }) => {
+    const gateway = await startGateway()
+    const path = `/v1/missions/${mission.id}/events`
+    await addMissionEvents(db, mission, ['task.queued', 'task.claimed', 'task.completed', 'mission.completed'])
+    const byCursor = await follow(gateway, `${path}?cursor=2`)
+    const byHeader = await follow(gateway, `${path}?cursor=1`, 3)
+    const beyond = await follow(gateway, `${path}?cursor=999999`)
+    await waitFor(() => byCursor.ended && byHeader.ended && beyond.ended, { what: 'all to end' })
+
+    expect([seqs(byCursor), seqs(byHeader), seqs(beyond)]).toEqual([[3, 4], [4], []])
+    for (const query of ['cursor=-1', 'cursor=x', 'cursor=1.5', 'other=1']) {
+      expect((await call(`${gateway.url}${path}?${query}`, { token })).status, query).toBe(400)
+    }
+    const strange = await call(`${gateway.url}${path}`, { token, headers: { 'last-event-id': 'x/1' } })
+    expect(strange.status).toBe(400)
+    expect((await call(`${gateway.url}/v1/missions/not-an-id/events`, { token })).status).toBe(400)
+  })
+
+  test('HEAD opens no stream', async ({ startGateway, db, mission, token }) => {
+    const gateway = await startGateway({ SSE_STREAMS_MAX: '1' })
+    await addMissionEvents(db, mission, ['task.queued'])
+    for (let i = 0; i < 3; i += 1) {
+      const head = await call(`${gateway.url}/v1/missions/${mission.id}/events`, { method: 'HEAD', token })
+      expect(head.status).toBe(200)
+    }
+    expect(gateway.app.requestsInFlight()).toBe(0)
+  })
+})
+
+describe('a stream', () => {
+  test('ends with its token, by time or by revocation', async ({ startGateway, mission, tenant, client }) => {
+    const gateway = await startGateway()
+    const url = `${gateway.url}/v1/missions/${mission.id}/events`
+    const short = await subscribe(url, {
+      token: signTestToken({ tenantId: tenant.id, scopes: ['mission:read'], ttlS: 2 }),
+    })
+    const token = String((await askToken(gateway, client)).body['access_token'])
+    const revoked = await subscribe(url, { token })
+    expect([short.status, revoked.status]).toEqual([200, 200])
+
+    await call(`${gateway.url}/v1/auth/revoke`, {
+      method: 'POST',
+      body: new URLSearchParams({ token, client_id: client.id, client_secret: client.secret }),
+    })
+    await waitFor(() => revoked.ended, { what: 'the revoked stream to end', timeoutMs: 3000 })
+    await waitFor(() => short.ended, { what: 'the short stream to end', timeoutMs: 4000 })
+  })
+
+  test('beyond SSE_STREAMS_MAX is refused until one has ended', async ({ startGateway, mission, token, follow }) => {
+    const gateway = await startGateway({ SSE_STREAMS_MAX: '2' })
+    const path = `/v1/missions/${mission.id}/events`
+    const first = await follow(gateway, path)
+    await follow(gateway, '/v1/agents/watch')
+    const third = await call(gateway.url + path, { token })
+    expect(third.status).toBe(503)
+    expect(third.headers.get('retry-after')).toBe('5')
+    expect(third.body).toMatchObject({ code: 'unavailable' })
+
+    first.close()
+    const opened = await waitFor(
+      async () => {
+        const next = await follow(gateway, path)
+        return next.status === 200 && next
+      },
+      { what: 'a free place' },
+    )
+    expect(opened.status).toBe(200)
+  })
+
+  test('ends when the service drains, so that it can go on elsewhere', async ({ startGateway, mission, follow }) => {
+    const gateway = await startGateway()
+    const streams = [
+      await follow(gateway, `/v1/missions/${mission.id}/events`),
+      await follow(gateway, '/v1/agents/watch'),
+    ]
+    gateway.app.beginDrain()
+    await waitFor(() => streams.every(({ ended }) => ended), { what: 'the streams to end' })
+    await waitFor(() => gateway.app.requestsInFlight() === 0, { what: 'nothing in flight' })
+  })
+})
+
+describe('GET /v1/agents/watch', () => {
+  test('starts now, from the beginning, or after an event, and shows no other tenant’s agents', async ({
+    startGateway,
+    db,
+    tenant,
+    secondTenant,
+    hint,
+    follow,
+  }) => {
+    const gateway = await startGateway()
+    await addAgentEvent(db, tenant.id, 'agent.registered')
+    await addAgentEvent(db, tenant.id, 'agent.health.changed')
+    await addAgentEvent(db, secondTenant.id, 'agent.registered')
+    const now = await follow(gateway, '/v1/agents/watch')
+    const all = await follow(gateway, '/v1/agents/watch?cursor=0')
+    const after = await follow(gateway, '/v1/agents/watch?cursor=0', 1)
+    await arrived(all, 2)
+    await hint(await addAgentEvent(db, secondTenant.id, 'agent.draining'))
+    await hint(await addAgentEvent(db, tenant.id, 'agent.stopped'))
+    await Promise.all([arrived(now, 1), arrived(all, 3), arrived(after, 2)])
+
+    expect([seqs(now), seqs(all), seqs(after)]).toEqual([[3], [1, 2, 3], [2, 3]])
+    // One who saw no event yet can come back all the same.
+    expect(now.text).toMatch(/^retry: 1000\n\nid: 2\n\n/)
+    const { event } = now.events[0] as (typeof now.events)[number]
+    expect([...Value.Errors(CloudEvent, event)]).toEqual([])
+    expect(event).toMatchObject({
+      id: `${tenant.id}/agents/3`,
+      type: 'hypercode.agent.stopped.v1',
+      tenantid: tenant.id,
+      data: { reason: 'test', agentId: expect.any(String), instanceId: expect.any(String) },
+    })
+  })
+})
