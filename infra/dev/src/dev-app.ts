@@ -61,7 +61,7 @@ async function agentEnvironment(dev: DevEnvironment): Promise<Record<string, str
   const given = clientId && clientSecret ? { clientId, clientSecret } : undefined
   const agents = await ensureAgentClient(gatewayUrl, bootstrap, given)
   writeCredentials({ bootstrap, agents })
-  return agentEnv(dev.env, gatewayUrl, agents, 'auditor-dev')
+  return agentEnv(dev.env, gatewayUrl, agents, { instance: 'auditor-dev', port: 0 })
 }
 
 async function isReady(gatewayUrl: string): Promise<true | undefined> {

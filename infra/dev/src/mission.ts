@@ -6,7 +6,7 @@ import type { HyperClient } from '@hypercode/client'
 import { ROOT } from './checkout.ts'
 
 /** The crew that audits a repository. */
-const CREW_FILE = path.join(ROOT, 'apps/auditor-agent/crew.yaml')
+const CREW_FILE = path.join(ROOT, 'apps/auditor-agent/crews/readiness-audit.yaml')
 const LOOK_MS = 200
 /** The crew has a deadline of its own; this is for a platform that does not keep it. */
 const LONGEST_MS = 30 * 60_000

@@ -1,6 +1,6 @@
 import path from 'node:path'
 import type { FolderLock } from '@hypercode/local-stack'
-import { lockFolder } from '@hypercode/local-stack'
+import { lockFolder, pickPort } from '@hypercode/local-stack'
 import { buildAll } from './build.ts'
 import { HYPERCODE_DIR, LOG_DIR, ROOT } from './checkout.ts'
 import { childEnv } from './child-env.ts'
@@ -15,7 +15,7 @@ import { runMigrations } from './migrations.ts'
 import type { ProcessRecords } from './process-records.ts'
 import { openProcessRecords } from './process-records.ts'
 import type { ServiceApp, ServicePorts, StoreUrls } from './service-env.ts'
-import { AGENT_APP, agentEnv, folderOf, serviceEnv, urlOf, urlsOf } from './service-env.ts'
+import { AGENT_APP, agentEnv, folderOf, localUrl, serviceEnv, urlOf, urlsOf } from './service-env.ts'
 import type { Settings } from './settings.ts'
 import { removeState, writeState } from './state-file.ts'
 
@@ -56,7 +56,8 @@ export class PlatformStarter {
 
   constructor(options: PlatformOptions) {
     this.#options = options
-    this.#stopMs = options.settings.DRAIN_MS + 5_000
+    // An agent may still tell what became of its tasks after its drain; a service needs less.
+    this.#stopMs = options.settings.DRAIN_MS + 12_000
   }
 
   /** Nothing is left running when it throws. */
@@ -163,11 +164,18 @@ export class PlatformStarter {
   }
 
   async #auditor(number: number, gatewayUrl: string, client: ClientCredentials): Promise<void> {
-    const env = agentEnv(this.#options.env, gatewayUrl, client, `auditor-${number}`)
-    await this.#run({ name: `${AGENT_APP}-${number}`, cwd: folderOf(AGENT_APP), env })
+    const port = await pickPort()
+    const env = agentEnv(this.#options.env, gatewayUrl, client, { instance: `auditor-${number}`, port })
+    // Ready means registered: an agent that the platform refuses ends the start.
+    await this.#run({
+      name: `${AGENT_APP}-${number}`,
+      cwd: folderOf(AGENT_APP),
+      env,
+      readyUrl: `${localUrl(port)}/readyz`,
+    })
   }
 
-  async #run(plan: { name: string; cwd: string; env: Record<string, string>; readyUrl?: string }): Promise<void> {
+  async #run(plan: { name: string; cwd: string; env: Record<string, string>; readyUrl: string }): Promise<void> {
     const { log, onFailure, signal } = this.#options
     if (this.#records === undefined) throw new Error('the checkout has not been taken over')
     const managed = new ManagedProcess(

@@ -30,22 +30,22 @@ export async function saveReport(client: HyperClient, missionId: string, signal:
   })
   const dir = path.join(HYPERCODE_DIR, 'reports', missionId)
   mkdirSync(dir, { recursive: true })
-  const fetchArtifact = async (ending: string): Promise<{ file: string; text: string } | undefined> => {
-    const artifact = body.items.find(({ name }) => name.endsWith(ending))
+  const fetchArtifact = async (wanted: string): Promise<{ file: string; text: string } | undefined> => {
+    const artifact = body.items.find(({ name }) => name === wanted)
     if (artifact === undefined) return undefined
     const params = { id: artifact.taskId, name: artifact.name }
     const { body: bytes } = await client.raw(ROUTES.getArtifact, { params, signal })
-    const file = path.join(dir, path.basename(artifact.name))
+    const file = path.join(dir, wanted)
     writeFileSync(file, bytes)
     return { file, text: bytes.toString('utf8') }
   }
-  const json = await fetchArtifact('.json')
+  const json = await fetchArtifact('report.json')
   if (json === undefined) throw new Error(`mission ${missionId} completed without a report`)
   const report: unknown = JSON.parse(json.text)
   const [fault] = Value.Errors(AuditReport, report)
   if (fault !== undefined)
     throw new Error(`the report of mission ${missionId} is wrong at ${fault.path}: ${fault.message}`)
-  const markdown = await fetchArtifact('.md')
+  const markdown = await fetchArtifact('report.md')
   return { report: report as AuditReport, json: json.text, jsonFile: json.file, markdownFile: markdown?.file }
 }
 

@@ -65,17 +65,17 @@ export function agentEnv(
   env: Env,
   gatewayUrl: string,
   client: ClientCredentials,
-  instance: string,
+  { instance, port }: { readonly instance: string; readonly port: number },
 ): Record<string, string> {
   return childEnv(env, ['OPENAI_API_KEY', 'HYPERCODE_CLIENT_SECRET'], {
     HYPERCODE_URL: gatewayUrl,
     HYPERCODE_CLIENT_ID: client.clientId,
     HYPERCODE_CLIENT_SECRET: client.clientSecret,
     HYPERCODE_INSTANCE: instance,
-    AGENT_PORT: '0',
+    AGENT_PORT: String(port),
   })
 }
 
-function localUrl(port: number): string {
+export function localUrl(port: number): string {
   return `http://127.0.0.1:${port}`
 }

@@ -108,7 +108,15 @@ describe('the environment of a process', () => {
   const stores = { DATABASE_URL: 'private db', REDIS_URL: 'private redis' }
 
   test('of an agent holds no way to a store and no key of the platform', () => {
-    const given = agentEnv(env, 'http://127.0.0.1:1', { clientId: 'id', clientSecret: 'secret' }, 'auditor-1')
+    const given = agentEnv(
+      env,
+      'http://127.0.0.1:1',
+      { clientId: 'id', clientSecret: 'secret' },
+      {
+        instance: 'auditor-1',
+        port: 5,
+      },
+    )
     expect(given).toEqual({
       LOG_LEVEL: 'warn',
       OPENAI_API_KEY: 'key',
@@ -116,7 +124,7 @@ describe('the environment of a process', () => {
       HYPERCODE_CLIENT_ID: 'id',
       HYPERCODE_CLIENT_SECRET: 'secret',
       HYPERCODE_INSTANCE: 'auditor-1',
-      AGENT_PORT: '0',
+      AGENT_PORT: '5',
     })
   })
 
