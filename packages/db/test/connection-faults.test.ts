@@ -110,10 +110,13 @@ test('Postgres shuts down in order, as for an update', async () => {
 test('an administrator ends the session', async () => {
   await withDatabase(stack.directDatabaseUrl, async (handle) => {
     const asked = failureOf(sql`select pg_sleep(0.5)`.execute(handle.db))
-    await waitFor(() => handle.stats().total === 1, { what: 'a running query' })
-    await sql`select pg_terminate_backend(pid) from pg_stat_activity where query like '%pg_sleep%' and pid <> pg_backend_pid()`.execute(
-      handle.db,
-    )
+    const end = async (): Promise<boolean> => {
+      const { rows } = await sql`
+        select pg_terminate_backend(pid) from pg_stat_activity
+        where state = 'active' and query like '%pg_sleep%' and pid <> pg_backend_pid()`.execute(handle.db)
+      return rows.length === 1
+    }
+    await waitFor(end, { what: 'a session to end', everyMs: 5 })
     expectWeather(await asked)
   })
 })
