@@ -1,8 +1,7 @@
-import fastifyJwt from '@fastify/jwt'
 import { createRevocationList, deleteExpiredRevocations, isConnectionError } from '@hypercode/db'
 import type { DatabaseHandle, RevocationList } from '@hypercode/db'
 import type { Keys } from '@hypercode/events'
-import { AppError, CheckError, createLoops, createService, createTokenVerifier, openapiDocument } from '@hypercode/http'
+import { AppError, CheckError, createLoops, createService, openapiDocument } from '@hypercode/http'
 import type { AuthOptions, Loops, ServiceApp } from '@hypercode/http'
 import type { Logger, Metrics } from '@hypercode/telemetry'
 import type { Redis } from 'ioredis'
@@ -10,11 +9,11 @@ import { sql } from 'kysely'
 import type { GatewayConfig } from './config.ts'
 import { createSecretCheck } from './domain/secret-check.ts'
 import { readSigningKeys } from './domain/signing-keys.ts'
-import type { SigningKeys } from './domain/signing-keys.ts'
 import { limitRate } from './limits/rate-limit.ts'
 import { createSharedCounter } from './limits/shared-counter.ts'
 import { createUpstream } from './proxy/upstream.ts'
 import { authRoutes } from './routes/auth.ts'
+import { auditRoutes } from './routes/audit.ts'
 import { clientRoutes } from './routes/clients.ts'
 import { docsRoutes } from './routes/docs.ts'
 import { eventStreamRoutes } from './routes/event-streams.ts'
@@ -52,6 +51,7 @@ export async function buildApp(config: GatewayConfig, deps: GatewayDeps): Promis
     issuer: config.JWT_ISSUER,
     audience: config.JWT_AUDIENCE,
     keys: keys.accepted,
+    signing: keys.signing,
     isRevoked: (claims) => revocations.isRevoked(claims),
   }
   const app = await createService({
@@ -71,7 +71,6 @@ export async function buildApp(config: GatewayConfig, deps: GatewayDeps): Promis
       loops: loops.check,
     },
   })
-  await app.register(fastifyJwt, jwtOptions(keys))
 
   const hub = createEventHub({ maxStreams: config.SSE_STREAMS_MAX })
   const registry = createUpstream('agent-registry', config.REGISTRY_URL, deps.answerMs)
@@ -102,9 +101,10 @@ export async function buildApp(config: GatewayConfig, deps: GatewayDeps): Promis
       keys,
       policy: { issuer: config.JWT_ISSUER, audience: config.JWT_AUDIENCE, ttlS: config.TOKEN_TTL_S },
       sign: (claims) => app.jwt.sign(claims),
-      verifier: await createTokenVerifier(auth),
+      verifier: app.tokens,
       revocations,
     })
+    auditRoutes(scope, db)
     clientRoutes(scope, { db, secrets, revocations, tokenLifeS: config.TOKEN_TTL_S })
     proxyRoutes(scope, 'agent-registry', registry)
     proxyRoutes(scope, 'crew-orchestrator', orchestrator)
@@ -156,17 +156,6 @@ function refreshed(revocations: RevocationList, loops: Loops): () => void {
   })
   return () => {
     if (!known) throw new CheckError('not read yet')
-  }
-}
-
-function jwtOptions(keys: SigningKeys) {
-  return {
-    secret: { private: keys.privateKey, public: keys.publicKey },
-    sign: {
-      algorithm: keys.algorithm,
-      header: { alg: keys.algorithm, typ: 'at+jwt' },
-      ...(keys.keyId !== undefined && { kid: keys.keyId }),
-    },
   }
 }
 

@@ -1,7 +1,10 @@
+import fastifyJwt from '@fastify/jwt'
 import { withContext } from '@hypercode/telemetry'
 import fp from 'fastify-plugin'
 import { AppError } from './app-error.ts'
 import type { Principal } from './principal.ts'
+import { jwtOptions } from './signed-tokens.ts'
+import { createKeySource } from './token-keys.ts'
 import { createTokenVerifier, tokenInvalid } from './token-verifier.ts'
 import type { AuthOptions } from './token-verifier.ts'
 import type {} from './service-app.ts'
@@ -15,7 +18,9 @@ const EXEMPT = new Set(['HEAD', 'OPTIONS'])
  */
 export const authentication = fp<AuthOptions>(
   async (app, options) => {
-    const verifier = await createTokenVerifier(options)
+    await app.register(fastifyJwt, jwtOptions(options, createKeySource(options.keys)))
+    const verifier = createTokenVerifier(options, (token) => app.jwt.verify(token))
+    app.decorate('tokens', verifier)
 
     app.decorateRequest('admitted', null)
     app.decorateRequest('principal', {

@@ -4,6 +4,8 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import type { FastifyBaseLogger, FastifyInstance, RawServerDefault } from 'fastify'
 import type { RoutePolicy } from './path-match.ts'
 import type { Principal } from './principal.ts'
+import type { TokenVerifier } from './token-verifier.ts'
+import type {} from '@fastify/jwt'
 
 /** The Fastify instance of every service and agent. Plugins of an app take it as their first parameter. */
 export type ServiceApp = FastifyInstance<
@@ -20,6 +22,8 @@ declare module 'fastify' {
     readonly drainSignal: AbortSignal
     /** True for an error that means that a server behind this service cannot be reached. */
     readonly isUnavailable: (error: unknown) => boolean
+    /** Checks access tokens that come by other ways than the Authorization header; not there in a service without auth. */
+    readonly tokens: TokenVerifier
     /** Turns /readyz red, refuses new requests with 503 and aborts `drainSignal`. */
     beginDrain(): void
     /** Requests that have not been answered to the end yet. */

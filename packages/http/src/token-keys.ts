@@ -1,6 +1,7 @@
+import { KeyObject } from 'node:crypto'
 import type { JsonWebKey } from 'node:crypto'
 import { createLocalJWKSet, errors } from 'jose'
-import type { CryptoKey, FlattenedJWSInput, JSONWebKeySet, JWK, JWTHeaderParameters } from 'jose'
+import type { CryptoKey, JSONWebKeySet, JWK, JWTHeaderParameters } from 'jose'
 import { AppError } from './app-error.ts'
 
 /** Where the keys that sign access tokens come from; each kind allows one algorithm. */
@@ -12,29 +13,56 @@ export type TokenKeys =
   /** EdDSA with the keys that this address lists. */
   | { readonly jwksUrl: string }
 
+/** What new access tokens are signed with. */
+export interface SigningKey {
+  readonly algorithm: 'HS256' | 'EdDSA'
+  /** The shared secret, or the private key as PKCS #8 PEM. */
+  readonly key: string
+  /** Goes into the header as `kid`. */
+  readonly keyId?: string | undefined
+}
+
 export interface KeySource {
   readonly algorithm: 'HS256' | 'EdDSA'
-  readonly find: (header: JWTHeaderParameters, token: FlattenedJWSInput) => Promise<CryptoKey>
+  /** The secret itself, or what finds the public key, as PEM, for the header of a token that claims to be signed with it. */
+  readonly key: string | ((token: { readonly header: Record<string, unknown> }) => Promise<Buffer>)
 }
+
+type FindKey = (header: JWTHeaderParameters) => Promise<CryptoKey>
 
 const SECRET_BYTES_MIN = 32
 
 /** Throws a TypeError for keys that are unfit, so that a service with such keys does not boot. */
-export async function createKeySource(keys: TokenKeys): Promise<KeySource> {
-  if ('secret' in keys) return await secretKey(keys.secret)
-  if ('jwksUrl' in keys) return remoteKeys(keys.jwksUrl)
+export function createKeySource(keys: TokenKeys): KeySource {
+  if ('secret' in keys) return secretKey(keys.secret)
+  if ('jwksUrl' in keys) return publicKeys(remoteKeys(keys.jwksUrl))
   if (keys.publicKeys.length === 0) throw new TypeError('publicKeys is empty')
   const set = ed25519Only(keys.publicKeys)
   if (set.keys.length !== keys.publicKeys.length)
     throw new TypeError('publicKeys must be Ed25519 keys (kty OKP, crv Ed25519)')
-  return { algorithm: 'EdDSA', find: createLocalJWKSet(set) }
+  return publicKeys(createLocalJWKSet(set))
 }
 
-async function secretKey(secret: string): Promise<KeySource> {
-  const bytes = new TextEncoder().encode(secret)
-  if (bytes.length < SECRET_BYTES_MIN) throw new TypeError(`the token secret is shorter than ${SECRET_BYTES_MIN} bytes`)
-  const key = await crypto.subtle.importKey('raw', bytes, { name: 'HMAC', hash: 'SHA-256' }, false, ['verify'])
-  return { algorithm: 'HS256', find: () => Promise.resolve(key) }
+function secretKey(secret: string): KeySource {
+  if (Buffer.byteLength(secret) < SECRET_BYTES_MIN)
+    throw new TypeError(`the token secret is shorter than ${SECRET_BYTES_MIN} bytes`)
+  return { algorithm: 'HS256', key: secret }
+}
+
+function publicKeys(find: FindKey): KeySource {
+  // The same key has to be the same buffer: what a buffer holds is found out once per buffer.
+  const pems = new WeakMap<CryptoKey, Buffer>()
+  return {
+    algorithm: 'EdDSA',
+    async key({ header }) {
+      // Keys are looked for, and loaded, only for tokens that one of them could have signed.
+      if (header['alg'] !== 'EdDSA') throw new errors.JOSEAlgNotAllowed('not EdDSA')
+      const key = await find(header as JWTHeaderParameters)
+      const pem = pems.get(key) ?? Buffer.from(KeyObject.from(key).export({ type: 'spki', format: 'pem' }))
+      pems.set(key, pem)
+      return pem
+    },
+  }
 }
 
 /** Private members never matter here, and keys of other kinds are not for access tokens. */
@@ -62,7 +90,7 @@ const JWKS_BYTES_MAX = 65_536
  * Keys of a JWKS address. They are loaded at first use and again in the background when they are older than five minutes; a key
  * id that is not among them causes at most one load in 30 s. While the address does not answer, the last keys go on counting.
  */
-function remoteKeys(url: string): KeySource {
+function remoteKeys(url: string): FindKey {
   new URL(url)
   let keys: ReturnType<typeof createLocalJWKSet> | undefined
   let loadedAt = 0
@@ -84,23 +112,20 @@ function remoteKeys(url: string): KeySource {
   const reload = (): Promise<void> => (loading ??= load().finally(() => (loading = undefined)))
   const mayReload = (): boolean => loading !== undefined || performance.now() - triedAt > RELOAD_MIN_MS
 
-  return {
-    algorithm: 'EdDSA',
-    async find(header, token) {
-      if (keys === undefined) await reload()
-      else if (performance.now() - loadedAt > FRESH_MS && mayReload()) await reload()
-      try {
-        return await pick()
-      } catch (error) {
-        if (!(error instanceof errors.JWKSNoMatchingKey) || !mayReload()) throw error
-        await reload()
-        return await pick()
-      }
-      async function pick(): Promise<CryptoKey> {
-        if (keys === undefined) throw new errors.JWKSNoMatchingKey()
-        return await keys(header, token)
-      }
-    },
+  return async (header) => {
+    if (keys === undefined) await reload()
+    else if (performance.now() - loadedAt > FRESH_MS && mayReload()) await reload()
+    try {
+      return await pick()
+    } catch (error) {
+      if (!(error instanceof errors.JWKSNoMatchingKey) || !mayReload()) throw error
+      await reload()
+      return await pick()
+    }
+    async function pick(): Promise<CryptoKey> {
+      if (keys === undefined) throw new errors.JWKSNoMatchingKey()
+      return await keys(header)
+    }
   }
 }
 

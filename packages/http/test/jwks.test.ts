@@ -4,11 +4,10 @@ import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { createTokenVerifier } from '@hypercode/http'
 import type { TokenVerifier } from '@hypercode/http'
 import { SignJWT } from 'jose'
 import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest'
-import { CLIENT, auth, bearer, goodClaims, serve } from './service.ts'
+import { CLIENT, auth, bearer, buildService, goodClaims, serve } from './service.ts'
 
 afterEach(() => void vi.restoreAllMocks())
 
@@ -47,7 +46,11 @@ async function keyServer(): Promise<{
 }
 
 const jwks = (...keys: object[]): string => JSON.stringify({ keys })
-const verifierOf = (jwksUrl: string): Promise<TokenVerifier> => createTokenVerifier({ ...auth, keys: { jwksUrl } })
+async function verifierOf(jwksUrl: string): Promise<TokenVerifier> {
+  const { app } = await buildService(undefined, { auth: { ...auth, keys: { jwksUrl } } })
+  onTestFinished(() => app.close())
+  return app.tokens
+}
 
 /** Lets the clock of the verifier run ahead. */
 function later(ms: number): void {

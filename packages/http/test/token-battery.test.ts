@@ -73,6 +73,10 @@ const BAD: readonly (readonly [string, () => string])[] = [
   ['an unknown crit', () => hs(goodClaims('agent:read'), { ...HS, crit: ['x'], x: 1 })],
   ['crit b64 false', () => hs(goodClaims('agent:read'), { ...HS, crit: ['b64'], b64: false })],
   ['an empty crit', () => hs(goodClaims('agent:read'), { ...HS, crit: [] })],
+  ['crit null', () => hs(goodClaims('agent:read'), { ...HS, crit: null })],
+  ['crit false', () => hs(goodClaims('agent:read'), { ...HS, crit: false })],
+  ['nbf 1e400', () => withText('nbf', '1e400')],
+  ['nbf null', () => withClaim('nbf', null)],
   ['expired', () => hs({ ...goodClaims('agent:read'), iat: now() - 901, exp: now() - 1 })],
   ['not valid yet', () => withClaim('nbf', now() + 300)],
   ['nbf as text', () => withClaim('nbf', '0')],
@@ -264,6 +268,31 @@ describe('a service with a public key', () => {
     await expect(startService({ publicKeys: [jwk] })).rejects.toThrow(/Ed25519/)
     await expect(startService({ publicKeys: [] })).rejects.toThrow(/empty/)
   })
+})
+
+// Goal: who debugs a client learns what is wrong with its token.
+test.each([
+  ['The token has expired.', () => hs({ ...goodClaims('agent:read'), iat: now() - 901, exp: now() - 1 })],
+  ['The "iss" of the token is not accepted here.', () => hs(without('iss'))],
+  ['The "aud" of the token is not accepted here.', () => withClaim('aud', 'elsewhere')],
+  ['The "exp" of the token is not accepted here.', () => withClaim('exp', String(now() + 600))],
+  ['The "nbf" of the token is not accepted here.', () => withClaim('nbf', now() + 300)],
+  ['The "typ" of the token is not accepted here.', () => hs(goodClaims('agent:read'), { alg: 'HS256' })],
+  ['The algorithm of the token is not accepted here.', () => raw(ED, JSON.stringify(goodClaims()), edSign())],
+  ['The token is not signed with a key that is accepted here.', () => raw(HS, JSON.stringify(goodClaims()), hmac('x'))],
+  ['The token is malformed.', () => hsText('"agent:read"')],
+])('a refusal says: %s', async (detail, make) => {
+  const response = await ask(await startService({ secret: SECRET }), make())
+  expect(await response.json()).toMatchObject({ code: 'token_invalid', detail })
+})
+
+test.each(['issuer', 'audience'])('an empty %s, which would let every token in, stops the boot', async (name) => {
+  await expect(serve(undefined, { auth: { ...auth, [name]: '' } })).rejects.toThrow(/must not be empty/)
+})
+
+test('a service without a signing key signs nothing', async () => {
+  const { app } = await startService({ secret: SECRET })
+  expect(() => app.jwt.sign(goodClaims('agent:read'))).toThrow(/unable to sign/)
 })
 
 test('a secret that is too short stops the boot', async () => {

@@ -1,15 +1,12 @@
 import { createPrivateKey, createPublicKey } from 'node:crypto'
 import type { JsonWebKey } from 'node:crypto'
-import type { TokenKeys } from '@hypercode/http'
+import type { SigningKey, TokenKeys } from '@hypercode/http'
 import { calculateJwkThumbprint } from 'jose'
 
 /** What the gateway signs access tokens with, and what everybody verifies them with. */
 export interface SigningKeys {
-  readonly algorithm: 'HS256' | 'EdDSA'
-  /** RFC 7638 thumbprint of the public key; a shared secret has no id. */
-  readonly keyId?: string
-  readonly privateKey: string
-  readonly publicKey: string
+  /** The id of a key is the RFC 7638 thumbprint of its public half; a shared secret has none. */
+  readonly signing: SigningKey
   /** What the gateway itself accepts: the current key and, during a rotation, the other one. */
   readonly accepted: TokenKeys
   /** RFC 7517 key set; empty for a shared secret. */
@@ -28,7 +25,7 @@ interface KeyConfig {
 export async function readSigningKeys(config: KeyConfig): Promise<SigningKeys> {
   if (config.JWT_SECRET !== undefined) {
     const secret = config.JWT_SECRET
-    return { algorithm: 'HS256', privateKey: secret, publicKey: secret, accepted: { secret }, jwks: { keys: [] } }
+    return { signing: { algorithm: 'HS256', key: secret }, accepted: { secret }, jwks: { keys: [] } }
   }
   if (config.JWT_PRIVATE_KEY === undefined) throw new TypeError('neither JWT_SECRET nor JWT_PRIVATE_KEY is set')
   const publicKey = createPublicKey(createPrivateKey(config.JWT_PRIVATE_KEY)).export({ type: 'spki', format: 'pem' })
@@ -36,10 +33,7 @@ export async function readSigningKeys(config: KeyConfig): Promise<SigningKeys> {
   const others = config.JWT_PREVIOUS_PUBLIC_KEY === undefined ? [] : [await publicJwk(config.JWT_PREVIOUS_PUBLIC_KEY)]
   const keys = [current, ...others.filter((key) => key.kid !== current.kid)]
   return {
-    algorithm: 'EdDSA',
-    keyId: current.kid,
-    privateKey: config.JWT_PRIVATE_KEY,
-    publicKey: String(publicKey),
+    signing: { algorithm: 'EdDSA', key: config.JWT_PRIVATE_KEY, keyId: current.kid },
     accepted: { publicKeys: keys },
     jwks: { keys },
   }
