@@ -54,7 +54,7 @@ export const SuppressedFinding = Type.Object(
 export type SuppressedFinding = Static<typeof SuppressedFinding>
 
 /** How many findings there are by priority; suppressed ones are not among them. */
-export const AuditCounts = Type.Object({ P0: Count, P1: Count, P2: Count }, { $id: 'AuditCounts', ...closed })
+export const AuditCounts = Type.Object({ P0: Count, P1: Count, P2: Count }, closed)
 export type AuditCounts = Static<typeof AuditCounts>
 
 export const AuditKindSummary = Type.Object(
@@ -65,7 +65,7 @@ export const AuditKindSummary = Type.Object(
     penalty: Type.Number({ minimum: 0, description: 'points that this kind takes from the score' }),
     durationMs: Type.Number({ minimum: 0 }),
   },
-  { $id: 'AuditKindSummary', ...closed },
+  closed,
 )
 export type AuditKindSummary = Static<typeof AuditKindSummary>
 

@@ -29,7 +29,7 @@ export interface KindResult {
 export interface RunOptions {
   readonly signal?: AbortSignal
   /** Called about once a second with the share of files that are done, 0 to 1. */
-  readonly onProgress?: (fraction: number) => void
+  readonly onProgress?: (fraction: number) => void | Promise<void>
 }
 
 /**
@@ -50,7 +50,7 @@ export async function runAudits(
     // The loop is synchronous at heart: let heartbeats and cancellation through.
     await new Promise((resolve) => setImmediate(resolve))
     signal?.throwIfAborted()
-    onProgress?.((index + 1) / inventory.files.length)
+    await onProgress?.((index + 1) / inventory.files.length)
     reportedAt = performance.now()
   }
   signal?.throwIfAborted()

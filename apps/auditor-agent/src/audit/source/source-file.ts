@@ -55,12 +55,24 @@ export class SourceFile {
     const key = kinds.join(' ')
     const known = this.#found.get(key)
     if (known !== undefined) return known
-    const [only] = kinds
-    const rule = kinds.length === 1 && only !== undefined ? { kind: only } : { any: kinds.map((kind) => ({ kind })) }
-    const found = this.root.findAll({ rule })
+    const unknown = UNKNOWN_KINDS[this.entry.language === 'javascript' ? 'javascript' : 'typescript']
+    const rules = kinds.filter((kind) => !unknown.has(kind)).map((kind) => ({ kind }))
+    const [only] = rules
+    const found = only === undefined ? [] : this.root.findAll({ rule: rules.length === 1 ? only : { any: rules } })
     this.#found.set(key, found)
     return found
   }
+}
+
+/** Kinds that one of the two grammars lacks; asking for them would be an error. */
+const UNKNOWN_KINDS = {
+  javascript: new Set([
+    'abstract_class_declaration',
+    'public_field_definition',
+    'required_parameter',
+    'optional_parameter',
+  ]),
+  typescript: new Set(['field_definition']),
 }
 
 export function linesOf(node: SyntaxNode): Lines {

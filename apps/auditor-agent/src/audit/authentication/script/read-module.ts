@@ -54,13 +54,12 @@ export function readModule(file: SourceFile): ScriptModule {
 }
 
 function readInstances(file: SourceFile): InstanceFacts[] {
-  const isJavaScript = file.entry.language === 'javascript'
-  const kinds = [
+  const nodes = file.nodes(
     'variable_declarator',
     'assignment_expression',
-    isJavaScript ? 'field_definition' : 'public_field_definition',
-  ]
-  const nodes = file.nodes(...kinds)
+    'field_definition',
+    'public_field_definition',
+  )
   const scopes = scopesOf(file, nodes)
   return nodes.flatMap((node, index) => {
     const value = unwrap(node.field('value') ?? node.field('right'))

@@ -1,0 +1,51 @@
+import { Type } from '@sinclair/typebox'
+import type { Static } from '@sinclair/typebox'
+import { AuditCounts, AuditKind } from '@hypercode/contracts'
+
+const closed = { additionalProperties: false } as const
+const Count = Type.Integer({ minimum: 0 })
+
+/** Every task of the crew but the report names the repository; the report works on what the others have stored. */
+export const AuditInput = Type.Object(
+  {
+    root: Type.Optional(
+      Type.String({
+        minLength: 1,
+        maxLength: 4096,
+        description: 'absolute path of the repository, as the agent sees it',
+      }),
+    ),
+  },
+  closed,
+)
+export type AuditInput = Static<typeof AuditInput>
+
+export const InventoryOutput = Type.Object(
+  { files: Count, skipped: Count, artifact: Type.Literal('inventory.json') },
+  closed,
+)
+
+export const KindOutput = Type.Object(
+  {
+    kind: AuditKind,
+    checkedFiles: Count,
+    counts: AuditCounts,
+    suppressed: Count,
+    artifact: Type.Literal('findings.json'),
+  },
+  closed,
+)
+
+export const ReportOutput = Type.Object(
+  {
+    score: Type.Integer({ minimum: 0, maximum: 100 }),
+    counts: AuditCounts,
+    reportArtifact: Type.Literal('report.json'),
+    markdownArtifact: Type.Literal('report.md'),
+  },
+  closed,
+)
+
+/** Small on purpose: whatever is large is an artifact. */
+export const AuditOutput = Type.Union([InventoryOutput, KindOutput, ReportOutput])
+export type AuditOutput = Static<typeof AuditOutput>

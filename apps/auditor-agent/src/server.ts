@@ -1,0 +1,4 @@
+import { serve } from '@hypercode/base-agent'
+import { auditor } from './agent.ts'
+
+await serve(auditor)

@@ -1,0 +1,114 @@
+import { readFile } from 'node:fs/promises'
+import { AUDIT_KINDS, CrewManifest } from '@hypercode/contracts'
+import type { AuditReport } from '@hypercode/contracts'
+import { TerminalError } from '@hypercode/base-agent'
+import { runTask } from '@hypercode/base-agent/testing'
+import { Value } from '@sinclair/typebox/value'
+import { describe, expect, test } from 'vitest'
+import { parse } from 'yaml'
+import { auditor } from '../src/agent.ts'
+import { auditRepository } from '../src/audit/index.ts'
+import { HYPERCODE_V2 } from './support/hypercode-v2.ts'
+import { faultsOf, withRepository } from './support/repository.ts'
+
+type Stored = { taskKey: string; name: string; data: Uint8Array }
+
+/** Runs a task of the mission on what the tasks before it have stored, and adds what it stores. */
+async function runIn(mission: Stored[], key: string, skill: string, input: { root?: string }) {
+  const run = await runTask(auditor, input, { skill, artifacts: mission })
+  for (const [name, artifact] of run.artifacts) mission.push({ taskKey: key, name, data: artifact.bytes })
+  return run
+}
+
+describe('the crew', () => {
+  test('is a manifest that the contract accepts, and asks for skills that the agent has', async () => {
+    const text = await readFile(new URL('../crews/readiness-audit.yaml', import.meta.url), 'utf8')
+    const manifest: unknown = parse(text)
+    expect([...Value.Errors(CrewManifest, manifest)]).toEqual([])
+    const { spec } = manifest as CrewManifest
+    const skills = auditor.card.skills.map(({ id }) => id)
+    expect(spec.members.map(({ skill }) => skill).toSorted()).toEqual(skills.toSorted())
+    expect(spec.tasks.map(({ id }) => id)).toEqual(['inventory', ...AUDIT_KINDS, 'report'])
+    expect(spec.tasks.at(-1)?.dependsOn).toEqual([...AUDIT_KINDS])
+  })
+
+  // Goal: the tasks of a mission, each on its own, give the report that one process gives.
+  // Method: every task of the crew by itself, with only artifacts in between.
+  test('gives the same report as one process', async () => {
+    await withRepository(HYPERCODE_V2, async (root) => {
+      const mission: Stored[] = []
+      const inventory = await runIn(mission, 'inventory', 'audit.inventory', { root })
+      expect(inventory.output).toEqual({ files: 22, skipped: 1, artifact: 'inventory.json' })
+      for (const kind of AUDIT_KINDS) {
+        const { output } = await runIn(mission, kind, `audit.${kind}`, { root })
+        expect(output).toMatchObject({ kind, artifact: 'findings.json', suppressed: 0 })
+      }
+      const { output } = await runIn(mission, 'report', 'audit.report', {})
+      const stored = mission.find(({ name }) => name === 'report.json')
+      const report = JSON.parse(Buffer.from(stored?.data ?? []).toString('utf8')) as AuditReport
+      expect(faultsOf(report)).toEqual([])
+      const whole = await auditRepository(root)
+      expect(report.findings).toEqual(whole.findings)
+      expect(report).toMatchObject({ score: whole.score, counts: whole.counts, files: whole.files, root })
+      expect(output).toEqual({
+        score: whole.score,
+        counts: whole.counts,
+        reportArtifact: 'report.json',
+        markdownArtifact: 'report.md',
+      })
+      const markdown = mission.find(({ name }) => name === 'report.md')
+      expect(Buffer.from(markdown?.data ?? []).toString('utf8')).toContain('# Readiness audit')
+    })
+  })
+})
+
+describe('a task', () => {
+  test('of one kind takes the inventory itself when nobody has', async () => {
+    await withRepository({ 'a.py': 'API_KEY = "changeme"\n' }, async (root) => {
+      const { output } = await runTask(auditor, { root }, { skill: 'audit.secrets' })
+      expect(output).toMatchObject({ kind: 'secrets', checkedFiles: 1, counts: { P0: 1, P1: 0, P2: 0 } })
+    })
+  })
+
+  test('does not trust the inventory of another root', async () => {
+    await withRepository({ 'a.py': 'API_KEY = "changeme"\n' }, async (root) => {
+      const other = JSON.stringify({
+        root: '/elsewhere',
+        files: [],
+        skippedBy: {},
+        privateEnvFiles: [],
+        packages: [],
+        markers: [],
+        durationMs: 0,
+      })
+      const artifacts = [{ taskKey: 'inventory', name: 'inventory.json', data: other }]
+      const { output } = await runTask(auditor, { root }, { skill: 'audit.secrets', artifacts })
+      expect(output).toMatchObject({ checkedFiles: 1 })
+    })
+  })
+
+  test.each([
+    ['a root that is missing', { root: '/nowhere/at/all' }, 'root_unreadable'],
+    ['a root that is not absolute', { root: 'packages' }, 'root_invalid'],
+    ['no root', {}, 'root_missing'],
+  ])('with %s fails for good', async (_, input, code) => {
+    const failing = runTask(auditor, input, { skill: 'audit.inventory' })
+    await expect(failing).rejects.toBeInstanceOf(TerminalError)
+    await expect(failing).rejects.toMatchObject({ code })
+  })
+
+  test('that reports on nothing fails for good', async () => {
+    await expect(runTask(auditor, {}, { skill: 'audit.report' })).rejects.toBeInstanceOf(TerminalError)
+  })
+
+  test('stops when it is told to, and says how far it is', async () => {
+    const files = Object.fromEntries(Array.from({ length: 300 }, (_, n) => [`d${n % 20}/a${n}.py`, 'x = 1\n']))
+    await withRepository(files, async (root) => {
+      const { progress } = await runTask(auditor, { root }, { skill: 'audit.inventory' })
+      expect(progress.length).toBeGreaterThan(0)
+      expect(progress.every(({ fraction }) => fraction >= 0 && fraction <= 1)).toBe(true)
+      const stopped = runTask(auditor, { root }, { skill: 'audit.inventory', signal: AbortSignal.abort() })
+      await expect(stopped).rejects.toMatchObject({ reason: 'canceled' })
+    })
+  })
+})
