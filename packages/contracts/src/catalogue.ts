@@ -1,4 +1,5 @@
 import * as agents from './agents.ts'
+import * as audit from './audit.ts'
 import * as auth from './auth.ts'
 import * as crews from './crews.ts'
 import * as deadLetters from './dead-letters.ts'
@@ -18,6 +19,7 @@ export const ROUTES = {
   getClient: auth.getClient,
   rotateClient: auth.rotateClient,
   revokeClient: auth.revokeClient,
+  listAudit: audit.listAudit,
   registerAgent: agents.registerAgent,
   listAgents: agents.listAgents,
   watchAgents: agents.watchAgents,

@@ -31,6 +31,7 @@ export { Crew, CrewManifest, CrewPage, CrewValidation, Duration, durationMs } fr
 export { DeadLetter } from './dead-letters.ts'
 export { ERRORS, problemType } from './errors.ts'
 export type { ErrorCode } from './errors.ts'
+export { AuditEntry } from './audit.ts'
 export { AGENT_EVENTS, AgentEventName, CloudEvent, MISSION_EVENTS, MissionEventName, cloudEventType } from './events.ts'
 export type { EventName } from './events.ts'
 export { Id, newId } from './ids.ts'
