@@ -15,9 +15,7 @@ export const Name = Type.String({
 export const Labels = Type.Record(
   Type.String({ pattern: '^[a-z0-9][a-z0-9._/-]{0,62}$' }),
   Type.String({ maxLength: 200 }),
-  {
-    maxProperties: 32,
-  },
+  { maxProperties: 32, additionalProperties: false },
 )
 export type Labels = Static<typeof Labels>
 

@@ -59,6 +59,18 @@ describe('closed means closed', () => {
     expect(objects.filter(({ schema }) => schema['additionalProperties'] !== false).map(({ at }) => at)).toEqual([])
   })
 
+  test('every record whose keys have a form says so', () => {
+    const forms = ({ schema }: Place): string[] => Object.keys(schema['patternProperties'] ?? {})
+    const records = all.filter((place) => forms(place).some((form) => form !== '^(.*)$'))
+    expect(records.length).toBeGreaterThan(3)
+    expect(records.filter(({ schema }) => schema['additionalProperties'] !== false).map(({ at }) => at)).toEqual([])
+  })
+
+  test.each(['Team', '', '-team', 'a b', 'é', 'x'.repeat(64), '__proto__x'])('no label is named %j', (name) => {
+    expect(Value.Check(contracts.Labels, { [name]: 'a' })).toBe(false)
+    expect(Value.Check(contracts.Labels, { team: 'a', 'hypercode.dev/zone_1': 'b' })).toBe(true)
+  })
+
   test('a checker refuses what nobody asked for', () => {
     for (const { at, schema } of objects) {
       const faults = [...Value.Errors(schema, { surprise: 1, __proto__: null })]

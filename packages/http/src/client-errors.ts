@@ -15,9 +15,9 @@ export function answerClientError(error: Error & { code?: string }, socket: Http
     socket.destroy()
     return
   }
-  const { problem, status } = translate(error.code)
+  const problem = translate(error.code)
   const correlationId = newId()
-  const body = JSON.stringify(problemOf(problem, correlationId, status))
+  const body = JSON.stringify(problemOf(problem, correlationId))
   const headers = {
     ...problemHeaders(problem),
     'content-length': String(Buffer.byteLength(body)),
@@ -25,15 +25,13 @@ export function answerClientError(error: Error & { code?: string }, socket: Http
     connection: 'close',
   }
   const head = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`)
-  socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${head.join('')}\r\n${body}`)
+  socket.end(`HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status]}\r\n${head.join('')}\r\n${body}`)
   socket.destroySoon()
 }
 
-function translate(code: string | undefined): { problem: AppError; status: number } {
-  if (code === 'HPE_HEADER_OVERFLOW') return { problem: new AppError('headers_too_large'), status: 431 }
-  if (code === 'HPE_CHUNK_EXTENSIONS_OVERFLOW') return { problem: new AppError('body_too_large'), status: 413 }
-  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') {
-    return { problem: new AppError('request_invalid', { detail: 'The request did not arrive in time.' }), status: 408 }
-  }
-  return { problem: new AppError('request_invalid', { detail: 'The request is not valid HTTP.' }), status: 400 }
+function translate(code: string | undefined): AppError {
+  if (code === 'HPE_HEADER_OVERFLOW') return new AppError('headers_too_large')
+  if (code === 'HPE_CHUNK_EXTENSIONS_OVERFLOW') return new AppError('body_too_large')
+  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return new AppError('request_timeout')
+  return new AppError('request_invalid', { detail: 'The request is not valid HTTP.' })
 }

@@ -4,12 +4,12 @@ import { AppError } from './app-error.ts'
 
 export const PROBLEM_TYPE = 'application/problem+json'
 
-/** The body of an error answer. `status` differs from the one of the code only where HTTP wants it so. */
-export function problemOf(error: AppError, correlationId: string, status = error.status): Problem {
+/** The body of an error answer. */
+export function problemOf(error: AppError, correlationId: string): Problem {
   return {
     type: problemType(error.code),
     title: error.title,
-    status,
+    status: error.status,
     code: error.code,
     ...(error.detail !== undefined && { detail: error.detail }),
     ...(error.fix !== undefined && { fix: error.fix }),
@@ -47,7 +47,7 @@ const FRAMEWORK: Readonly<Record<string, (cause: unknown) => AppError>> = {
     new AppError('request_invalid', { detail: 'The body is not as long as Content-Length says.', cause }),
   FST_ERR_BAD_URL: (cause) => new AppError('request_invalid', { detail: 'The path is not a valid URL path.', cause }),
   FST_ERR_MAX_PARAM_LENGTH: (cause) =>
-    new AppError('request_invalid', { detail: 'A part of the path is longer than allowed.', cause }),
+    new AppError('uri_too_long', { detail: 'A part of the path is longer than allowed.', cause }),
   FST_ERR_HANDLER_TIMEOUT: (cause) =>
     new AppError('unavailable', { detail: 'The request took too long.', retryAfterMs: 1000, cause }),
 }
@@ -58,9 +58,11 @@ function byStatus(status: number, cause: unknown): AppError {
   if (status === 404) return new AppError('not_found', { cause })
   if (status === 405) return new AppError('method_not_allowed', { cause })
   if (status === 406) return new AppError('not_acceptable', { cause })
+  if (status === 408) return new AppError('request_timeout', { cause })
   if (status === 409) return new AppError('conflict', { cause })
   if (status === 412) return new AppError('version_mismatch', { cause })
   if (status === 413) return new AppError('body_too_large', { cause })
+  if (status === 414) return new AppError('uri_too_long', { cause })
   if (status === 415) return new AppError('unsupported_media_type', { cause })
   if (status === 422) return new AppError('unprocessable', { cause })
   if (status === 429) return new AppError('rate_limited', { cause })

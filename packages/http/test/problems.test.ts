@@ -183,7 +183,7 @@ describe('a path', () => {
   test('with a very long part is refused', async () => {
     const { url } = await service()
     const response = await fetch(`${url}/v1/agents/${'a'.repeat(300)}`, { headers: await bearer('agent:read') })
-    await expectProblem(response, 400, 'request_invalid')
+    await expectProblem(response, 414, 'uri_too_long')
   })
 
   test('that is forged by a proxy header changes nothing', async () => {

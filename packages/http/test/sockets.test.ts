@@ -43,7 +43,7 @@ describe('a connection is closed', () => {
     expect(performance.now() - startedAt).toBeLessThan(3000)
     expect(answer).toMatch(/^HTTP\/1.1 408 Request Timeout\r\n/)
     expect(answer).toContain('application/problem+json')
-    expect(answer).toContain('did not arrive in time')
+    expect(JSON.parse(answer.split('\r\n\r\n')[1] ?? '')).toMatchObject({ status: 408, code: 'request_timeout' })
   })
 
   test('and a request that was refused before its body came gets one answer', async () => {
