@@ -1,6 +1,7 @@
 import { ROUTES } from '@hypercode/contracts'
 import { openDatabase } from '@hypercode/db'
 import { openRedis } from '@hypercode/events'
+import { withContext } from '@hypercode/telemetry'
 import { waitFor } from '@hypercode/testkit/tools'
 import type { ServiceProcess } from '@hypercode/testkit/tools'
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -19,10 +20,12 @@ afterAll(async () => scenario.stop())
 // Method: submit with an id of ours, then look for it everywhere a mission leaves a trace.
 test('a correlation id can be followed over gateway, orchestrator, outbox, stream and agent to the result', async () => {
   const correlationId = 'follow-me-0001'
-  const response = await scenario.client.call(ROUTES.submitMission, {
-    body: { manifest: crewOf('followed', [{ id: 'one', input: { value: 1 } }]) as never, input: {} },
-    headers: { 'x-correlation-id': correlationId, prefer: 'wait=20' },
-  })
+  const response = await withContext({ correlationId }, async () =>
+    scenario.client.call(ROUTES.submitMission, {
+      body: { manifest: crewOf('followed', [{ id: 'one', input: { value: 1 } }]) as never, input: {} },
+      headers: { prefer: 'wait=20' },
+    }),
+  )
   const mission = response.body
   expect(mission).toMatchObject({ state: 'completed', correlationId })
   expect(response.headers['x-correlation-id']).toBe(correlationId)

@@ -33,6 +33,12 @@ const names = Array.from(
 )
 const running = await Promise.all(names.map(async (instance) => startAgent(agent, { ...settings, instance })))
 process.send?.('ready')
+const stop = async (): Promise<never> => {
+  await Promise.all(running.map(async (one) => one.stop({ drainMs: 0 })))
+  process.exit(0)
+}
 process.once('disconnect', () => {
-  Promise.all(running.map(async (one) => one.stop({ drainMs: 0 }))).finally(() => process.exit(0))
+  stop().catch((error: unknown) => {
+    throw error
+  })
 })

@@ -33,7 +33,11 @@ export const poolOf50Agents: FigureSpec = {
       }>`select count(*) as n from pg_stat_activity where usename = ${APP_ROLE}`.execute(watch.db)
       most = Math.max(most, seen.rows[0]?.n ?? 0)
     }
-    const sampling = setInterval(() => sample().catch(() => (errors += 1)), SAMPLE_MS)
+    const sampling = setInterval(() => {
+      sample().catch(() => {
+        errors += 1
+      })
+    }, SAMPLE_MS)
     try {
       const { client, gateway, registry, orchestrators } = rig.platform
       const found = await sql<{
