@@ -64,24 +64,27 @@ async function agentEnvironment(dev: DevEnvironment): Promise<Record<string, str
   return agentEnv(dev.env, gatewayUrl, agents, { instance: 'auditor-dev', port: 0 })
 }
 
+/** @throws Error as long as it does not answer at all */
 async function isReady(gatewayUrl: string): Promise<true | undefined> {
-  try {
-    const response = await fetch(`${gatewayUrl}/readyz`, { signal: AbortSignal.timeout(2_000) })
-    await response.body?.cancel()
-    return response.ok ? true : undefined
-  } catch {
-    return undefined // not yet
-  }
+  const response = await fetch(`${gatewayUrl}/readyz`, { signal: AbortSignal.timeout(2_000) })
+  await response.body?.cancel()
+  return response.ok ? true : undefined
 }
 
+/** Looks until something is found; a look that throws counts as "not yet", and is told when the time is up. */
 async function waitFor<T>(what: string, look: () => Promise<T | undefined>): Promise<T> {
   const deadline = Date.now() + WAIT_MS
   let nextLine = Date.now() + 2_000
+  let last = 'it is not ready'
   for (;;) {
-    const found = await look()
-    if (found !== undefined) return found
+    try {
+      const found = await look()
+      if (found !== undefined) return found
+    } catch (error) {
+      last = error instanceof Error ? error.message : String(error)
+    }
     end.signal.throwIfAborted()
-    if (Date.now() >= deadline) throw new Error(`${what} did not come up within ${WAIT_MS / 60_000} minutes`)
+    if (Date.now() >= deadline) throw new Error(`${what} did not come up within ${WAIT_MS / 60_000} minutes: ${last}`)
     if (Date.now() >= nextLine) {
       out(`waiting for ${what}`)
       nextLine += 10_000

@@ -15,7 +15,7 @@ interface Terminal {
   write(text: string): unknown
 }
 
-/** One line per task that is redrawn in place on a terminal; a line per change anywhere else. */
+/** One line per task that is redrawn in place on a terminal; a line per stage anywhere else. */
 export function createProgress(terminal: Terminal): Progress {
   return terminal.isTTY === true ? redrawn(terminal) : written(terminal)
 }
@@ -53,14 +53,20 @@ function written(terminal: Terminal): Progress {
   return {
     show({ tasks }) {
       for (const task of tasks) {
-        const text = wordsOf(task)
-        if (task.state === 'blocked' || last.get(task.id) === text) continue
-        last.set(task.id, text)
-        terminal.write(`${task.key}: ${text}\n`)
+        const stage = stageOf(task)
+        if (task.state === 'blocked' || last.get(task.id) === stage) continue
+        last.set(task.id, stage)
+        terminal.write(`${task.key}: ${wordsOf(task)}\n`)
       }
     },
     end: () => undefined,
   }
+}
+
+/** What makes a new line worth it in a log: another state or attempt, or another quarter of the work. */
+function stageOf({ state, attempt, progress }: Task): string {
+  const quarter = state === 'executing' ? Math.floor((progress?.fraction ?? 0) * 4) : 0
+  return `${state} ${attempt} ${quarter}`
 }
 
 function lineOf(task: Task, width: number): string {

@@ -5,6 +5,7 @@ import pc from 'picocolors'
 import { AuditReport, ROUTES } from '@hypercode/contracts'
 import type { AuditFinding } from '@hypercode/contracts'
 import type { HyperClient } from '@hypercode/client'
+import { FormatRegistry } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
 import { out } from './console.ts'
 import { HYPERCODE_DIR } from './checkout.ts'
@@ -41,12 +42,19 @@ export async function saveReport(client: HyperClient, missionId: string, signal:
   }
   const json = await fetchArtifact('report.json')
   if (json === undefined) throw new Error(`mission ${missionId} completed without a report`)
-  const report: unknown = JSON.parse(json.text)
-  const [fault] = Value.Errors(AuditReport, report)
-  if (fault !== undefined)
-    throw new Error(`the report of mission ${missionId} is wrong at ${fault.path}: ${fault.message}`)
+  const report = parseReport(json.text)
   const markdown = await fetchArtifact('report.md')
-  return { report: report as AuditReport, json: json.text, jsonFile: json.file, markdownFile: markdown?.file }
+  return { report, json: json.text, jsonFile: json.file, markdownFile: markdown?.file }
+}
+
+/** @throws Error that names the first fault of a text that is no report */
+export function parseReport(text: string): AuditReport {
+  // TypeBox knows no format by itself and refuses what it does not know.
+  FormatRegistry.Set('date-time', (value) => !Number.isNaN(Date.parse(value)))
+  const report: unknown = JSON.parse(text)
+  const fault = Value.Errors(AuditReport, report).First()
+  if (fault !== undefined) throw new Error(`the report is wrong at ${fault.path}: ${fault.message}`)
+  return report as AuditReport
 }
 
 const ROWS_MAX = 40
@@ -78,11 +86,11 @@ function findingsTable(findings: readonly AuditFinding[]): string {
     head: ['', 'kind', 'where', 'what'],
     colWidths: [priorityWidth, kindWidth, whereWidth, rest - whereWidth],
     wordWrap: true,
-    wrapOnWordBoundary: false,
-    style: { head: ['bold'], border: ['dim'] },
+    style: { head: pc.isColorSupported ? ['bold'] : [], border: pc.isColorSupported ? ['dim'] : [], compact: true },
   })
   for (const { priority, kind, file, line, title } of findings) {
-    table.push([PRIORITY[priority](priority), kind, `${file}:${line}`, title])
+    // A path has no words to break between.
+    table.push([PRIORITY[priority](priority), kind, { content: `${file}:${line}`, wrapOnWordBoundary: false }, title])
   }
   return table.toString()
 }

@@ -26,7 +26,7 @@ export async function startLocalServers(
   const account = serverAccount()
   prepareFolders(dir, account)
   mustFitData(dir, binaries)
-  const watchdog = ephemeral ? startWatchdog(dir) : undefined
+  const watchdog = ephemeral ? startWatchdog(dir, options.log) : undefined
   const common = { dir, account, binaries, secrets, durable }
   const bring = new Bringer(options, account)
   const database = async (): Promise<[ServerProcess, ServerProcess]> => {
@@ -71,17 +71,19 @@ class Bringer {
     const { dir, log = () => undefined } = this.#options
     const from = Date.now()
     const server = new ServerProcess(dir, this.#account, plan)
-    const adopted = await server.adopt()
-    if (!adopted) {
+    const adoption = await server.adopt()
+    if (adoption !== 'adopted') {
       const recorded = readRecords(dir)[plan.name]?.process
       const found = await stopLeftovers(foldersOf(dir, plan.name), recorded === undefined ? [] : [recorded])
-      if (found > 0) log(`stopped the ${plan.name} that an earlier run had left behind`)
+      if (found > 0) log(`stopped the ${plan.name} that an earlier run had left behind (${adoption.refused})`)
       await init?.()
       await server.start()
     }
     this.started.push(server)
-    if (adopted) this.reattached.push(plan.name)
-    log(`${plan.name} ${adopted ? 'still runs' : 'is up'} on port ${server.port} (${Date.now() - from} ms)`)
+    if (adoption === 'adopted') this.reattached.push(plan.name)
+    log(
+      `${plan.name} ${adoption === 'adopted' ? 'still runs' : 'is up'} on port ${server.port} (${Date.now() - from} ms)`,
+    )
     return server
   }
 }

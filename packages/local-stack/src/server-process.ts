@@ -54,19 +54,23 @@ export class ServerProcess {
     return this.#identity !== undefined && isAlive(this.#identity)
   }
 
-  /** Takes over a living, healthy server that was started for the same plan. False when there is none. */
-  async adopt(): Promise<boolean> {
+  /**
+   * Takes over a living, healthy server that was started for the same plan. Otherwise answers why not, and what still
+   * lives is for the caller to stop.
+   */
+  async adopt(): Promise<'adopted' | { readonly refused: string }> {
     const record = readRecords(this.#dir)[this.name]
-    if (record?.process === undefined || !isAlive(record.process)) return false
-    if (record.fingerprint !== this.#plan.fingerprint(record.port)) return false
+    if (record?.process === undefined || !isAlive(record.process)) return { refused: 'it does not run' }
+    if (record.fingerprint !== this.#plan.fingerprint(record.port))
+      return { refused: 'it was started for other options' }
     try {
       await this.#plan.probe(record.port)
-    } catch {
-      return false // it lives and does not serve: the caller stops it
+    } catch (error) {
+      return { refused: `it does not answer: ${messageOf(error)}` }
     }
     this.#identity = record.process
     this.#port = record.port
-    return true
+    return 'adopted'
   }
 
   /** Starts the server on the port it had last, or on a free one, and waits until it answers. */

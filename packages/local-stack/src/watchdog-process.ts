@@ -10,7 +10,7 @@ export interface Watchdog {
  * Starts a small process that does nothing until we end. Should we end without having called `dismiss()` (a SIGKILL, a
  * crash), it stops the servers in `dir` and removes the folder: no later start would come by and do it.
  */
-export function startWatchdog(dir: string): Watchdog {
+export function startWatchdog(dir: string, log: (line: string) => void = () => undefined): Watchdog {
   // In source and in dist this module stands beside the program, each with its own ending.
   const program = new URL(`./watchdog-main${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url)
   const child = spawn(process.execPath, [fileURLToPath(program), dir], {
@@ -18,8 +18,9 @@ export function startWatchdog(dir: string): Watchdog {
     detached: true,
     stdio: ['pipe', 'ignore', 'ignore'],
   })
-  child.once('error', () => undefined) // without it everything works but the cleaning up after our own crash
-  child.stdin.on('error', () => undefined) // it may be gone when we dismiss it
+  // Without it everything works but the cleaning up after a crash of our own.
+  child.once('error', (error) => log(`nobody will clean up ${dir} after a crash: ${error.message}`))
+  child.stdin.once('error', (error) => log(`the watchdog of ${dir} is gone: ${error.message}`))
   child.unref()
   return { dismiss: () => child.stdin.end('done') }
 }
