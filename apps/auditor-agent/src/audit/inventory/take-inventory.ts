@@ -1,4 +1,5 @@
-import { lstat, readFile, readdir } from 'node:fs/promises'
+import { lstatSync, readFileSync } from 'node:fs'
+import { readdir } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import type { Dirent } from 'node:fs'
 import { decode } from './read-text.ts'
@@ -129,17 +130,18 @@ class Walk {
       if (!isTracked) return this.#skip('ignored by git')
     }
     if (this.files.length >= this.#limits.maxFiles) return this.#skip('file limit')
-    const read = await this.#read(path, name, language)
+    const read = this.#read(path, name, language)
     if ('skip' in read) return this.#skip(read.skip)
     this.#keep(path, name, language, read.text)
     if (this.files.length % 50 === 0) await this.#options.onProgress?.(this.files.length)
   }
 
-  async #read(path: string, name: string, language: Language): Promise<{ text: string } | { skip: string }> {
+  /** Small and soon done; handing each file to the thread pool would cost more than reading it. */
+  #read(path: string, name: string, language: Language): { text: string } | { skip: string } {
     try {
-      const { size } = await lstat(join(this.#root, path))
+      const { size } = lstatSync(join(this.#root, path))
       if (size > this.#limits.maxFileBytes) return { skip: 'too large' }
-      return decode(await readFile(join(this.#root, path)), language, name)
+      return decode(readFileSync(join(this.#root, path)), language, name)
     } catch {
       // hypercode-audit-ignore[error-handling]: the answer is counted and stands in the report
       return { skip: 'not readable' }

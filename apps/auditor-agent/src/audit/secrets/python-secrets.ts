@@ -11,13 +11,17 @@ export function pythonCandidates(file: SourceFile): Candidate[] {
   if (!SECRET_WORD.test(file.text)) return []
   return [
     ...ofAssignments(file),
-    ...file.nodes('call').flatMap(ofCall),
+    ...(CALLS.test(file.text) ? file.nodes('call').flatMap(ofCall) : []),
+    ...file.nodes('keyword_argument').flatMap(ofKeyword),
     ...file.nodes('pair').flatMap(ofPair),
     ...file.nodes('default_parameter', 'typed_default_parameter').flatMap(ofParameter),
   ]
 }
 
 export const SECRET_WORD = /pass|secret|token|key|pwd|credential|salt|pepper|hmac|jwt|fernet|cipher|serializer|signer/i
+
+/** What `ofCall` looks for. */
+const CALLS = /environ|getenv|config|env\b|settings|conf\b|jwt|hmac|Fernet|Serializer|Signer/
 
 function ofAssignments(file: SourceFile): Candidate[] {
   const nodes = file.nodes('assignment').filter((node) => secrecyOf(targetName(node)) !== undefined)
@@ -89,22 +93,28 @@ const WRAPPER = /^(Field|field|SecretStr|SecretBytes|Secret|str|bytes|attrib|ib|
 
 function ofCall(call: SyntaxNode): Candidate[] {
   const callee = pythonCallee(call)
-  const { positional, named } = pythonArguments(call)
-  if (READS_ENVIRONMENT.test(callee)) {
-    const name = pythonString(positional[0] ?? named.get('key') ?? null)
-    const value = literalOf(positional[1] ?? named.get('default'))?.value
-    return name === undefined || value === undefined ? [] : [{ ...linesOf(call), name, value, where: 'env-default' }]
-  }
   const key = CRYPTO_KEY.find(([pattern]) => pattern.test(callee))
-  if (key !== undefined) {
-    const value = literalOf(positional[key[1]] ?? named.get('key'))?.value
-    return value === undefined ? [] : [{ ...linesOf(call), name: `${callee} key`, value, where: 'crypto' }]
-  }
-  if (TAKES_NO_SECRETS.test(lastName(callee))) return []
-  return [...named].flatMap(([name, node]): Candidate[] => {
-    const value = secrecyOf(name) === undefined ? undefined : literalOf(node)
-    return value === undefined ? [] : [{ ...linesOf(node), name, value: value.value, where: value.where ?? 'argument' }]
-  })
+  const readsEnvironment = READS_ENVIRONMENT.test(callee)
+  if (key === undefined && !readsEnvironment) return []
+  const { positional, named } = pythonArguments(call)
+  const name = readsEnvironment ? pythonString(positional[0] ?? named.get('key') ?? null) : `${callee} key`
+  const value = literalOf(
+    key === undefined ? (positional[1] ?? named.get('default')) : (positional[key[1]] ?? named.get('key')),
+  )?.value
+  if (name === undefined || value === undefined) return []
+  return [{ ...linesOf(call), name, value, where: readsEnvironment ? 'env-default' : 'crypto' }]
+}
+
+/** `connect(password="x")`, but not of calls that only describe a field. */
+function ofKeyword(argument: SyntaxNode): Candidate[] {
+  const name = argument.field('name')?.text() ?? ''
+  if (secrecyOf(name) === undefined) return []
+  const value = argument.field('value')
+  const literal = literalOf(value)
+  if (value === null || literal === undefined) return []
+  const call = argument.parent()?.parent()
+  if (call?.kind() === 'call' && DESCRIBES.test(lastName(pythonCallee(call)))) return []
+  return [{ ...linesOf(value), name, value: literal.value, where: literal.where ?? 'argument' }]
 }
 
 const READS_ENVIRONMENT =
@@ -117,7 +127,7 @@ const CRYPTO_KEY: readonly (readonly [RegExp, number])[] = [
   [/^(\w+\.)*(URLSafeTimedSerializer|URLSafeSerializer|TimestampSigner)$/, 0],
 ]
 
-const TAKES_NO_SECRETS =
+const DESCRIBES =
   /^(Field|Column|mapped_column|Header|Query|Form|Body|Cookie|Path|Param|CharField|TextField|add_argument|Option|Argument|getpass|prompt|_|gettext|Label|Input|text_input)$/
 
 function ofPair(pair: SyntaxNode): Candidate[] {

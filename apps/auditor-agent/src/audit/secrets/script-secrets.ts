@@ -138,6 +138,7 @@ function asDefault(value: string | undefined): Literal | undefined {
 
 function ofCall(call: SyntaxNode): Candidate[] {
   const callee = scriptCallee(call)
+  if (!CALLS.test(callee)) return []
   const given = scriptArguments(call)
   // config.get('JWT_SECRET', 'x'), env.get('JWT_SECRET', 'x')
   if (
@@ -151,6 +152,9 @@ function ofCall(call: SyntaxNode): Candidate[] {
   const value = key === undefined ? undefined : literalOf(given[key[1]])?.value
   return value === undefined ? [] : [{ ...linesOf(call), name: `${callee} key`, value, where: 'crypto' }]
 }
+
+/** What `ofCall` looks for. */
+const CALLS = /\.(get|getOrThrow|string|str|sign|verify)(Async)?(<.*>)?$|createHmac$|createCipheriv$|^cookieParser$/
 
 const CRYPTO_KEY: readonly (readonly [RegExp, number])[] = [
   [/^(jwt|jsonwebtoken|JWT)\.(sign|verify)(Async)?$/, 1],

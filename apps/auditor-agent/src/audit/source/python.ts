@@ -62,8 +62,15 @@ export function pythonName(node: SyntaxNode | null | undefined): string {
 
 /** What a call calls: `os.environ.get`, `asyncio.get_event_loop().create_task`. */
 export function pythonCallee(call: SyntaxNode): string {
-  return pythonName(call.field('function'))
+  const known = callees.get(call)
+  if (known !== undefined) return known
+  const name = pythonName(call.field('function'))
+  callees.set(call, name)
+  return name
 }
+
+/** Every audit asks for it, and each question crosses over to the parser. */
+const callees = new WeakMap<SyntaxNode, string>()
 
 export const lastName = (dotted: string): string => dotted.slice(dotted.lastIndexOf('.') + 1)
 

@@ -43,8 +43,15 @@ export function scriptName(node: SyntaxNode | null | undefined): string {
 }
 
 export function scriptCallee(call: SyntaxNode): string {
-  return scriptName(call.field(call.kind() === 'new_expression' ? 'constructor' : 'function'))
+  const known = callees.get(call)
+  if (known !== undefined) return known
+  const name = scriptName(call.field(call.kind() === 'new_expression' ? 'constructor' : 'function'))
+  callees.set(call, name)
+  return name
 }
+
+/** Every audit asks for it, and each question crosses over to the parser. */
+const callees = new WeakMap<SyntaxNode, string>()
 
 /** Arguments of a call or of `new`, comments left out. */
 export function scriptArguments(call: SyntaxNode): SyntaxNode[] {

@@ -81,5 +81,11 @@ export function linesOf(node: SyntaxNode): Lines {
 }
 
 export function startOf(node: SyntaxNode): number {
-  return node.range().start.index
+  const known = starts.get(node)
+  if (known !== undefined) return known
+  const start = node.range().start.index
+  starts.set(node, start)
+  return start
 }
+
+const starts = new WeakMap<SyntaxNode, number>()

@@ -86,16 +86,18 @@ export function readWiring(file: SourceFile): Wiring {
   const bindings: BindingFacts[] = []
   const calls = file.nodes('call')
   const scopes = scopesOf(file, calls)
+  const mayBind = ROUTER_ARGUMENT.test(file.text)
   for (const [index, call] of calls.entries()) {
     const callee = pythonCallee(call)
     const scope = scopes[index] ?? []
-    const given = pythonArguments(call)
     const dot = callee.lastIndexOf('.')
     const method = callee.slice(dot + 1)
     const receiver = dot < 0 ? '' : callee.slice(0, dot)
-    if (MOUNTS.test(method) && receiver !== '') mounts.push(...mountOf(receiver, method, scope, given))
-    else if (GUARDS.test(method) && receiver !== '') guards.push(...guardOf(receiver, method, scope, given))
-    else {
+    if (MOUNTS.test(method) && receiver !== '') mounts.push(...mountOf(receiver, method, scope, pythonArguments(call)))
+    else if (GUARDS.test(method) && receiver !== '')
+      guards.push(...guardOf(receiver, method, scope, pythonArguments(call)))
+    else if (mayBind && ROUTER_ARGUMENT.test(call.field('arguments')?.text() ?? '')) {
+      const given = pythonArguments(call)
       const names = [...given.positional, ...given.named.values()].map((node) =>
         node.kind() === 'identifier' || node.kind() === 'attribute' ? pythonName(node) : '',
       )
@@ -108,6 +110,7 @@ export function readWiring(file: SourceFile): Wiring {
 
 const MOUNTS = /^(include_router|register_blueprint|mount|add_routes|add_namespace|blueprint|init_app|include_routers)$/
 const GUARDS = /^(add_middleware|before_request|before_app_request|register_middleware|middleware)$/
+const ROUTER_ARGUMENT = /[(,=]\s*[\w.]*(app|api|application|router|routes|bp|blueprint|server)\d*\s*[,)]/i
 const ROUTER_NAME = /(^|[._])(app|api|application|router|routes|bp|blueprint|server)\d*$/i
 
 function mountOf(parent: string, method: string, scope: Scope, given: PythonArguments): MountFacts[] {
