@@ -5,6 +5,7 @@
  * C1 A claim waits until it gets tasks, its time is up, its caller has gone, or it is fenced.
  * C2 Liveness never hangs on a doorbell: every group also polls, jittered, at least once in `pollMs`.
  */
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { ClaimedTask } from '@hypercode/contracts'
 import type { QueueRef } from '@hypercode/events'
 import type { LeaseAsk, Leased } from '../store/lease.ts'
@@ -38,6 +39,8 @@ export interface ClaimDesk {
 
 interface Waiter extends ClaimOrder {
   settle: (result: ClaimedTask[] | Error) => void
+  /** Ends the wait, after the answer of a statement that is on its way. */
+  giveUp: () => void
   /** A statement is on its way that may lease tasks to it; only its answer may end the wait. */
   inFlight: boolean
   /** Its time was up, or its caller gone, while a statement was on its way. */
@@ -55,8 +58,10 @@ interface Group {
 }
 
 const ASKS_MAX = 200
+const CONTENDED_MS = 5
 
 export function createClaimDesk(options: ClaimDeskOptions): ClaimDesk {
+  const { asksMax = ASKS_MAX } = options
   const groups = new Map<string, Group>()
   let waiting = 0
 
@@ -89,6 +94,7 @@ export function createClaimDesk(options: ClaimDeskOptions): ClaimDesk {
         ...order,
         inFlight: false,
         overdue: false,
+        giveUp,
         settle(result) {
           if (!group.waiters.delete(waiter)) return
           waiting -= 1
@@ -117,12 +123,16 @@ export function createClaimDesk(options: ClaimDeskOptions): ClaimDesk {
     clearTimeout(group.timer)
     while (group.again && group.waiters.size > 0) {
       group.again = false
-      const batch = [...group.waiters].slice(0, options.asksMax ?? ASKS_MAX)
+      const batch = [...group.waiters].slice(0, asksMax)
       for (const waiter of batch) waiter.inFlight = true
       try {
         const leased = await options.lease(group.tenantId, group.skills, batch)
         batch.forEach((waiter, index) => answer(group, waiter, leased.answers[index] as Leased['answers'][number]))
-        if (leased.contended) group.again = true
+        const gave = leased.answers.some((one) => one.kind === 'tasks' && one.tasks.length > 0)
+        // Where a whole batch found work there may be more, for those who wait behind it too.
+        if (leased.contended || (gave && batch.length === asksMax)) group.again = true
+        // Who holds the rows that we saw is about to commit: no use in asking without a breath.
+        if (leased.contended && !gave) await sleep(CONTENDED_MS)
       } catch (error) {
         // Postgres is away, say: who waited hears of it, and who comes next is served again.
         for (const waiter of batch) waiter.settle(asError(error))
@@ -167,7 +177,7 @@ export function createClaimDesk(options: ClaimDeskOptions): ClaimDesk {
     stop() {
       for (const group of groups.values()) {
         clearTimeout(group.timer)
-        for (const waiter of [...group.waiters]) waiter.settle([])
+        for (const waiter of [...group.waiters]) waiter.giveUp()
       }
       groups.clear()
     },

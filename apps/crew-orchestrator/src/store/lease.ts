@@ -1,6 +1,6 @@
 import { recordset, repeatable } from '@hypercode/db'
 import type { Db } from '@hypercode/db'
-import type { ClaimedTask, StepRecord } from '@hypercode/contracts'
+import type { ClaimedTask, StepRecord, TaskError } from '@hypercode/contracts'
 import type { MissionHint, OutboxRow } from '@hypercode/events'
 import { sql } from 'kysely'
 
@@ -30,6 +30,7 @@ interface LeasedRow {
   max_attempts: number
   input: unknown
   attempt_left_ms: number | null
+  error: TaskError | null
   crew: string
   correlation_id: string
   traceparent: string | null
@@ -38,8 +39,9 @@ interface LeasedRow {
 /**
  * Leases queued tasks to the claims of instances with the same skills, in one statement for all of them.
  *
- * An instance gets work only when it is ready, of its current incarnation and beating, and no more than it has free slots. Tasks go
- * round the claims one by one, so that no instance takes all while another idles. A claim id that holds leases already gets those again.
+ * An instance gets work only when it is ready, of its current incarnation and beating, and no more than it has free slots, whatever the
+ * number of its claims here. Tasks go round the claims one by one, so that no instance takes all while another idles. A claim id that
+ * holds leases already gets those again.
  * The candidates are found first and locked after: locking inside the search would, with several skills, hold rows that are not taken.
  */
 export async function leaseTasks(
@@ -49,7 +51,9 @@ export async function leaseTasks(
   asks: readonly LeaseAsk[],
   leaseMs: number,
 ): Promise<Leased> {
-  const rows = asks.map((ask, ord) => ({
+  // A claim that its caller repeats while the first one waits is one claim: all get its tasks.
+  const distinct = new Map(asks.map((ask) => [keyOf(ask), ask]))
+  const rows = Array.from(distinct.values(), (ask, ord) => ({
     ord,
     claim_id: ask.claimId,
     subject: ask.subject,
@@ -65,16 +69,18 @@ export async function leaseTasks(
     locked: number
   }>`
     with live as (
-      select a.ord, a.claim_id, i.id as owner, i.incarnation, mine.n as replay,
-        case when i.lifecycle = 'ready' and i.lease_expires_at > now() then least(a.max, i.slots - used.n) else 0 end as room
+      select a.ord, a.claim_id, a.max, i.id as owner, i.incarnation, mine.n as replay,
+        case when i.lifecycle = 'ready' and i.lease_expires_at > now() then i.slots - used.n else 0 end as free
       from ${recordset(rows, 'a', 'ord int, claim_id uuid, subject text, incarnation bigint, max int')}
       join agent_instances i on i.tenant_id = ${tenantId} and i.subject = a.subject and i.incarnation = a.incarnation
         and i.lifecycle not in ('stopped', 'reaped')
       cross join lateral (select count(*) as n from tasks t where t.lease_owner = i.id) used
       cross join lateral (select count(*) as n from tasks t where t.lease_owner = i.id and t.claim_id = a.claim_id) mine),
+    wanted as (
+      select l.*, turn, row_number() over (partition by owner order by turn, ord) as nth
+      from live l cross join lateral generate_series(1, least(l.max, l.free)) as turn where replay = 0),
     slots as (
-      select ord, claim_id, owner, incarnation, row_number() over (order by turn, ord) as rn
-      from live cross join lateral generate_series(1, room) as turn where replay = 0),
+      select ord, claim_id, owner, incarnation, row_number() over (order by turn, ord) as rn from wanted where nth <= free),
     candidates as (
       select c.id from unnest(${skills}::text[]) as skill
       cross join lateral (
@@ -87,7 +93,7 @@ export async function leaseTasks(
     numbered as (select id, row_number() over (order by priority desc, available_at, id) as rn from locked),
     leased as (
       update tasks t set state = 'executing', reason = null, attempt = t.attempt + 1, lease_owner = s.owner, lease_incarnation = s.incarnation,
-        claim_id = s.claim_id, lease_expires_at = now() + ${leaseMs} * interval '1 millisecond',
+        claim_id = s.claim_id, progress = null, lease_expires_at = now() + ${leaseMs} * interval '1 millisecond',
         attempt_deadline_at = now() + t.attempt_timeout_ms * interval '1 millisecond',
         progress_deadline_at = now() + t.heartbeat_timeout_ms * interval '1 millisecond',
         queue_deadline_at = null, started_at = coalesce(t.started_at, now()), version = t.version + 1
@@ -97,16 +103,16 @@ export async function leaseTasks(
       insert into attempts (task_id, attempt, tenant_id, agent_instance_id, incarnation, claim_id)
       select id, attempt, tenant_id, lease_owner, lease_incarnation, claim_id from leased),
     touched as (
-      select m.id, l.n from missions m join (select mission_id, count(*) as n from leased group by mission_id) l on l.mission_id = m.id
+      select m.id, l.n, m.state = 'submitted' as starts from missions m join (select mission_id, count(*) as n from leased group by mission_id) l on l.mission_id = m.id
       order by m.id for no key update of m),
     moved as (
-      update missions m set event_seq = m.event_seq + l.n + case when m.state = 'submitted' then 1 else 0 end,
-        state = case when m.state = 'submitted' then 'running' else m.state end, started_at = coalesce(m.started_at, now()), version = m.version + 1
+      update missions m set event_seq = m.event_seq + l.n + case when l.starts then 1 else 0 end,
+        state = case when l.starts then 'running' else m.state end, started_at = coalesce(m.started_at, now()), version = m.version + 1
       from touched l where m.id = l.id
-      returning m.id, m.tenant_id, m.crew, m.correlation_id, m.traceparent, m.event_seq, l.n, m.started_at = now() as just_started),
+      returning m.id, m.tenant_id, m.crew, m.correlation_id, m.traceparent, m.event_seq, l.n, l.starts),
     told as (
       insert into mission_events (mission_id, seq, tenant_id, type, task_id, body)
-      select id, event_seq - n, tenant_id, 'mission.started', null, '{}' from moved where just_started
+      select id, event_seq - n, tenant_id, 'mission.started', null, '{}' from moved where starts
       union all
       select l.mission_id, m.event_seq - m.n + row_number() over (partition by l.mission_id order by l.id), m.tenant_id, 'task.claimed', l.id,
         jsonb_build_object('key', l.key, 'attempt', l.attempt, 'agentInstanceId', l.lease_owner)
@@ -118,12 +124,12 @@ export async function leaseTasks(
     held as (
       select l.ord, t.* from live l join tasks t on t.lease_owner = l.owner and t.claim_id = l.claim_id where l.replay > 0),
     given as (
-      select ord, id, mission_id, key, queue, attempt, max_attempts, input, attempt_deadline_at from leased
+      select ord, id, mission_id, key, queue, attempt, max_attempts, input, error, attempt_deadline_at from leased
       union all
-      select ord, id, mission_id, key, queue, attempt, max_attempts, input, attempt_deadline_at from held)
+      select ord, id, mission_id, key, queue, attempt, max_attempts, input, error, attempt_deadline_at from held)
     select (select json_agg(ord) from live) as live,
       (select json_agg(json_build_object('ord', g.ord, 'id', g.id, 'mission_id', g.mission_id, 'key', g.key, 'queue', g.queue, 'attempt', g.attempt,
-          'max_attempts', g.max_attempts, 'input', g.input, 'attempt_left_ms', extract(epoch from g.attempt_deadline_at - now()) * 1000,
+          'max_attempts', g.max_attempts, 'input', g.input, 'error', g.error, 'attempt_left_ms', extract(epoch from g.attempt_deadline_at - now()) * 1000,
           'crew', m.crew, 'correlation_id', m.correlation_id, 'traceparent', m.traceparent) order by g.id)
         from given g join missions m on m.id = g.mission_id) as tasks,
       (select payload from sent) as hints, (select id from sent) as outbox_id,
@@ -135,21 +141,21 @@ export async function leaseTasks(
     (row.tasks ?? []).filter((task) => task.attempt > 1).map((task) => task.id),
   )
   const live = new Set(row.live ?? [])
+  const byOrd = Map.groupBy(row.tasks ?? [], (task) => task.ord)
+  const ordOf = new Map(Array.from(distinct.keys(), (key, ord) => [key, ord]))
   return {
-    answers: asks.map((_, ord) =>
-      live.has(ord)
-        ? {
-            kind: 'tasks',
-            tasks: (row.tasks ?? [])
-              .filter((task) => task.ord === ord)
-              .map((task) => toClaimed(task, tenantId, leaseMs, steps.get(task.id) ?? [])),
-          }
-        : { kind: 'fenced' },
-    ),
+    answers: asks.map((ask) => {
+      const ord = ordOf.get(keyOf(ask)) as number
+      if (!live.has(ord)) return { kind: 'fenced' }
+      const mine = byOrd.get(ord) ?? []
+      return { kind: 'tasks', tasks: mine.map((task) => toClaimed(task, tenantId, leaseMs, steps.get(task.id) ?? [])) }
+    }),
     outbox: row.outbox_id === null ? undefined : { id: row.outbox_id, hints: (row.hints ?? []) as MissionHint[] },
     contended: row.locked < row.candidates,
   }
 }
+
+const keyOf = (ask: LeaseAsk): string => `${ask.claimId} ${ask.incarnation} ${ask.subject}`
 
 function toClaimed(row: LeasedRow, tenantId: string, leaseMs: number, steps: StepRecord[]): ClaimedTask {
   return {
@@ -164,6 +170,7 @@ function toClaimed(row: LeasedRow, tenantId: string, leaseMs: number, steps: Ste
     input: row.input ?? null,
     leaseMs,
     ...(row.attempt_left_ms === null ? {} : { attemptTimeoutMs: Math.max(0, Math.round(row.attempt_left_ms)) }),
+    ...(row.error === null ? {} : { previousError: row.error }),
     correlationId: row.correlation_id,
     ...(row.traceparent === null ? {} : { traceparent: row.traceparent }),
     steps,

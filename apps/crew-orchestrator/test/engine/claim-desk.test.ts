@@ -1,0 +1,163 @@
+import { newId } from '@hypercode/contracts'
+import type { ClaimedTask } from '@hypercode/contracts'
+import { describe, expect, test } from 'vitest'
+import { createClaimDesk } from '../../src/engine/claim-desk.ts'
+import type { ClaimDesk } from '../../src/engine/claim-desk.ts'
+import type { LeaseAsk, Leased } from '../../src/store/lease.ts'
+
+const TENANT = newId()
+const task = (): ClaimedTask => ({ taskId: newId() }) as ClaimedTask
+
+/** A desk over work that the test holds in its hand: what stands in `work` is leased, one per ask. */
+function deskWith(options: { asksMax?: number; pollMs?: number; waitingMax?: number } = {}) {
+  const work: ClaimedTask[] = []
+  const calls: (readonly LeaseAsk[])[] = []
+  const state = { gate: Promise.resolve(), failure: undefined as Error | undefined }
+  const lease = async (_tenant: string, _skills: readonly string[], asks: readonly LeaseAsk[]): Promise<Leased> => {
+    calls.push(asks)
+    await state.gate
+    if (state.failure !== undefined) throw state.failure
+    return {
+      answers: asks.map(() => ({ kind: 'tasks', tasks: work.splice(0, 1) })),
+      outbox: undefined,
+      contended: false,
+    }
+  }
+  const desk = createClaimDesk({
+    lease,
+    pollMs: options.pollMs ?? 60_000,
+    waitingMax: options.waitingMax ?? 10_000,
+    onFull: () => new Error('full'),
+    onFenced: () => new Error('fenced'),
+    ...(options.asksMax === undefined ? {} : { asksMax: options.asksMax }),
+  })
+  return { desk, work, calls, state }
+}
+
+const claim = (
+  desk: ClaimDesk,
+  { skills = ['work'], waitMs = 60_000, signal = new AbortController().signal } = {},
+): Promise<ClaimedTask[]> =>
+  desk.claim({ claimId: newId(), subject: newId(), incarnation: 1, max: 1, tenantId: TENANT, skills, waitMs, signal })
+
+const wakeUp = (desk: ClaimDesk, queue = 'work', tenantId = TENANT): void => desk.wake([{ tenantId, queue }])
+/** Lets everything happen that only waits for a turn of the event loop. */
+const settle = async (): Promise<void> => {
+  for (let turn = 0; turn < 20; turn += 1) await new Promise((done) => setImmediate(done))
+}
+
+describe('a group of claims', () => {
+  test('larger than one statement is served to its end as long as there is work', async () => {
+    const { desk, work, calls } = deskWith({ asksMax: 10 })
+    const claims = Array.from({ length: 35 }, () => claim(desk))
+    await settle()
+    work.push(...Array.from({ length: 35 }, task))
+    wakeUp(desk)
+    const answers = await Promise.all(claims)
+    expect(answers.every((tasks) => tasks.length === 1)).toBe(true)
+    expect(calls.every((asks) => asks.length <= 10)).toBe(true)
+    expect(desk.waiting).toBe(0)
+  })
+
+  test('is asked for in one statement at a time; what rings meanwhile makes one more', async () => {
+    const { desk, calls, state } = deskWith()
+    const claims = [claim(desk), claim(desk)]
+    await settle()
+    const before = calls.length
+    const open = Promise.withResolvers<void>()
+    state.gate = open.promise
+    for (let ring = 0; ring < 5; ring += 1) wakeUp(desk)
+    await settle()
+    expect(calls.length).toBe(before + 1)
+    open.resolve()
+    await settle()
+    expect(calls.length).toBe(before + 2)
+    desk.stop()
+    await Promise.all(claims)
+  })
+
+  test('does not hear of other queues and other tenants', async () => {
+    const { desk, calls } = deskWith()
+    const waiting = claim(desk)
+    await settle()
+    const before = calls.length
+    wakeUp(desk, 'other')
+    wakeUp(desk, 'work', newId())
+    await settle()
+    expect(calls.length).toBe(before)
+    desk.stop()
+    expect(await waiting).toEqual([])
+  })
+
+  test('with the same skills in another order is the same group', async () => {
+    const { desk, calls } = deskWith()
+    const claims = [claim(desk, { skills: ['b', 'a'] }), claim(desk, { skills: ['a', 'b'] })]
+    await settle()
+    wakeUp(desk, 'a')
+    await settle()
+    expect(calls.at(-1)).toHaveLength(2)
+    desk.stop()
+    await Promise.all(claims)
+  })
+
+  test('polls by itself', async () => {
+    const { desk, work } = deskWith({ pollMs: 50 })
+    const waiting = claim(desk)
+    await settle()
+    work.push(task())
+    expect(await waiting).toHaveLength(1)
+  })
+})
+
+describe('a claim whose tasks are just being leased', () => {
+  test.for(['its time is up', 'its caller is gone', 'the desk stops'])('when %s, it still gets them', async (why) => {
+    const { desk, work, state } = deskWith()
+    const caller = new AbortController()
+    const open = Promise.withResolvers<void>()
+    state.gate = open.promise
+    work.push(task())
+    const waiting = claim(desk, { signal: caller.signal, waitMs: why === 'its time is up' ? 1 : 60_000 })
+    await settle()
+    if (why === 'its caller is gone') caller.abort()
+    if (why === 'the desk stops') desk.stop()
+    await new Promise((done) => setTimeout(done, 20))
+    open.resolve()
+    expect(await waiting).toHaveLength(1)
+    expect(desk.waiting).toBe(0)
+  })
+})
+
+describe('a claim that cannot be served', () => {
+  test('hears of a broken statement, and the next one is served again', async () => {
+    const { desk, work, state } = deskWith()
+    state.failure = new Error('no server')
+    await expect(claim(desk)).rejects.toThrow('no server')
+    state.failure = undefined
+    work.push(task())
+    expect(await claim(desk)).toHaveLength(1)
+  })
+
+  test('ends at once when its caller was gone before', async () => {
+    const { desk } = deskWith()
+    expect(await claim(desk, { signal: AbortSignal.abort() })).toEqual([])
+    expect(desk.waiting).toBe(0)
+  })
+
+  test('is refused when the desk is full, and place is made by every end', async () => {
+    const { desk, state } = deskWith({ waitingMax: 2 })
+    const callers = [new AbortController(), new AbortController()]
+    const waiting = callers.map(({ signal }) => claim(desk, { signal }))
+    await settle()
+    await expect(claim(desk)).rejects.toThrow('full')
+    callers[0]?.abort()
+    await waiting[0]
+    const third = claim(desk)
+    await settle()
+    expect(desk.waiting).toBe(2)
+    state.failure = new Error('gone')
+    wakeUp(desk)
+    await expect(third).rejects.toThrow('gone')
+    await expect(waiting[1]).rejects.toThrow('gone')
+    expect(desk.waiting).toBe(0)
+  })
+})
