@@ -42,31 +42,42 @@ export async function completeAttempts(
     for (const [ord, { task: row }] of found.entries()) {
       if (row === undefined) continue
       const [task] = enter(ledger, [row]) as [TaskFacts]
-      // The same attempt twice in one batch: the first report counts, the second meets a task that has moved on.
+      // The same attempt twice in one batch: the first report counts, the second is compared with it.
       if (task.state !== 'executing') continue
       endAttempt(ledger, task, endingOf((reports[ord] as Report).report), Math.random())
       taken.set(ord, task)
     }
     const saved = await settle(trx, ledger)
+    const counted = new Map(Array.from(taken, ([ord, task]) => [task.id, { task, report: reports[ord] as Report }]))
     return {
-      results: reports.map((one, ord) => resultOf(one, taken.get(ord), found[ord] as ReportedAttempt, ledger.tasks)),
+      results: reports.map((one, ord) => {
+        const task = taken.get(ord)
+        if (task !== undefined) return { status: 'accepted', state: task.state }
+        return resultOf(one, found[ord] as ReportedAttempt, counted.get(one.taskId))
+      }),
       saved,
     }
   })
 }
 
+/** Of a report that changed nothing: does it say again what an earlier one, or another one of this batch, has said? */
 function resultOf(
   one: Report,
-  taken: TaskFacts | undefined,
   found: ReportedAttempt,
-  tasks: ReadonlyMap<string, TaskFacts>,
+  counted: { task: TaskFacts; report: Report } | undefined,
 ): ReportResult {
-  if (taken !== undefined) return { status: 'accepted', state: taken.state }
-  if (found.earlier !== undefined && isRepeat(one.report, found.earlier))
-    return { status: 'replayed', state: found.earlier.state }
-  if (found.task !== undefined) return { status: 'replayed', state: tasks.get(one.taskId)?.state }
-  return { status: 'stale', state: undefined }
+  const earlier =
+    found.task === undefined || counted === undefined
+      ? found.earlier
+      : { ...outcomeOf(counted.report), state: counted.task.state }
+  if (earlier === undefined || !isRepeat(one.report, earlier)) return { status: 'stale', state: undefined }
+  return { status: 'replayed', state: earlier.state }
 }
+
+const outcomeOf = ({ report }: Report): { outcome: string; outputHash: string } => ({
+  outcome: report.outcome,
+  outputHash: hashOf(report.output),
+})
 
 /** A completion repeats only one with the same output; of the other outcomes there is nothing to compare. */
 function isRepeat(report: CompletionReport, earlier: NonNullable<ReportedAttempt['earlier']>): boolean {
