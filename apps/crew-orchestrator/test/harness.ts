@@ -13,6 +13,8 @@ import { expect } from 'vitest'
 import { buildApp } from '../src/app.ts'
 import type { Orchestrator } from '../src/app.ts'
 import { readConfig } from '../src/config.ts'
+import { createBrake } from '../src/domain/brake.ts'
+import { sweepTurn } from '../src/engine/sweep.ts'
 import type { OrchestratorConfig } from '../src/config.ts'
 
 export { crewOf } from './crew-of.ts'
@@ -29,14 +31,22 @@ export interface Caller {
 }
 
 export interface AgentCaller extends Caller {
+  readonly owner: TestTenant
   readonly instanceId: string
   readonly incarnation: number
   claim(options?: { max?: number; waitMs?: number; claimId?: string; skills?: string[] }): Promise<ClaimedTask[]>
-  complete(task: ClaimedTask, output?: unknown): Promise<Answer<{ results: { status: string; state?: string }[] }>>
+  complete(task: ClaimedTask, output?: unknown): Promise<Answer<Reported>>
   fail(
     task: ClaimedTask,
     error?: { code?: string; message?: string; retryable?: boolean; retryAfterMs?: number },
-  ): Promise<Answer<unknown>>
+  ): Promise<Answer<Reported>>
+  /** A report in full, with whatever fence the test wants. */
+  report(result: object, incarnation?: number): Promise<Answer<Reported>>
+}
+
+export interface Reported {
+  results: { status: string; state?: string }[]
+  code?: string
 }
 
 export interface Stage {
@@ -47,6 +57,8 @@ export interface Stage {
   as(tenant: TestTenant, scopes?: readonly Scope[]): Promise<Caller>
   /** An agent instance that is ready and beating, with these skills. */
   agent(skills: string[], options?: { slots?: number; tenant?: TestTenant }): Promise<AgentCaller>
+  /** The same instance, talking to this process. */
+  adopt(agent: AgentCaller): Promise<AgentCaller>
   submit(manifest: object, input?: unknown, headers?: Record<string, string>): Promise<Mission>
   mission(id: string): Promise<Mission>
   tasks(missionId: string): Promise<Task[]>
@@ -77,6 +89,21 @@ export const test = base
     })
     return await openStage({ databaseUrl: database.url, db, redisUrl, keys, tenant, settings, closers })
   })
+  /** A second process on the same servers, as far as one process can be two. */
+  .extend('replica', async ({ database, db, redisUrl, keys, tenant, settings }, { onCleanup }) => {
+    const closers: (() => Promise<unknown> | void)[] = []
+    onCleanup(async () => {
+      for (const close of closers.reverse()) await close()
+    })
+    return await openStage({ databaseUrl: database.url, db, redisUrl, keys, tenant, settings, closers })
+  })
+
+/** No sweep, and no poll, comes by itself: a test calls them when it wants them. */
+export const STILL = { ORCHESTRATOR_SWEEP_MS: '60000', CLAIM_POLL_MS: '30000' } as const
+
+/** One turn of the sweep, now. */
+export const sweep = async ({ orchestrator: { engine } }: Stage, brake = createBrake(15_000, 1000)): Promise<number> =>
+  await sweepTurn({ db: engine.urgentDb, brake, cancelGraceMs: 30_000, onSaved: engine.after })
 
 export interface StageParts {
   databaseUrl: string
@@ -158,10 +185,12 @@ export async function openStage({
     as: async (owner, scopes = EVERYTHING) => callerOf(randomUUID(), owner, scopes),
     async agent(skills, options = {}) {
       const owner = options.tenant ?? tenant
-      const caller = await callerOf(randomUUID(), owner, ['task:claim', 'mission:read'])
+      const caller = await callerOf(randomUUID(), owner, AGENT_SCOPES)
       const instance = await registerInstance(db, owner.id, caller.subject, skills, options.slots ?? 10)
-      return agentOf(caller, instance)
+      return agentOf(caller, { ...instance, owner })
     },
+    adopt: async ({ subject, owner, instanceId, incarnation }) =>
+      agentOf(await callerOf(subject, owner, AGENT_SCOPES), { id: instanceId, incarnation, owner }),
     async submit(manifest, input, headers) {
       const answer = await operator.call<Mission>('POST', '/v1/missions', { manifest, input: input ?? null }, headers)
       expect(answer.status, JSON.stringify(answer.body)).toBeLessThan(300)
@@ -180,14 +209,19 @@ export async function openStage({
   }
 }
 
-function agentOf(caller: Caller, { id, incarnation }: { id: string; incarnation: number }): AgentCaller {
+const AGENT_SCOPES: readonly Scope[] = ['task:claim', 'mission:read']
+
+function agentOf(
+  caller: Caller,
+  { id, incarnation, owner }: { id: string; incarnation: number; owner: TestTenant },
+): AgentCaller {
+  const reportAs = (result: object, as = incarnation): Promise<Answer<Reported>> =>
+    caller.call('POST', '/v1/completions', { incarnation: as, results: [result] })
   const report = (task: ClaimedTask, result: object) =>
-    caller.call<never>('POST', '/v1/completions', {
-      incarnation,
-      results: [{ taskId: task.taskId, attempt: task.attempt, ...result }],
-    })
+    reportAs({ taskId: task.taskId, attempt: task.attempt, ...result })
   return {
     ...caller,
+    owner,
     instanceId: id,
     incarnation,
     async claim({ max = 10, waitMs = 5000, claimId = newId(), skills } = {}) {
@@ -201,6 +235,7 @@ function agentOf(caller: Caller, { id, incarnation }: { id: string; incarnation:
       expect(answer.status, JSON.stringify(answer.body)).toBe(200)
       return answer.body.tasks
     },
+    report: reportAs,
     complete: async (task, output = null) => report(task, { outcome: 'completed', output }),
     fail: async (task, error = {}) =>
       report(task, { outcome: 'failed', error: { code: 'boom', message: 'it broke', retryable: true, ...error } }),

@@ -13,6 +13,15 @@ export interface Overdue {
   available: boolean
 }
 
+export const NOTHING_OVERDUE: Overdue = {
+  lease: false,
+  attempt: false,
+  progress: false,
+  queue: false,
+  total: false,
+  available: false,
+}
+
 /** Decides what a sweep does with a task whose time has come. `random` is in [0, 1). */
 export function decideDue(ledger: Ledger, task: TaskFacts, overdue: Overdue, random: number): void {
   const canceling = missionOf(ledger, task).canceling

@@ -4,13 +4,22 @@
 import { inTransaction } from '@hypercode/db'
 import type { Db } from '@hypercode/db'
 import type { Brake } from '../domain/brake.ts'
-import { decideDue } from '../domain/due.ts'
+import { NOTHING_OVERDUE, decideDue } from '../domain/due.ts'
 import { endAttempt } from '../domain/end-attempt.ts'
 import type { TaskFacts } from '../domain/facts.ts'
 import { openLedger, tell } from '../domain/ledger.ts'
 import { isMissionTerminal } from '../domain/states.ts'
-import { countLeases, findLeftWaiting, findOverdueMissions, lockBeyondGrace, lockDue } from '../store/due.ts'
+import {
+  countLeases,
+  findDueWaiting,
+  findLeftWaiting,
+  findOverdueMissions,
+  lockBeyondGrace,
+  lockDue,
+  lockDueWaiting,
+} from '../store/due.ts'
 import { enter, lockMissions } from '../store/load.ts'
+import { NOTHING_SAVED } from '../store/save-ledger.ts'
 import type { Saved } from '../store/save-ledger.ts'
 import { endWaiting } from './cancel.ts'
 import { settle } from './settle.ts'
@@ -30,16 +39,16 @@ export interface SweepOptions {
 
 /** One turn: tasks whose time has come, missions past their deadline, and cancels that are not through. Answers how many rows it took. */
 export async function sweepTurn(options: SweepOptions): Promise<number> {
-  const { db, brake } = options
+  const { db, brake, onSaved } = options
   try {
     const { live, expired } = await countLeases(db)
     const total =
       (await sweepAll(options, 'others', TURN_MAX)) +
       (await sweepAll(options, 'leases', brake.allow(performance.now(), expired, live)))
-    for (const missionId of await findOverdueMissions(db, SWEEP_BATCH))
-      options.onSaved(await endAtDeadline(db, missionId))
-    for (const missionId of await findLeftWaiting(db, SWEEP_BATCH)) options.onSaved(await cancelAgain(db, missionId))
-    options.onSaved(await endBeyondGrace(db, options.cancelGraceMs))
+    onSaved(await endDueWaiting(db))
+    for (const missionId of await findOverdueMissions(db, SWEEP_BATCH)) onSaved(await endAtDeadline(db, missionId))
+    for (const missionId of await findLeftWaiting(db, SWEEP_BATCH)) onSaved(await cancelAgain(db, missionId))
+    onSaved(await endBeyondGrace(db, options.cancelGraceMs))
     return total
   } catch (error) {
     brake.failed()
@@ -69,6 +78,26 @@ async function sweepAll({ db, onSaved }: SweepOptions, kind: 'leases' | 'others'
     if (taken < limit) break
   }
   return total
+}
+
+/** What waits for elements is locked after its mission, as whoever completes an element does it. */
+async function endDueWaiting(db: Db): Promise<Saved> {
+  const due = await findDueWaiting(db, SWEEP_BATCH)
+  if (due.length === 0) return NOTHING_SAVED
+  return await inTransaction(db, async (trx) => {
+    const ledger = openLedger()
+    await lockMissions(
+      trx,
+      ledger,
+      due.map((task) => task.mission_id),
+    )
+    const rows = await lockDueWaiting(
+      trx,
+      due.map((task) => task.id),
+    )
+    for (const task of enter(ledger, rows)) decideDue(ledger, task, { ...NOTHING_OVERDUE, total: true }, Math.random())
+    return await settle(trx, ledger)
+  })
 }
 
 async function endAtDeadline(db: Db, missionId: string): Promise<Saved> {

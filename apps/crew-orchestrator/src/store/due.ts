@@ -14,7 +14,7 @@ const LEASE_ONLY = sql`(t.state = 'executing' and t.lease_expires_at <= now() an
 
 /**
  * Locks tasks whose time has come, longest overdue first, and says which of their instants have passed: either those whose lease alone
- * ran out, or all others. `now()` and not `clock_timestamp()`: the latter is volatile and would turn the index condition into a filter.
+ * ran out, or all others that may be locked before their mission: not those that wait for elements. `now()` and not `clock_timestamp()`: the latter is volatile and would turn the index condition into a filter.
  */
 export async function lockDue(trx: Trx, kind: 'leases' | 'others', limit: number): Promise<DueTask[]> {
   if (limit <= 0) return []
@@ -22,7 +22,7 @@ export async function lockDue(trx: Trx, kind: 'leases' | 'others', limit: number
     select ${TASK_FACTS}, coalesce(t.lease_expires_at <= now(), false) as lease_over, coalesce(t.attempt_deadline_at <= now(), false) as attempt_over,
       coalesce(t.progress_deadline_at <= now(), false) as progress_over, coalesce(t.queue_deadline_at <= now(), false) as queue_over,
       coalesce(t.total_deadline_at <= now(), false) as total_over, coalesce(t.available_at <= now(), false) as available_over
-    from tasks t where t.due_at <= now() and ${kind === 'leases' ? LEASE_ONLY : sql`not ${LEASE_ONLY}`}
+    from tasks t where t.due_at <= now() and ${kind === 'leases' ? LEASE_ONLY : sql`t.state <> 'waiting' and not ${LEASE_ONLY}`}
     order by t.due_at limit ${limit} for no key update skip locked`.execute(trx)
   return found.rows.map((row) => ({
     row,
@@ -35,6 +35,23 @@ export async function lockDue(trx: Trx, kind: 'leases' | 'others', limit: number
       available: row.available_over,
     },
   }))
+}
+
+/** Tasks that wait for elements and are past their total time, with their missions, which must be locked before them. */
+export async function findDueWaiting(db: Db, limit: number): Promise<{ id: string; mission_id: string }[]> {
+  const found = await sql<{ id: string; mission_id: string }>`
+    select t.id, t.mission_id from tasks t where t.due_at <= now() and t.state = 'waiting' order by t.due_at limit ${limit}`.execute(
+    db,
+  )
+  return found.rows
+}
+
+/** Locks those of these tasks that still wait. The missions must be locked. */
+export async function lockDueWaiting(trx: Trx, ids: readonly string[]): Promise<TaskFactsRow[]> {
+  const found = await sql<TaskFactsRow>`
+    select ${TASK_FACTS} from tasks t where t.id = any(${ids}::uuid[]) and t.state = 'waiting' and t.due_at <= now()
+    order by t.id for no key update`.execute(trx)
+  return found.rows
 }
 
 /** How many leases are held, and how many of them have run out; the latter counted up to a bound. */

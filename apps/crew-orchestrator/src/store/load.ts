@@ -1,7 +1,8 @@
 /**
  * What the decisions need to see, locked in one order everywhere so that no two transactions can wait for each other:
- * first the tasks that a caller, an agent or a deadline points at (by id), then their missions (by id), then further tasks of those
- * missions. The last are either `blocked` or `waiting`, which nobody locks without the mission, or are taken with SKIP LOCKED.
+ * first the tasks that a caller, an agent or a deadline points at (by id, or with SKIP LOCKED), then their missions (by id), then further
+ * tasks of those missions. The last are either `blocked` or `waiting`, which nobody locks without the mission, or are taken with SKIP
+ * LOCKED.
  */
 import { recordset } from '@hypercode/db'
 import type { Trx } from '@hypercode/db'

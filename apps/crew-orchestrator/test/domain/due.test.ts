@@ -1,24 +1,15 @@
 import type { TaskState } from '@hypercode/contracts'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { decideDue } from '../../src/domain/due.ts'
+import { NOTHING_OVERDUE, decideDue } from '../../src/domain/due.ts'
 import type { Overdue } from '../../src/domain/due.ts'
 import { isTerminal } from '../../src/domain/states.ts'
 import { aMission, aTask, ledgerWith } from './builders.ts'
 
-const NOTHING: Overdue = {
-  lease: false,
-  attempt: false,
-  progress: false,
-  queue: false,
-  total: false,
-  available: false,
-}
-
 function decide(state: TaskState, overdue: Partial<Overdue>, mission = aMission({ state: 'running' })) {
   const task = aTask(mission, { state, attempt: 1 })
   const ledger = ledgerWith(mission, [task])
-  decideDue(ledger, task, { ...NOTHING, ...overdue }, 0.5)
+  decideDue(ledger, task, { ...NOTHING_OVERDUE, ...overdue }, 0.5)
   return { task, ledger }
 }
 
@@ -53,7 +44,7 @@ describe('what time does to a task', () => {
     const mission = aMission({ state: 'running' })
     const task = aTask(mission, { state: 'executing', attempt: 3, maxAttempts: 3 })
     const ledger = ledgerWith(mission, [task])
-    decideDue(ledger, task, { ...NOTHING, lease: true }, 0.5)
+    decideDue(ledger, task, { ...NOTHING_OVERDUE, lease: true }, 0.5)
     expect(task).toMatchObject({ state: 'failed', error: { code: 'lease_lost' } })
     expect(ledger.deadLetters).toHaveLength(1)
   })

@@ -1,0 +1,142 @@
+import type { TaskState } from '@hypercode/contracts'
+import type { Db } from '@hypercode/db'
+import { sql } from 'kysely'
+import { expect } from 'vitest'
+import { TASK_MOVES, isTerminal } from '../src/domain/states.ts'
+
+/**
+ * Statements that must find nothing, whatever has happened to a database. The numbers name the invariant; O1, O2 and O19 need the events
+ * in order and are checked below.
+ */
+const MUST_BE_EMPTY: Readonly<Record<string, string>> = {
+  'O3 two successes of one task': `
+    select task_id from attempts where outcome = 'completed' group by 1 having count(*) > 1`,
+  'O4 a success that is not the latest attempt of a completed task': `
+    select t.id from attempts a join tasks t on t.id = a.task_id
+    where a.outcome = 'completed' and (a.attempt <> t.attempt or t.state <> 'completed')`,
+  'O4 a completed task with attempts and no success': `
+    select t.id from tasks t where t.state = 'completed' and t.attempt > 0
+      and not exists (select from attempts a where a.task_id = t.id and a.attempt = t.attempt and a.outcome = 'completed')`,
+  'O5 attempts that are not 1, 2, 3': `
+    select t.id from tasks t left join attempts a on a.task_id = t.id group by t.id, t.attempt
+    having t.attempt <> coalesce(max(a.attempt), 0) or t.attempt <> count(a.task_id)`,
+  'O6 an open attempt without an executing task, or two': `
+    select t.id from tasks t left join attempts a on a.task_id = t.id and a.ended_at is null group by t.id, t.state
+    having count(a.task_id) <> case when t.state = 'executing' then 1 else 0 end`,
+  'O6 an open attempt that is not of the owner of the lease': `
+    select t.id from tasks t join attempts a on a.task_id = t.id and a.ended_at is null
+    where (a.attempt, a.agent_instance_id, a.incarnation, a.claim_id)
+      is distinct from (t.attempt, t.lease_owner, t.lease_incarnation, t.claim_id)`,
+  'O8 lease columns that do not go together': `
+    select id from tasks where not (
+      (state = 'executing' and num_nulls(lease_owner, lease_incarnation, claim_id, lease_expires_at) = 0)
+      or (state <> 'executing' and num_nonnulls(lease_owner, lease_incarnation, claim_id, lease_expires_at, attempt_deadline_at, progress_deadline_at) = 0))`,
+  'O9 an attempt before its dependencies were done': `
+    select t.id from tasks t join task_dependencies d on d.task_id in (t.id, t.parent_id) and d.depends_on <> t.id
+      join tasks p on p.id = d.depends_on and p.parent_id is distinct from coalesce(t.parent_id, t.id)
+      join attempts a on a.task_id = t.id
+    where p.ended_at is null or a.started_at < p.ended_at or not (p.state = 'completed' or (p.state = 'skipped' and p.error is null))`,
+  'O10 blocked_by is not the number of open dependencies': `
+    select t.id from tasks t left join task_dependencies d on d.task_id = t.id left join tasks p on p.id = d.depends_on and p.ended_at is null
+    where t.ended_at is null group by t.id, t.blocked_by having t.blocked_by <> count(p.id)`,
+  'O10 blocked by nothing, or queued while blocked': `
+    select id from tasks where (state = 'blocked' and blocked_by = 0) or (state in ('queued', 'scheduled', 'executing') and blocked_by > 0)`,
+  'O11 open or total tasks of a mission are counted wrong': `
+    select m.id from missions m left join tasks t on t.mission_id = m.id group by m.id
+    having m.open_tasks <> count(t.id) filter (where t.ended_at is null) or m.total_tasks <> count(t.id)`,
+  'O11 a mission ended too early or not at all': `
+    select id from missions where (ended_at is not null) <> (open_tasks = 0) or (ended_at is not null) <> (state in ('completed', 'failed', 'canceled'))`,
+  'O11 a completed mission with a task that is not done, or the reverse': `
+    select m.id from missions m where m.ended_at is not null and m.cancel_requested_at is null and (m.state = 'completed') <> not exists (
+      select from tasks t where t.mission_id = m.id and not (t.state = 'completed' or (t.state = 'skipped' and t.error is null)))`,
+  'O12 an end that is not set exactly in terminal states': `
+    select id from tasks where (ended_at is not null) <> (state in ('completed', 'failed', 'canceled', 'rejected', 'skipped'))`,
+  'O12 an output that is not the one reported': `
+    select t.id from tasks t join attempts a on a.task_id = t.id and a.outcome = 'completed'
+    where a.output_hash is null or (jsonb_typeof(t.output) in ('number', 'boolean') and a.output_hash <> sha256(convert_to(t.output::text, 'utf8')))`,
+  'O14 more attempts than allowed': `select id from tasks where attempt > max_attempts`,
+  'O14 a task that its attempts failed without a dead letter': `
+    select t.id from tasks t where t.attempt > 0 and t.state in ('failed', 'rejected', 'paused')
+      and not exists (select from dead_letters d where d.task_id = t.id)`,
+  'O15 two missions of one idempotency key': `
+    select tenant_id from missions where idempotency_key is not null group by tenant_id, idempotency_key having count(*) > 1`,
+  'O19 events that are not 1..n': `
+    select m.id from missions m left join mission_events e on e.mission_id = m.id group by m.id, m.event_seq
+    having m.event_seq <> count(e.seq) or min(e.seq) <> 1 or max(e.seq) <> count(e.seq)`,
+  'O20 rows of one mission in different tenants': `
+    select t.id from tasks t join missions m on m.id = t.mission_id left join attempts a on a.task_id = t.id
+      left join mission_events e on e.task_id = t.id left join dead_letters d on d.task_id = t.id
+    where (t.tenant_id, coalesce(a.tenant_id, t.tenant_id), coalesce(e.tenant_id, t.tenant_id), coalesce(d.tenant_id, t.tenant_id))
+      is distinct from (m.tenant_id, m.tenant_id, m.tenant_id, m.tenant_id)`,
+}
+
+/** Everything that must be true of missions, tasks, attempts and events, at any time. */
+export async function expectInvariants(db: Db): Promise<void> {
+  const found: Record<string, unknown[]> = {}
+  for (const [name, statement] of Object.entries(MUST_BE_EMPTY)) {
+    const { rows } = await sql.raw(`${statement} limit 3`).execute(db)
+    if (rows.length > 0) found[name] = rows
+  }
+  expect(found, 'broken invariants').toEqual({})
+  await expectEventsTellTheState(db)
+}
+
+const STATE_AFTER: Readonly<Record<string, TaskState>> = {
+  'task.queued': 'queued',
+  'task.claimed': 'executing',
+  'task.retry.scheduled': 'scheduled',
+  'task.waiting': 'waiting',
+  'task.paused': 'paused',
+  'task.completed': 'completed',
+  'task.failed': 'failed',
+  'task.rejected': 'rejected',
+  'task.canceled': 'canceled',
+  'task.skipped': 'skipped',
+}
+
+/** O1: nothing after an end. O2: every step is an edge of the table. O19: the events played again give the rows as they are. */
+async function expectEventsTellTheState(db: Db): Promise<void> {
+  const events = await sql<{ mission_id: string; task_id: string | null; type: string }>`
+    select mission_id, task_id, type from mission_events order by mission_id, seq`.execute(db)
+  const tasks = new Map<string, { state: TaskState; attempt: number }>()
+  const missions = new Map<string, string>()
+  const wrong: string[] = []
+  for (const { mission_id: missionId, task_id: taskId, type } of events.rows) {
+    const before = missions.get(missionId) ?? ''
+    if (['mission.completed', 'mission.failed', 'mission.canceled'].includes(before))
+      wrong.push(`O1 ${type} after ${before} of mission ${missionId}`)
+    if (type.startsWith('mission.') && type !== 'mission.cancel_requested') missions.set(missionId, type)
+    const next = STATE_AFTER[type]
+    if (taskId === null || next === undefined) continue
+    const task = tasks.get(taskId) ?? { state: 'blocked', attempt: 0 }
+    if (!TASK_MOVES[task.state].includes(next)) wrong.push(`O2 task ${taskId}: ${task.state} → ${next}`)
+    if (isTerminal(task.state)) wrong.push(`O1 ${type} after ${task.state} of task ${taskId}`)
+    tasks.set(taskId, { state: next, attempt: task.attempt + (type === 'task.claimed' ? 1 : 0) })
+  }
+  const rows = await sql<{
+    id: string
+    state: TaskState
+    attempt: number
+  }>`select id, state, attempt from tasks`.execute(db)
+  for (const row of rows.rows) {
+    const told = tasks.get(row.id) ?? { state: 'blocked', attempt: 0 }
+    if (told.state !== row.state || told.attempt !== row.attempt)
+      wrong.push(`O19 task ${row.id} is ${row.state}/${row.attempt} and was told to be ${told.state}/${told.attempt}`)
+  }
+  const ended = await sql<{ id: string; state: string; started: boolean }>`
+    select id, state, started_at is not null as started from missions`.execute(db)
+  for (const { id, state, started } of ended.rows) {
+    const told = missions.get(id)
+    const expected = state === 'running' ? 'mission.started' : `mission.${state}`
+    if (told !== expected) wrong.push(`O19 mission ${id} is ${state} and was told to be ${told ?? 'nothing'}`)
+    if (state === 'running' && !started) wrong.push(`O19 mission ${id} runs without a start`)
+  }
+  expect(wrong.slice(0, 5), 'broken invariants').toEqual([])
+}
+
+/** No two transactions ever waited for each other in a circle. */
+export async function expectNoDeadlocks(db: Db): Promise<void> {
+  const { rows } = await sql<{ deadlocks: number }>`
+    select deadlocks from pg_stat_database where datname = current_database()`.execute(db)
+  expect(rows[0]?.deadlocks).toBe(0)
+}
