@@ -26,17 +26,13 @@ export function passBodies(scope: ServiceApp): void {
 /** Node sees to it that a body is as long as its Content-Length says. */
 function gather(payload: IncomingMessage, length: number, done: (error: Error | null, body?: Buffer) => void): void {
   const chunks: Buffer[] = []
-  let settled = false
-  const settle = (error: Error | null): void => {
-    if (settled) return
-    settled = true
-    if (error !== null) done(error)
-    else done(null, chunks.length === 1 ? chunks[0] : Buffer.concat(chunks, length))
-  }
+  const onClose = (): void => done(new AppError('request_invalid', { detail: 'The body broke off.' }))
   payload.on('data', (chunk: Buffer) => chunks.push(chunk))
-  payload.once('end', () => settle(null))
-  payload.once('error', settle)
-  payload.once('close', () => settle(new AppError('request_invalid', { detail: 'The body broke off.' })))
+  payload.once('end', () => {
+    payload.removeListener('close', onClose)
+    done(null, chunks.length === 1 ? chunks[0] : Buffer.concat(chunks, length))
+  })
+  payload.once('close', onClose)
 }
 
 /** Passes a body on as it comes and refuses it as soon as it is longer than allowed. */
