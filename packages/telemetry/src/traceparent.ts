@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto'
+import { randomFillSync } from 'node:crypto'
 
 /** The parts of a W3C `traceparent`, in lower-case hex. */
 export type TraceParent = Readonly<{ traceId: string; spanId: string; flags: string }>
@@ -26,7 +26,15 @@ const MAX_LENGTH = 256
 
 const format = ({ traceId, spanId, flags }: TraceParent): string => `00-${traceId}-${spanId}-${flags}`
 
+/** Asking for random bytes costs the same for eight as for thousands. */
+const POOL = Buffer.alloc(4096)
+let used = POOL.length
+
 function randomId(bytes: number): string {
-  const id = randomBytes(bytes)
-  return id.every((byte) => byte === 0) ? randomId(bytes) : id.toString('hex')
+  if (used + bytes > POOL.length) {
+    randomFillSync(POOL)
+    used = 0
+  }
+  const id = POOL.toString('hex', used, (used += bytes))
+  return /^0+$/.test(id) ? randomId(bytes) : id
 }
