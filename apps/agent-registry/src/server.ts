@@ -58,14 +58,19 @@ await runService(async () => {
 /** The connections of the service, in two pools: beats have their own, and never wait behind a search or a registration. */
 function openPools(config: RegistryConfig, log: Logger): { all: DatabaseHandle; beats: DatabaseHandle } {
   const beatsMax = Math.min(2, Math.floor(config.REGISTRY_POOL_MAX / 2))
-  const open = (name: string, poolMax: number): DatabaseHandle =>
+  const open = (name: string, poolMax: number, queryTimeoutMs: number): DatabaseHandle =>
     openDatabase({
       url: config.DATABASE_URL,
       poolMax,
+      queryTimeoutMs,
       applicationName: `${SERVICE} ${name}`,
       onIdleError: (err) => log.warn({ err }, 'database connection lost'),
     })
-  return { all: open('main', config.REGISTRY_POOL_MAX - beatsMax), beats: open('beats', beatsMax) }
+  return {
+    all: open('main', config.REGISTRY_POOL_MAX - beatsMax, 6000),
+    // All beats wait for the batch in hand, so a connection that went dead must be given up well within a lease.
+    beats: open('beats', beatsMax, 3000),
+  }
 }
 
 function tokenKeys({ JWT_SECRET, JWT_JWKS_URL }: RegistryConfig): TokenKeys {

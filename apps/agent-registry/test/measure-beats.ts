@@ -5,22 +5,31 @@
  * The load generator and the servers share the machine with the registry. Prints one JSON line.
  */
 import { spawn } from 'node:child_process'
+import { createHmac, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync } from 'node:fs'
 import { Agent, request } from 'node:http'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { newId } from '@hypercode/contracts'
-import { openDatabase } from '@hypercode/db'
+import { migrate, openDatabase } from '@hypercode/db'
+import { APP_ROLE, startStack } from '@hypercode/local-stack'
 import { sql } from 'kysely'
-import { startPrivateStack } from '../../../packages/testkit/src/private-stack.ts'
-import { randomSecret, signToken } from '../../../packages/testkit/src/tokens.ts'
 
 const [agents = 10_000, seconds = 10, connections = 64, perSecond = 0] = process.argv.slice(2).map(Number)
 const TASKS_EACH = 1
+const ISSUER = 'https://hypercode.test'
 
-const stack = await startPrivateStack()
-const jwtSecret = randomSecret()
+const stack = await startStack({
+  dir: mkdtempSync(path.join(tmpdir(), 'hypercode-measure-')),
+  runtimeDir: path.resolve(import.meta.dirname, '../../../.hypercode/runtime'),
+  durable: false,
+  ephemeral: true,
+})
+await migrate({ directUrl: stack.directDatabaseUrl, appRole: APP_ROLE })
+const jwtSecret = randomBytes(48).toString('base64url')
 const owner = openDatabase({
   url: stack.directDatabaseUrl,
   poolMax: 1,
@@ -37,7 +46,7 @@ const registry = spawn(process.execPath, ['--conditions=@hypercode/source', 'app
     DATABASE_URL: stack.databaseUrl,
     REDIS_URL: stack.redisUrl,
     JWT_SECRET: jwtSecret,
-    JWT_ISSUER: 'https://hypercode.test',
+    JWT_ISSUER: ISSUER,
   },
 })
 try {
@@ -92,7 +101,7 @@ async function makeAgents(): Promise<Beater[]> {
   await sql`analyze`.execute(owner.db)
   return rows.map(({ id, agent, task }) => ({
     path: `/v1/agents/${agent}/heartbeat`,
-    token: signToken(jwtSecret, { tenantId, subject: id, scopes: ['agent:write'] }),
+    token: signToken(tenantId, id),
     seq: 0,
     tasks: TASKS_EACH > 0 ? [{ taskId: task, attempt: 1 }] : [],
   }))
@@ -165,4 +174,13 @@ async function measure(url: URL, beaters: readonly Beater[]) {
 function cpuSeconds(pid: number): number {
   const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? []
   return (Number(fields[11]) + Number(fields[12])) / 100
+}
+
+/** An access token as the gateway would sign it with a shared secret. */
+function signToken(tenant: string, sub: string): string {
+  const iat = Math.floor(Date.now() / 1000)
+  const claims = { iss: ISSUER, aud: 'hypercode', sub, tenant, scope: 'agent:write', jti: newId(), iat, exp: iat + 900 }
+  const encode = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url')
+  const signed = `${encode({ alg: 'HS256', typ: 'at+jwt' })}.${encode(claims)}`
+  return `${signed}.${createHmac('sha256', jwtSecret).update(signed).digest('base64url')}`
 }
