@@ -138,6 +138,25 @@ describe('stopping', () => {
     ])
   })
 
+  // Goal: a process on its way out never ends the one that has taken its place.
+  test('and draining spare the incarnation that came after', async ({ registry }) => {
+    const agent = registry.caller()
+    const { body } = await agent.register()
+    await agent.register()
+    const { id, instanceId } = body
+    const url = `/v1/agents/${id}/instances/${instanceId}`
+    const drain = async (fence: object) => (await agent.call('POST', `/v1/agents/${id}:drain`, fence)).status
+    expect(await agent.call('DELETE', `${url}?incarnation=1`)).toMatchObject({ status: 409, body: { code: 'fenced' } })
+    expect(await drain({ instanceId, incarnation: 1 })).toBe(409)
+    expect((await agent.read(id)).instances).toMatchObject([{ lifecycle: 'ready', incarnation: 2 }])
+    expect(await drain({ incarnation: 2 })).toBe(400)
+    expect((await agent.call('DELETE', `${url}?incarnation=0`)).status).toBe(400)
+    expect(await drain({ instanceId, incarnation: 2 })).toBe(200)
+    expect((await agent.read(id)).instances).toMatchObject([{ lifecycle: 'draining' }])
+    expect((await agent.call('DELETE', `${url}?incarnation=2`)).status).toBe(204)
+    expect((await agent.read(id)).instances).toMatchObject([{ lifecycle: 'stopped' }])
+  })
+
   test('an instance of another agent under this one is not found', async ({ registry }) => {
     const { body } = await registry.caller().register()
     const { body: theirs } = await registry.caller().register(card('reviewer'))

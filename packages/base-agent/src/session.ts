@@ -1,5 +1,4 @@
-import { ROUTES } from '@hypercode/contracts'
-import type { ClaimedTask, HeartbeatAnswer, Lifecycle, Registration, TaskError } from '@hypercode/contracts'
+import type { ClaimedTask, HeartbeatAnswer, Lifecycle, Registration } from '@hypercode/contracts'
 import type { HyperClient } from '@hypercode/client'
 import { childTraceparent, runWithContext } from '@hypercode/telemetry'
 import type { Logger } from '@hypercode/telemetry'
@@ -16,7 +15,6 @@ import type { Heartbeat } from './heartbeat/start-heartbeat.ts'
 import type { WorkerSettings } from './heartbeat/messages.ts'
 import { createHttpPort } from './http-port.ts'
 import { announceDrain, deregister } from './leave-platform.ts'
-import { weather } from './platform-errors.ts'
 import { takesWork } from './lifecycle/lifecycle.ts'
 import { ended } from './report.ts'
 import type { Report } from './report.ts'
@@ -180,8 +178,7 @@ export class Session {
     const startedMs = performance.now()
     const onFenced = (): void => this.#over('fenced', 'a write was refused')
     const port = createHttpPort({ client, attempt, incarnation: registration.incarnation, lease, onFenced })
-    const previousError = await this.#previousError(attempt)
-    const report = await runAttempt(attempt, { agent, port, log, previousError })
+    const report = await runAttempt(attempt, { agent, port, log, previousError: attempt.task.previousError })
     metrics.attemptEnded(report?.report.outcome ?? 'dropped', performance.now() - startedMs)
     return report
   }
@@ -191,19 +188,6 @@ export class Session {
     const status = report === undefined ? 'dropped' : await this.#completer.submit(report)
     const outcome = report?.report.outcome ?? attempt.stopReason
     this.#options.log.info({ outcome, status, code: report?.report.error?.code }, 'attempt ended')
-  }
-
-  /** Why the attempt before failed. Not worth failing for: an agent without it works as it did the first time. */
-  async #previousError({ task, signal }: Attempt): Promise<TaskError | undefined> {
-    const { client, log } = this.#options
-    if (task.attempt === 1) return undefined
-    try {
-      const { body } = await client.call(ROUTES.getTask, { params: { id: task.taskId }, signal, timeoutMs: 5_000 })
-      return body.error
-    } catch (error) {
-      log.warn(weather(error), 'the previous error could not be read')
-      return undefined
-    }
   }
 
   #onAnswer({ canceled, lost, lifecycle }: HeartbeatAnswer): void {

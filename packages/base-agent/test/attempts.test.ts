@@ -41,6 +41,7 @@ describe('what becomes of an attempt', () => {
     expect(seen[0]).toBeUndefined()
     expect(seen[1]).toContain('/text must be string')
     expect(platform.task(task.id).attempts[0]?.error?.code).toBe('output_invalid')
+    expect(platform.received('getTask')).toEqual([])
   })
 
   test('attempts run out', async ({ platform, start }) => {

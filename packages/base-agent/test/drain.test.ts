@@ -21,6 +21,14 @@ describe('stop', () => {
     await running.stop()
   })
 
+  // Goal: the process that is replaced does not take its successor with it, not even when it does not know of it yet.
+  test('spares the process that has taken over the identity', async ({ platform, start }) => {
+    const running = await start(agentOf((_ctx, { text }) => ({ text })))
+    platform.fence()
+    await running.stop()
+    expect(platform.instances()).toMatchObject([{ lifecycle: 'ready', incarnation: 2 }])
+  })
+
   test('hands back what does not finish in time, whether it listens to its signal or not', async ({
     platform,
     start,

@@ -1,6 +1,7 @@
 import { Type } from '@sinclair/typebox'
 import type { Static } from '@sinclair/typebox'
 import { IdParams, Labels, Name, Page, Timestamp, pageQuery } from './common.ts'
+import { fence } from './fence.ts'
 import { Id } from './ids.ts'
 import { defineRoute } from './route.ts'
 import { StringEnum } from './string-enum.ts'
@@ -111,6 +112,14 @@ export const Agent = Type.Object(
 export type Agent = Static<typeof Agent>
 
 export const AgentPage = Page(Agent, 'AgentPage')
+
+/** Spares what has registered since under the same identity. */
+const ofIncarnation = Type.Optional(
+  Type.Unsafe<number>({
+    ...fence.incarnation,
+    description: 'only when the instance is still of this incarnation; 409 fenced otherwise',
+  }),
+)
 
 const taskRef = { taskId: Id, attempt: Type.Integer({ minimum: 1 }) }
 
@@ -253,7 +262,10 @@ export const drainAgent = defineRoute({
   access: ['agent:write'],
   params: IdParams,
   body: Type.Optional(
-    Type.Object({ instanceId: Type.Optional(Id) }, { $id: 'DrainAgent', additionalProperties: false }),
+    Type.Object(
+      { instanceId: Type.Optional(Id), incarnation: ofIncarnation },
+      { $id: 'DrainAgent', additionalProperties: false },
+    ),
   ),
   answers: { 200: Agent },
 })
@@ -266,6 +278,7 @@ export const stopInstance = defineRoute({
   summary: 'Deregister an instance; its leases end at once and its tasks go to others',
   access: ['agent:write'],
   params: Type.Object({ id: Id, instanceId: Id }, { additionalProperties: false }),
+  query: Type.Object({ incarnation: ofIncarnation }, { additionalProperties: false }),
   answers: { 204: null },
 })
 

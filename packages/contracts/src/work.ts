@@ -44,6 +44,8 @@ export const ClaimedTask = Type.Object(
     input: Json,
     leaseMs: Type.Integer(),
     attemptTimeoutMs: Type.Optional(Type.Integer({ description: 'time left for this attempt' })),
+    /** Why the attempt before this one did not succeed. */
+    previousError: Type.Optional(TaskError),
     correlationId: Type.String(),
     traceparent: Type.Optional(Type.String()),
     steps: Type.Array(StepRecord, { description: 'journal of earlier attempts' }),

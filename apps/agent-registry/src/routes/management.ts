@@ -31,12 +31,18 @@ export function managementRoutes(app: ServiceApp, deps: ManagementDeps): void {
   })
 
   implement(app, ROUTES.drainAgent, async ({ principal, params, body }) => {
-    await carryOut(db, principal, params.id, async (change) => await drainAgent(deps, change, body?.instanceId))
+    const { instanceId, incarnation } = body ?? {}
+    if (instanceId === undefined && incarnation !== undefined) {
+      throw new AppError('request_invalid', { detail: 'An incarnation is one of an instance, so it needs instanceId.' })
+    }
+    const only = instanceId === undefined ? undefined : { instanceId, incarnation }
+    await carryOut(db, principal, params.id, async (change) => await drainAgent(deps, change, only))
     return await readAgent(db, principal.tenantId, params.id)
   })
 
-  implement(app, ROUTES.stopInstance, async ({ principal, params }) => {
-    await carryOut(db, principal, params.id, async (change) => await stopInstance(deps, change, params.instanceId))
+  implement(app, ROUTES.stopInstance, async ({ principal, params, query }) => {
+    const only = { instanceId: params.instanceId, incarnation: query.incarnation }
+    await carryOut(db, principal, params.id, async (change) => await stopInstance(deps, change, only))
   })
 }
 
@@ -60,5 +66,6 @@ async function carryOut(
 const ERROR_OF = {
   not_found: 'not_found',
   not_possible: 'conflict',
+  fenced: 'fenced',
   version_mismatch: 'version_mismatch',
 } as const

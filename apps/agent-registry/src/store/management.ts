@@ -21,7 +21,13 @@ export interface Change {
   readonly correlationId: string | undefined
 }
 
-export type ChangeOutcome = 'done' | 'not_found' | 'version_mismatch' | 'not_possible'
+export type ChangeOutcome = 'done' | 'not_found' | 'version_mismatch' | 'not_possible' | 'fenced'
+
+/** One instance, and of which incarnation it has to be when that matters. */
+export interface InstanceRef {
+  readonly instanceId: string
+  readonly incarnation?: number | undefined
+}
 
 export interface CardChange {
   readonly description?: string | undefined
@@ -70,13 +76,14 @@ export async function deleteAgent({ db, publish }: ManagementDeps, change: Chang
 export async function drainAgent(
   { db, publish }: ManagementDeps,
   change: Change,
-  instanceId: string | undefined,
+  only: InstanceRef | undefined,
 ): Promise<ChangeOutcome> {
   return await changeAgents(db, publish, [change.tenantId], async (trx, journal) => {
     if ((await lockAgent(trx, change)) === undefined) return 'not_found'
-    const instances = await lockInstances(trx, change, instanceId)
-    if (instanceId !== undefined && instances.length === 0) return 'not_found'
-    if (instanceId !== undefined && !instances.some((one) => one.lifecycle === 'draining' || canDrain(one.lifecycle))) {
+    const instances = await lockInstances(trx, change, only?.instanceId)
+    if (only !== undefined && instances.length === 0) return 'not_found'
+    if (only !== undefined && isSucceeded(only, instances)) return 'fenced'
+    if (only !== undefined && !instances.some((one) => one.lifecycle === 'draining' || canDrain(one.lifecycle))) {
       return 'not_possible'
     }
     const going = instances.filter((one) => canDrain(one.lifecycle))
@@ -90,16 +97,20 @@ export async function drainAgent(
 export async function stopInstance(
   { db, publish }: ManagementDeps,
   change: Change,
-  instanceId: string,
+  only: InstanceRef,
 ): Promise<ChangeOutcome> {
   return await changeAgents(db, publish, [change.tenantId], async (trx, journal) => {
-    const instances = await lockInstances(trx, change, instanceId)
+    const instances = await lockInstances(trx, change, only.instanceId)
     if (instances.length === 0) return 'not_found'
+    if (isSucceeded(only, instances)) return 'fenced'
     const live = instances.filter((one) => canStop(one.lifecycle))
     await stopAll(trx, journal, change, live, `stopped by ${change.actor}`)
     return 'done'
   })
 }
+
+const isSucceeded = ({ incarnation }: InstanceRef, instances: readonly LockedInstance[]): boolean =>
+  incarnation !== undefined && instances.some((one) => one.incarnation !== incarnation)
 
 async function lockAgent(trx: Trx, { tenantId, agentId }: Change) {
   return await trx

@@ -245,3 +245,13 @@ test('a new attempt knows what earlier ones recorded, and has a progress of its 
   })
   expect((await stage.tasks(mission.id))[0]).not.toHaveProperty('progress')
 })
+
+test('a new attempt is told why the one before it failed', async ({ stage }) => {
+  const agent = await stage.agent(['work'])
+  await stage.submit(single())
+  const [task] = (await agent.claim()) as [ClaimedTask]
+  expect(task).not.toHaveProperty('previousError')
+  await agent.fail(task, { code: 'no_answer', message: 'the model is silent', retryAfterMs: 0 })
+  const [again] = (await agent.claim()) as [ClaimedTask]
+  expect(again).toMatchObject({ attempt: 2, previousError: { code: 'no_answer', message: 'the model is silent' } })
+})

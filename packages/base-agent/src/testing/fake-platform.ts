@@ -66,6 +66,10 @@ export class FakePlatform {
     for (const task of this.#heldBy(instance)) this.#loseLease(task)
   }
 
+  expectIncarnation(instance: FakeInstance, incarnation: number | undefined): void {
+    if (incarnation !== undefined && incarnation !== instance.incarnation) throw new AppError('fenced')
+  }
+
   /** The instance of a token, when it is of this incarnation. */
   current(subject: string, incarnation: number): FakeInstance {
     const instance = this.instances.get(subject)
@@ -195,6 +199,7 @@ export class FakePlatform {
       input: task.input,
       leaseMs: this.timing.leaseMs,
       ...(task.attemptTimeoutMs !== undefined && { attemptTimeoutMs: task.attemptTimeoutMs }),
+      ...(task.error !== undefined && { previousError: task.error }),
       correlationId: task.correlationId,
       steps: [...task.steps],
     }

@@ -48,13 +48,16 @@ function addAgentRoutes(app: ServiceApp, platform: FakePlatform): void {
     const instance = find(principal.subject, params.id)
     return instance.view(platform.slotsUsed(instance))
   })
-  implement(app, ROUTES.drainAgent, ({ params, principal }) => {
+  implement(app, ROUTES.drainAgent, ({ params, body, principal }) => {
     const instance = find(principal.subject, params.id)
+    platform.expectIncarnation(instance, body?.incarnation)
     instance.lifecycle = 'draining'
     return instance.view(platform.slotsUsed(instance))
   })
-  implement(app, ROUTES.stopInstance, async ({ params, principal }, reply) => {
-    platform.stop(find(principal.subject, params.id))
+  implement(app, ROUTES.stopInstance, async ({ params, query, principal }, reply) => {
+    const instance = find(principal.subject, params.id)
+    platform.expectIncarnation(instance, query.incarnation)
+    platform.stop(instance)
     return await reply.code(204).send()
   })
 }
