@@ -244,11 +244,11 @@ export const watchMission = defineRoute({
   method: 'GET',
   path: '/v1/missions/{id}/events',
   summary:
-    'Stream of the mission’s events (SSE, CloudEvents); Last-Event-ID resumes without a gap; ends with the mission',
+    'Stream of the mission’s events (SSE, CloudEvents); Last-Event-ID resumes without a gap; ends with the mission, 204 when nothing is to come',
   access: ['mission:read'],
   params: IdParams,
   query: Type.Object({ cursor: Type.Optional(Type.Integer({ minimum: 0 })) }, closed),
-  answers: { 200: null },
+  answers: { 200: null, 204: null },
   produces: 'text/event-stream',
   longLived: true,
 })

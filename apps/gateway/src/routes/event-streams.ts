@@ -43,12 +43,15 @@ export function eventStreamRoutes(app: ServiceApp, deps: EventStreamRouteDeps): 
     const head = await findMissionHead(db, tenantId, id)
     if (head === undefined) throw new AppError('not_found')
     if (request.method === 'HEAD') return headOnly(reply)
+    const after = Math.min(asked, head.seq)
+    // Anything else would make a browser come back for ever.
+    if (head.ended && after === head.seq) return reply.code(204).send()
     const stream = hub.open(missionTopic(id), {
       reader: missions,
       want: {
         key: id,
         tenantId,
-        after: Math.min(asked, head.seq),
+        after,
         render: (row) => missionSseEvent(tenantId, id, head, row),
       },
       preamble: RETRY_TEXT,

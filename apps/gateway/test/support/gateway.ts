@@ -21,6 +21,7 @@ export interface TestGateway {
 export type StartGateway = (
   env?: Readonly<Record<string, string>>,
   tuning?: { answerMs?: number },
+  port?: number,
 ) => Promise<TestGateway>
 
 /** The gateway as `server.ts` puts it together, listening on a free port, in the process of the test. */
@@ -28,7 +29,7 @@ export const test = base
   .extend('startGateway', async ({ database, redisUrl, keys }, { onCleanup }): Promise<StartGateway> => {
     const started: TestGateway[] = []
     onCleanup(async () => void (await Promise.all(started.map(async (gateway) => await gateway.close()))))
-    return async (env = {}, tuning = {}) => {
+    return async (env = {}, tuning = {}, port = 0) => {
       const config = readConfig({
         ...(env['JWT_PRIVATE_KEY'] === undefined && { JWT_SECRET: testSecrets.jwtSecret }),
         JWT_ISSUER: testSecrets.issuer,
@@ -58,7 +59,7 @@ export const test = base
         keys,
         ...tuning,
       })
-      const url = await app.listen({ host: '127.0.0.1', port: 0 })
+      const url = await app.listen({ host: '127.0.0.1', port })
       let closing: Promise<void> | undefined
       const close = async (): Promise<void> => {
         await app.close()
