@@ -180,6 +180,18 @@ const ROWS: readonly Row[] = [
     'void-promise P2 low src/main.ts:4',
   ),
 
+  script(
+    'void of something imported',
+    "import { send } from './mail'\nvoid send(user)\n",
+    'void-promise P2 low src/main.ts:2',
+  ),
+  script(
+    '.catch with a comment',
+    'beat().catch(() => {\n  // fine\n})\n',
+    'swallowed-rejection P0 medium src/main.ts:1-3',
+  ),
+
+  script('void in an arrow', 'items.forEach((item) => void list.push(item))\nvoid list.push(1)\n'),
   script('a catch that logs', "try {\n  await beat()\n} catch (error) {\n  log.error({ error }, 'beat failed')\n}\n"),
   script('a catch that rethrows', "try {\n  beat()\n} catch (cause) {\n  throw new AppError('beat', { cause })\n}\n"),
   script('a catch that handles', 'try {\n  parse()\n} catch {\n  invalid.push(line)\n}\n'),

@@ -98,6 +98,22 @@ const ROWS: readonly Row[] = [
   },
 
   {
+    name: 'the root logger without any framework',
+    files: { 'app/main.py': 'import logging\nlogging.info("x")\n' },
+    found: ['unstructured-logging P1 low app/main.py:2'],
+  },
+  {
+    name: 'print where only the name says that it is a service',
+    files: { 'app/services/mail.py': 'def send():\n    print("sent")\n' },
+    found: ['print-in-service P2 low app/services/mail.py:2'],
+  },
+
+  {
+    name: 'a library with a logger of its own',
+    files: { 'lib/a.py': 'import logging\nlog = logging.getLogger(__name__)\nlog.info("x")\n' },
+    found: [],
+  },
+  {
     name: 'structlog beside basicConfig',
     files: {
       'app/main.py': `${FASTAPI}from app.log import configure\nimport logging\nlogging.info("x")\n`,

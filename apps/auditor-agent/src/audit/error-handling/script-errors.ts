@@ -65,7 +65,7 @@ function ofRejection(
     if (asksOnly || /=>\s*\(?(true|false)\)?$/.test(handler?.text() ?? '')) return []
     return [report(SILENT_FALLBACK, file, place, { title: 'Any rejection turns silently into a default value' })]
   }
-  const change: Partial<Place> = effect === 'nullish' ? { confidence: 'medium' } : {}
+  const change: Partial<Place> = effect === 'nothing' ? {} : { confidence: 'medium' }
   const source = unwrap(call.field('function')?.field('object'))
   const isClosing = source?.kind() === 'call_expression' && CLEANUP.test(lastOf(scriptCallee(source)))
   return [report(EMPTY_REJECTION, file, place, isClosing ? { priority: 'P1', confidence: 'medium' } : change)]

@@ -7,8 +7,8 @@ import type { SourceFile } from '../source/source-file.ts'
 import { VOID_PROMISE } from './rules.ts'
 
 /**
- * `void start()` in a service. Without types nobody can tell whether the call returns a promise, so a hint: the callee
- * is async as far as this file shows it, and does not guard its whole body itself.
+ * `void start()` in a service. Without types nobody can tell whether the call returns a promise, so a hint: a statement
+ * of its own says so, and the callee, where this file shows it, is async and does not guard its whole body itself.
  */
 export function auditVoidPromises(file: SourceFile): AuditFinding[] {
   if (file.entry.role !== 'source' || !file.text.includes('void ')) return []
@@ -20,10 +20,18 @@ export function auditVoidPromises(file: SourceFile): AuditFinding[] {
     if (call?.kind() !== 'call_expression' || handlesRejection(call)) return []
     const callee = call.field('function') ?? undefined
     const target = isFunction(unwrap(callee)) ? unwrap(callee) : functions.get(lastOf(scriptCallee(call)))
-    if (target === undefined || !isAsync(target) || guardsItself(target)) return []
+    if (target === undefined ? !isStatement(node, call) : !isAsync(target) || guardsItself(target)) return []
     return [finding(VOID_PROMISE, file, linesOf(node))]
   })
 }
+
+/** `void send()` for its own sake, of something that is no plain collection. In an arrow, void only drops a value. */
+function isStatement(node: SyntaxNode, call: SyntaxNode): boolean {
+  return node.parent()?.kind() === 'expression_statement' && !SYNCHRONOUS.test(lastOf(scriptCallee(call)))
+}
+
+const SYNCHRONOUS =
+  /^(push|unshift|set|add|delete|clear|resolve|reject|emit|write|log|debug|info|warn|error|abort|unref|ref|dispatch|append|remove)$/
 
 function handlesRejection(call: SyntaxNode): boolean {
   return /\.(catch|finally)$/.test(scriptCallee(call)) || /\.catch\(/.test(scriptCallee(call))

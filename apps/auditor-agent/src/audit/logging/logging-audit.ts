@@ -14,6 +14,10 @@ import type { ScriptLogging } from './script-logging.ts'
 
 const MAX_PRINTS_PER_FILE = 20
 
+/** Files that are called what services are called, in a repository that imports no framework we know. */
+const NAMED_SERVICE =
+  /(^|\/)(services?|servers?|api|workers?|handlers|routers?|routes|controllers|consumers)\/|(^|\/)(server|app|worker|service|api)\.(py|[cm]?[jt]s)$/
+
 /** A finding that is ready but for the question whether it counts. */
 type Make = (change?: Partial<Place>) => AuditFinding
 
@@ -86,7 +90,7 @@ function maker(rule: Rule, file: SourceFile, place: Lines & Partial<Place>): Mak
 
 function judgePython(seen: readonly Seen<PythonLogging>[]): AuditFinding[] {
   const structuredFiles = new Set(seen.filter(({ facts }) => facts.structured).map(({ path }) => path))
-  const anyService = seen.some(({ facts }) => facts.isService)
+  const anyService = seen.some(({ path, facts }) => facts.isService || NAMED_SERVICE.test(path))
   return [...Map.groupBy(seen, ({ service }) => service).values()].flatMap((files) => {
     const isStructured = files.some(
       ({ path, facts }) => structuredFiles.has(path) || facts.imports.some((other) => structuredFiles.has(other)),
@@ -100,8 +104,10 @@ function judgePython(seen: readonly Seen<PythonLogging>[]): AuditFinding[] {
 function plainText(files: readonly Seen<PythonLogging>[], isService: boolean): AuditFinding[] {
   const setUps = files.filter(({ facts }) => !facts.isCommandLine).flatMap(({ plain }) => plain)
   if (setUps.length > 0) return setUps.map((make) => make(isService ? {} : { confidence: 'medium' }))
-  const [first] = files.filter(({ facts }) => !facts.isCommandLine).flatMap((file) => file.first ?? [])
-  return isService && first !== undefined ? [first()] : []
+  const logging = files.filter(({ facts, first }) => !facts.isCommandLine && first !== undefined)
+  // Libraries leave the configuration to their users; who calls the root logger is no library.
+  const speaker = isService ? logging[0] : logging.find(({ facts }) => facts.usesRootLogger)
+  return speaker?.first === undefined ? [] : [speaker.first(isService ? {} : { confidence: 'low' })]
 }
 
 function printsOf(files: readonly Seen<PythonLogging | ScriptLogging>[], isService: boolean): AuditFinding[] {
@@ -113,7 +119,7 @@ function printsOf(files: readonly Seen<PythonLogging | ScriptLogging>[], isServi
 }
 
 function judgeScripts(seen: readonly Seen<ScriptLogging>[]): AuditFinding[] {
-  const anyService = seen.some(({ facts }) => facts.isService)
+  const anyService = seen.some(({ path, facts }) => facts.isService || NAMED_SERVICE.test(path))
   return [...Map.groupBy(seen, ({ service }) => service).values()].flatMap((files) => {
     const isService = files.some(({ facts }) => facts.isService)
     const [first] = files.filter(({ facts }) => !facts.isCommandLine).flatMap((file) => file.first ?? [])

@@ -15,6 +15,7 @@ export interface PythonLogging {
   readonly plainSetups: readonly Lines[]
   /** The first call that logs, through the root logger if there is one. */
   readonly firstCall?: Lines
+  readonly usesRootLogger: boolean
   readonly prints: readonly Lines[]
   /** Modules that it imports, as the project knows them; filled in by the audit. */
   readonly imports: readonly string[]
@@ -32,6 +33,7 @@ export function readPythonLogging(file: SourceFile, imports: readonly string[]):
     structured: isStructured(file),
     plainSetups: live.filter(setsUpPlainText).map(linesOf),
     ...(first !== undefined && { firstCall: linesOf(first) }),
+    usesRootLogger: first !== undefined && pythonCallee(first).startsWith('logging.'),
     prints: live.filter(isPrint).map(linesOf),
     imports,
   }

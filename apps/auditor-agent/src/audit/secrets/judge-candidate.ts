@@ -6,7 +6,7 @@ import { secrecyOf } from './names.ts'
 import type { Secrecy } from './names.ts'
 import { DEFAULT_SECRET, HARDCODED_SECRET, URL_CREDENTIALS } from './rules.ts'
 import { urlCredentials } from './urls.ts'
-import { classify, isGeneric, isNameAgain } from './values.ts'
+import { classify, headerSecret, isGeneric, isNameAgain } from './values.ts'
 import type { ValueClass } from './values.ts'
 
 export interface Verdict {
@@ -20,7 +20,19 @@ export interface Verdict {
 
 /** Whether a literal where a secret belongs is a finding, and how bad. */
 export function judgeCandidate(candidate: Candidate, file: InventoryFile): Verdict | undefined {
-  return ofUrl(candidate, file) ?? ofValue(candidate, file)
+  return ofUrl(candidate, file) ?? ofHeader(candidate) ?? ofValue(candidate, file)
+}
+
+function ofHeader({ name, value }: Candidate): Verdict | undefined {
+  const secret = headerSecret(name, value)
+  if (secret === undefined) return undefined
+  return {
+    rule: HARDCODED_SECRET,
+    title: 'An Authorization header is written into the source',
+    priority: 'P0',
+    confidence: 'high',
+    mask: [secret],
+  }
 }
 
 function ofUrl({ value, where }: Candidate, file: InventoryFile): Verdict | undefined {
@@ -36,7 +48,7 @@ function ofUrl({ value, where }: Candidate, file: InventoryFile): Verdict | unde
 function ofValue(candidate: Candidate, file: InventoryFile): Verdict | undefined {
   const { name, value, where } = candidate
   const secrecy = where === 'crypto' ? 'certain' : secrecyOf(name)
-  if (secrecy === undefined) return undefined
+  if (secrecy === undefined || (secrecy === 'likely' && isLooseKey(candidate))) return undefined
   const kind = where === 'crypto' && classify(value) === 'reference' && value.length > 3 ? 'word' : classify(value)
   if (kind === 'reference' || (kind === 'word' && value.length < 4)) return undefined
   const isLoose = where === 'assignment' || where === 'property' || where === 'argument' || where === 'parameter'
@@ -58,6 +70,11 @@ function ofValue(candidate: Candidate, file: InventoryFile): Verdict | undefined
     confidence,
     mask: kind === 'placeholder' ? [] : [value],
   }
+}
+
+/** A plain `KEY` is a secret when it comes from the environment; anywhere else it may be any key. */
+function isLooseKey({ name, where }: Candidate): boolean {
+  return /^key$/i.test(name) && where !== 'env-default'
 }
 
 function titleName(name: string): string {

@@ -18,7 +18,8 @@ export function pythonCandidates(file: SourceFile): Candidate[] {
   ]
 }
 
-export const SECRET_WORD = /pass|secret|token|key|pwd|credential|salt|pepper|hmac|jwt|fernet|cipher|serializer|signer/i
+export const SECRET_WORD =
+  /authorization|pass|secret|token|key|pwd|credential|salt|pepper|hmac|jwt|fernet|cipher|serializer|signer/i
 
 /** What `ofCall` looks for. */
 const CALLS = /environ|getenv|config|env\b|settings|conf\b|jwt|hmac|Fernet|Serializer|Signer/
@@ -132,11 +133,16 @@ const DESCRIBES =
 
 function ofPair(pair: SyntaxNode): Candidate[] {
   const name = pythonString(pair.field('key'))
-  if (name === undefined || secrecyOf(name) === undefined) return []
+  if (name === undefined || !isSecretKey(name)) return []
   const literal = literalOf(pair.field('value'))
   return literal === undefined
     ? []
     : [{ ...linesOf(pair), name, value: literal.value, where: literal.where ?? 'property' }]
+}
+
+/** A key of a dictionary or an object that may hold a secret, headers included. */
+export function isSecretKey(name: string): boolean {
+  return secrecyOf(name) !== undefined || /^(proxy-)?authorization$/i.test(name)
 }
 
 function ofParameter(parameter: SyntaxNode): Candidate[] {

@@ -11,8 +11,7 @@ import {
 import { linesOf } from '../source/source-file.ts'
 import type { SourceFile } from '../source/source-file.ts'
 import type { Candidate, Where } from './candidate.ts'
-import { secrecyOf } from './names.ts'
-import { SECRET_WORD } from './python-secrets.ts'
+import { SECRET_WORD, isSecretKey } from './python-secrets.ts'
 
 const KINDS = [
   'variable_declarator',
@@ -38,7 +37,7 @@ export function scriptCandidates(file: SourceFile): Candidate[] {
 
 function ofTarget(node: SyntaxNode): Candidate[] {
   const target = targetOf(node)
-  if (target === undefined || secrecyOf(target.name) === undefined) return []
+  if (target === undefined || !isSecretKey(target.name)) return []
   const literal = literalOf(target.value)
   return literal === undefined
     ? []

@@ -17,6 +17,13 @@ export function classify(value: string): ValueClass {
   return /^[A-Za-z_]+([./][A-Za-z_]+)+$/.test(text) ? 'reference' : 'word'
 }
 
+/** The secret in the value of an Authorization header; undefined when there is none. */
+export function headerSecret(name: string, value: string): string | undefined {
+  if (!/^(proxy-)?authorization$/i.test(name)) return undefined
+  const secret = /^(?:Bearer|Token|Basic|ApiKey)\s+(\S{16,})$/i.exec(value)?.[1]
+  return secret !== undefined && classify(secret) === 'random' ? secret : undefined
+}
+
 /** Stands for a value that comes from elsewhere, or says that there is none. */
 const REFERENCE =
   /^(\$\{?[A-Za-z_]|\$\(|\{\{|\{[\w.]*\}$|%\(|%[A-Z_]+%$|<%|env[:.(]|vault:|ssm:|arn:aws|projects\/|secretref|valueFrom|!|@Microsoft|op:\/\/|aws:\/\/|gcp:\/\/|file:)|^(none|null|undefined|nil|true|false|string|str|text|number|boolean|bool|object|int|integer|uuid|any|required|optional|hidden|varchar|bearer|basic|digest|oauth2?|jwt|apikey|header|query|body|new-password|current-password|one-time-code|authorization|x-[a-z-]+|\.{3,}|\*+|\[?redacted\]?|\[?masked\]?)$|^\[?Filtered\]?$/i
