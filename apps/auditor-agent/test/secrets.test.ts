@@ -139,6 +139,18 @@ const ROWS: readonly Row[] = [
   python('a key of AWS', `aws = "${AWS}"\n`, 'vendor-key P0 high app/config.py:1'),
 
   python(
+    'a plain KEY of the environment',
+    'import os\nx = os.getenv("KEY", "secret")\n',
+    'default-secret P0 medium app/config.py:2',
+  ),
+  python(
+    'a live header',
+    `HEADERS = {"Authorization": "Bearer ${RANDOM}"}\n`,
+    'hardcoded-secret P0 high app/config.py:1',
+  ),
+
+  python('a plain key elsewhere', 'key = "changeme"\nHEADERS = {"Authorization": f"Bearer {token}", "Accept": "x"}\n'),
+  python(
     'no default',
     'class S(BaseSettings):\n    JWT_SECRET: str\n    API_KEY: str | None = None\n    OTHER_SECRET: str = Field(..., min_length=32)\n',
   ),
@@ -243,6 +255,16 @@ const ROWS: readonly Row[] = [
     'credentials-in-url P0 high src/config.ts:1',
   ),
 
+  script(
+    'a plain KEY of the environment',
+    "const k = process.env.KEY ?? 'dev'\n",
+    'default-secret P0 medium src/config.ts:1',
+  ),
+  script(
+    'made at run time',
+    "const secret = randomBytes(48).toString('base64url')\nconst x = { clientSecret: randomBytes(32).toString('hex') }\n",
+  ),
+  script('a URL in a text for people', "const HINT = 'use redis://:PASSWORD@HOST:6379/0 (rediss:// for TLS)'\n"),
   script(
     'read from the environment',
     'const secret = process.env.JWT_SECRET\nconst key = required(process.env.API_KEY)\n',
@@ -357,6 +379,12 @@ const ROWS: readonly Row[] = [
     'committed-env-file P1 medium .env.development:1',
   ),
 
+  file(
+    'Terraform',
+    'main.tf',
+    'resource "db" "a" {\n  password = "changeme"\n  admin_password = var.admin_password\n}\n',
+    'default-secret P0 medium main.tf:2',
+  ),
   file(
     'YAML that refers',
     'config/app.yaml',
