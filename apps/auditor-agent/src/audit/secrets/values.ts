@@ -10,11 +10,13 @@ export function classify(value: string): ValueClass {
   const text = value.trim()
   if (text.length < 2 || REFERENCE.test(text) || /[^\x20-\x7e]/.test(text)) return 'reference'
   if (/\s/.test(text)) return SPOKEN.test(text) ? 'placeholder' : 'reference'
+  // var.db_password, auth.password.label: where the value is, or what it is called.
+  if (/^[A-Za-z_]\w*(\.[A-Za-z_]\w*)+$/.test(text) && !isRandom(text)) return 'reference'
   if (PHRASE.test(text)) return 'placeholder'
   if (NOT_A_VALUE.test(text)) return 'reference'
   if (isGuessable(text)) return 'placeholder'
   if (isRandom(text)) return 'random'
-  return /^[A-Za-z_]+([./][A-Za-z_]+)+$/.test(text) ? 'reference' : 'word'
+  return /^[A-Za-z_]+(\/[A-Za-z_]+)+$/.test(text) ? 'reference' : 'word'
 }
 
 /** The secret in the value of an Authorization header; undefined when there is none. */
