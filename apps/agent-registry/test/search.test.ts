@@ -154,7 +154,7 @@ describe('with 20,000 agents', () => {
       from agents`.execute(db)
   }
 
-  test('every search uses an index', async ({ db, database, registry, tenant, secondTenant }) => {
+  test('every search uses an index', { timeout: 90_000 }, async ({ db, database, registry, tenant, secondTenant }) => {
     const owner = openDatabase({
       url: database.directUrl,
       poolMax: 1,
