@@ -37,13 +37,15 @@ function redrawn(terminal: Terminal): Progress {
   let drawn = 0
   return {
     show({ tasks }) {
-      const width = Math.max(20, (terminal.columns ?? 80) - 1)
+      // A terminal that does not know its width says 0.
+      const width = Math.max(20, (terminal.columns || 80) - 1)
       const up = drawn === 0 ? HIDE_CURSOR : `\u001B[${drawn}A`
       terminal.write(up + tasks.map((task) => `${ERASE_LINE}${lineOf(task, width)}\n`).join(''))
       drawn = Math.max(drawn, tasks.length)
     },
     end() {
       if (drawn > 0) terminal.write(SHOW_CURSOR)
+      drawn = 0
     },
   }
 }

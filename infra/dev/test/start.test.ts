@@ -9,7 +9,7 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { parseReport } from '../src/report.ts'
 import { temporaryFolder, until } from './temporary-folder.ts'
 
-const LONG = 120_000
+const LONG = 240_000
 const SERVICES = ['agent-registry', 'auditor-agent-1', 'auditor-agent-2', 'crew-orchestrator', 'gateway']
 const SERVERS = ['pgbouncer', 'postgres', 'redis']
 
