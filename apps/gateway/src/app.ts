@@ -129,7 +129,11 @@ export async function buildApp(config: GatewayConfig, deps: GatewayDeps): Promis
     ],
     hypercode_revocations: ['Revocations that have to be remembered', () => revocations.size],
   })
-  app.drainSignal.addEventListener('abort', () => hub.close())
+  app.drainSignal.addEventListener('abort', () => {
+    hub.close()
+    orchestrator.release()
+    registry.release()
+  })
   app.addHook('onReady', async () => {
     loops.start('housekeeping', {
       everyMs: HOUSEKEEPING_EVERY_MS,

@@ -35,8 +35,8 @@ async function raw(url: string, request: string): Promise<string> {
   return Buffer.concat(chunks).toString()
 }
 
-const rawGet = async (url: string, path: string, token: string): Promise<string> =>
-  await raw(url, `GET ${path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\nauthorization: Bearer ${token}\r\n\r\n`)
+const rawGet = async (url: string, path: string, token: string, method = 'GET'): Promise<string> =>
+  await raw(url, `${method} ${path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\nauthorization: Bearer ${token}\r\n\r\n`)
 
 describe('a request that is passed on', () => {
   test('keeps method, query, body, token and its own headers', async ({ gateway, upstream, token }) => {
@@ -140,6 +140,9 @@ describe('hostile paths', () => {
     '/v1/missions/..',
     '/v1/missions/.',
     '/v1/missions/%2e%2e',
+    '/v1/missions/%2e%2e%2fclients',
+    '/v1/missions/a%2fb',
+    '/v1/missions/a%3ab',
     '/v1/missions/%2E.',
     '/v1/missions/x/../../clients',
     '/v1\\missions',
@@ -156,15 +159,14 @@ describe('hostile paths', () => {
     test(`${path.slice(0, 60)} reaches nothing`, async ({ gateway, upstream, token }) => {
       const answer = await rawGet(gateway.url, path, token)
       expect(upstream.seen).toEqual([])
-      expect(answer).toMatch(/^HTTP\/1.1 (400|401|403|404|405|422) /)
+      expect(answer).toMatch(/^HTTP\/1.1 (400|401|403|404|405|414|422) /)
     })
   }
 
   const canonical: [path: string, url: string][] = [
-    ['/v1/missions/%2e%2e%2fclients', '/v1/missions/..%2Fclients'],
-    ['/v1/missions/a%2fb', '/v1/missions/a%2Fb'],
     ['/v1/missions/a;b=c', '/v1/missions/a%3Bb%3Dc'],
-    ['/v1/missions/a%3ab', '/v1/missions/a%3Ab'],
+    [`/v1/agents/${id}%3adrain`, `/v1/agents/${id}:drain`],
+    [`/v1/tasks/${id}/artifacts/a%2f..%2fb`, `/v1/tasks/${id}/artifacts/a%2F..%2Fb`],
     ['/v1/missions/%41bc', '/v1/missions/Abc'],
     ['/v1/%6dissions', '/v1/missions'],
     [`/v1/missions/${id}?a=/../b`, `/v1/missions/${id}?a=/../b`],
@@ -173,7 +175,7 @@ describe('hostile paths', () => {
   ]
   for (const [path, url] of canonical) {
     test(`${path} is written as ${url}`, async ({ gateway, upstream, token }) => {
-      await rawGet(gateway.url, path, token)
+      await rawGet(gateway.url, path, token, path.endsWith('drain') ? 'POST' : 'GET')
       expect(upstream.seen.map((seen) => seen.url)).toEqual([url])
     })
   }
@@ -363,6 +365,34 @@ describe('a caller that hangs up', () => {
     socket.destroy()
     await waitFor(() => endless.destroyed, { what: 'the service to be told' })
   })
+})
+
+test('on drain waiting claims are sent away, and what may have been carried out is waited for', async ({
+  gateway,
+  upstream,
+  token,
+}) => {
+  const held = Promise.withResolvers<void>()
+  upstream.answer = async (_request, _reply, { url }) => {
+    await held.promise
+    return { url }
+  }
+  const send = (path: string, method = 'POST') =>
+    call(gateway.url + path, { method, token, ...(method === 'POST' && { json: {} }) })
+  const claim = send('/v1/claims')
+  const read = send(`/v1/missions/${newId()}`, 'GET')
+  const submit = send('/v1/missions')
+  await waitFor(() => upstream.seen.length === 3, { what: 'all to arrive' })
+  gateway.app.beginDrain()
+
+  for (const answer of await Promise.all([claim, read])) {
+    expect(answer.status).toBe(503)
+    expect(answer.headers.get('retry-after')).toBe('1')
+    expect(answer.body).toMatchObject({ code: 'unavailable' })
+  }
+  await waitFor(() => gateway.app.requestsInFlight() === 1, { what: 'the submit alone' })
+  held.resolve()
+  expect((await submit).status).toBe(200)
 })
 
 describe('a service that is away', () => {

@@ -1,4 +1,5 @@
 import { Readable } from 'node:stream'
+import type { AppError } from '@hypercode/http'
 import type { FastifyReply } from 'fastify'
 import type { Dispatcher } from 'undici'
 import { answerHeaders } from './headers.ts'
@@ -80,6 +81,14 @@ export class Exchange implements Dispatcher.DispatchHandler {
     // Half an answer can only be cut off, so that it is not taken for a whole one.
     if (this.#stream !== undefined) this.#stream.destroy(error)
     else if (!this.#reply.sent) this.#reply.send(upstreamError(this.#service, error))
+  }
+
+  /** Answers `error` instead of waiting on, unless the service has begun to answer. */
+  interrupt(error: AppError): void {
+    if (this.#settled || this.#gone || this.#gathered !== undefined || this.#stream !== undefined) return
+    this.#gone = true
+    this.#controller?.abort(error)
+    if (!this.#reply.sent) this.#reply.send(error)
   }
 
   #hangUp(): void {

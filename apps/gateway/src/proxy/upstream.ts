@@ -1,3 +1,4 @@
+import { ROUTES } from '@hypercode/contracts'
 import type { Route, ServiceName } from '@hypercode/contracts'
 import { AppError } from '@hypercode/http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
@@ -14,6 +15,8 @@ export interface Upstream {
   forward(route: Route, path: string, request: FastifyRequest, reply: FastifyReply): FastifyReply
   /** Requests that the service has not answered yet. */
   readonly inFlight: number
+  /** Answers 503 to claims and reads that wait: their callers ask again elsewhere and lose nothing. */
+  release(): void
   close(): Promise<void>
 }
 
@@ -29,6 +32,8 @@ const LONG_IN_FLIGHT_MAX = 5000
 interface Lane {
   readonly pool: Pool
   readonly inFlightMax: number
+  /** Requests that can be sent away while they wait. */
+  readonly waiting: Set<Exchange> | undefined
   inFlight: number
 }
 
@@ -53,7 +58,14 @@ export function createUpstream(service: ServiceName, url: string, answerMs = ANS
         bodyTimeout: long ? 0 : answerMs,
         allowH2: false,
       })
-      lane = { pool, inFlightMax: long ? LONG_IN_FLIGHT_MAX : QUICK_IN_FLIGHT_MAX, inFlight: 0 }
+      // A submit that waits for its mission has been carried out already, so only its answer may end it.
+      const mayLeave = long && (route.method === 'GET' || route.operationId === ROUTES.claimTasks.operationId)
+      lane = {
+        pool,
+        inFlightMax: long ? LONG_IN_FLIGHT_MAX : QUICK_IN_FLIGHT_MAX,
+        waiting: mayLeave ? new Set() : undefined,
+        inFlight: 0,
+      }
       lanes.set(name, lane)
     }
     return lane
@@ -69,12 +81,24 @@ export function createUpstream(service: ServiceName, url: string, answerMs = ANS
         })
       }
       lane.inFlight += 1
-      const exchange = new Exchange(service, reply, () => (lane.inFlight -= 1))
+      const exchange = new Exchange(service, reply, () => {
+        lane.inFlight -= 1
+        lane.waiting?.delete(exchange)
+      })
+      lane.waiting?.add(exchange)
       lane.pool.dispatch(dispatchOptions(path, request), exchange)
       return reply
     },
     get inFlight() {
       return [...lanes.values()].reduce((sum, lane) => sum + lane.inFlight, 0)
+    },
+    release() {
+      const error = new AppError('unavailable', {
+        detail: 'The service is shutting down.',
+        retryAfterMs: 1000,
+        headers: { connection: 'close' },
+      })
+      for (const { waiting } of lanes.values()) for (const exchange of [...(waiting ?? [])]) exchange.interrupt(error)
     },
     async close() {
       await Promise.all([...lanes.values()].map(async ({ pool }) => pool.destroy()))
