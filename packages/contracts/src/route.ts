@@ -46,11 +46,14 @@ export type AnswerOf<R extends Route> = {
   [Status in keyof R['answers']]: R['answers'][Status] extends TSchema ? Static<R['answers'][Status]> : undefined
 }[keyof R['answers']]
 
-/** `/v1/missions/{id}:cancel` as the router writes it: `/v1/missions/:id([^/:]+)::cancel`. */
+/**
+ * `/v1/missions/{id}:cancel` as the router writes it: `/v1/missions/:id([^/:]+)::cancel`. An id that ends a path takes no colon either,
+ * or a verb with another method would be read as a part of it.
+ */
 export function routerPath(path: string): string {
   return path
     .replaceAll(':', '::')
-    .replace(/\{(\w+)\}(?=::)/g, ':$1([^/:]+)')
+    .replace(/\{(\w+)\}(?=::)|\{(id)\}$/g, ':$1$2([^/:]+)')
     .replace(/\{(\w+)\}/g, ':$1')
 }
 

@@ -161,7 +161,9 @@ describe('a path', () => {
   test.each([
     ['PUT', '/v1/agents', 'GET, HEAD'],
     ['POST', `/v1/agents/${id}`, 'DELETE, GET, HEAD'],
-    ['PUT', `/v1/agents/${id}:drain`, 'DELETE, GET, HEAD, POST'],
+    ['PUT', `/v1/agents/${id}:drain`, 'POST'],
+    ['GET', `/v1/agents/${id}:drain`, 'POST'],
+    ['DELETE', `/v1/agents/${id}:drain`, 'POST'],
     ['POST', '/livez', 'GET, HEAD'],
     ['OPTIONS', '/v1/agents', 'GET, HEAD'],
   ])('does not know %s %s', async (method, path, allow) => {
