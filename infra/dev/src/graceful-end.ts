@@ -34,6 +34,8 @@ export function onEnd(endNow: (signal: NodeJS.Signals) => void): GracefulEnd {
       if (performance.now() - firstAt > TWICE_MS) endNow(signal)
     })
   }
+  // `npm start | head`: whoever read our output is gone. Unheard, this would end us with everything still running.
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => cause ?? end('SIGPIPE'))
   process.once('disconnect', () => cause ?? end('parent gone'))
   process.channel?.unref()
   const tool = nearestAncestor(/^(npm|turbo)/)

@@ -28,6 +28,13 @@ const end = onEnd((signal) => {
   process.exit(128 + constants.signals[signal])
 })
 
+// A fault of ours must not leave everything running that we have started.
+process.on('uncaughtException', (error) => {
+  err(error.stack ?? error.message)
+  starter?.killNow()
+  process.exit(1)
+})
+
 try {
   process.exitCode = await main(parseStartArguments(process.argv.slice(2)), end)
 } catch (error) {

@@ -139,6 +139,15 @@ describe('npm start', () => {
     expect(Object.values(processesOf(home)).filter(isAlive)).toEqual([])
   })
 
+  test('whose output nobody reads any more stops, and leaves nothing running', { timeout: LONG }, async () => {
+    const home = stateFolder()
+    const run = start(home, [faultyRepository(home)])
+    await until(() => run.stdout().includes('redis is up'), LONG)
+    run.closeOutput()
+    expect(await run.ended).toBe(141)
+    expect(Object.values(processesOf(home)).filter(isAlive)).toEqual([])
+  })
+
   test.each([
     [{ JWT_SECRET: 'changethis' }, 'JWT_SECRET'],
     [{ OPENAI_API_KEY: 'sk-placeholder-key' }, 'OPENAI_API_KEY'],
@@ -167,6 +176,8 @@ interface Run {
   readonly text: () => string
   readonly ended: Promise<number | null>
   kill(signal: NodeJS.Signals): void
+  /** As `| head` does when it has seen enough. */
+  closeOutput(): void
 }
 
 const start = (home: string, args: readonly string[], env: Record<string, string> = {}): Run =>
@@ -191,6 +202,10 @@ function command(program: string, home: string, args: readonly string[] = [], en
     text: () => texts.stdout + texts.stderr,
     ended,
     kill: (signal) => void child.kill(signal),
+    closeOutput: () => {
+      child.stdout.destroy()
+      child.stderr.destroy()
+    },
   }
 }
 
