@@ -125,6 +125,31 @@ const ROWS: readonly Row[] = [
   },
 
   fastapi(
+    'a model of a body is no guard, whatever it is called',
+    'app = FastAPI()\n@app.post("/x")\ndef x(role: RoleCreate, credentials: Credentials, admin: Admin): pass\n',
+    'P0 high POST /x app/main.py:3',
+  ),
+  fastapi(
+    'nor is the name of a router',
+    'app = FastAPI()\nadmin_router = APIRouter()\n@admin_router.post("/x")\ndef x(): pass\napp.include_router(admin_router)\n',
+    'P0 high POST /x app/main.py:4',
+  ),
+  fastapi(
+    'nor is a service that is handed in',
+    'app = FastAPI()\n@app.post("/x")\ndef x(s=Depends(get_auth_service)): pass\n',
+    'P0 high POST /x app/main.py:3',
+  ),
+  fastapi(
+    'the same name twice',
+    'app = FastAPI()\n@app.post("/a")\ndef create(): pass\n@app.post("/b")\ndef create(u=Depends(get_current_user)): pass\n',
+    'P0 high POST /a app/main.py:3',
+  ),
+  fastapi(
+    'a refresh that is no log-in',
+    'app = FastAPI()\n@app.post("/cache/refresh")\ndef a(): pass\n@app.post("/auth/refresh")\ndef b(): pass\n',
+    'P0 high POST /cache/refresh app/main.py:3',
+  ),
+  fastapi(
     'a parameter that depends on a guard',
     'app = FastAPI()\n@app.post("/x")\ndef x(user=Depends(get_current_user)): pass\n',
   ),
@@ -311,6 +336,14 @@ const ROWS: readonly Row[] = [
     files: {
       'app.py':
         'from flask import Flask\napp = Flask(__name__)\n@app.post("/x")\ndef x():\n    if not ok():\n        return {"error": "no"}, 401\n    return {}\n',
+    },
+    found: [],
+  },
+  {
+    name: 'a class of Flask behind before_request',
+    files: {
+      'app.py':
+        'from flask import Flask, abort\nfrom flask.views import MethodView\napp = Flask(__name__)\n@app.before_request\ndef door():\n    abort(401)\nclass Items(MethodView):\n    def post(self): pass\n',
     },
     found: [],
   },

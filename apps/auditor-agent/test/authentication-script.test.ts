@@ -182,6 +182,21 @@ const ROWS: readonly Row[] = [
     "const router = express.Router()\nrouter.route('/x').get(list).post(create)\napp.use('/v1', router)\n",
     'P0 high POST /v1/x src/app.ts:4',
   ),
+  express(
+    'passport that is only set up',
+    "app.use(passport.initialize())\napp.use(passport.session())\napp.post('/x', create)\n",
+    'P0 high POST /x src/app.ts:5',
+  ),
+  express(
+    'a schema of a log-in',
+    "app.post('/x', validate(loginSchema), adminController.create)\n",
+    'P0 medium POST /x src/app.ts:3',
+  ),
+  express(
+    'routes about authentication',
+    "import authRoutes from '@acme/auth-routes'\napp.use(authRoutes)\napp.post('/x', create)\n",
+    'P0 high POST /x src/app.ts:5',
+  ),
   {
     name: 'Express: a router in another file, CommonJS',
     files: {

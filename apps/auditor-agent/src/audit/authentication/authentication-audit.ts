@@ -7,7 +7,9 @@ import type { Lines, SourceFile } from '../source/source-file.ts'
 import type { DjangoModule } from './python/django.ts'
 import { openDjangoViews, readDjango } from './python/django.ts'
 import type { PythonModule } from './python/facts.ts'
+import { GuardJudge } from './python/judge.ts'
 import { openPythonEndpoints } from './python/python-endpoints.ts'
+import { RouterGraph } from './python/router-graph.ts'
 import { readModule as readPython } from './python/read-module.ts'
 import { judgeEndpoint } from './open-endpoint.ts'
 import type { OpenEndpoint } from './open-endpoint.ts'
@@ -56,9 +58,11 @@ export function authenticationAudit(project: Project): Audit {
     finish() {
       const roles = new Map(project.inventory.files.map((file) => [file.path, file.role]))
       const modules = new ScriptModules(project, scripts)
+      const judge = new GuardJudge(project, python)
+      const graph = new RouterGraph(project, python, judge)
       const open = [
-        ...openPythonEndpoints(project, python),
-        ...openDjangoViews(project, django, python),
+        ...openPythonEndpoints(python, judge, graph),
+        ...openDjangoViews(django, python, judge, graph),
         ...openScriptEndpoints(modules),
         ...openNestEndpoints(nest, modules),
       ]

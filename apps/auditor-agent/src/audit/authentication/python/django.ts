@@ -1,4 +1,3 @@
-import type { Project } from '../../source/project.ts'
 import type { SyntaxNode } from '../../source/parse.ts'
 import { lastName, pythonArguments, pythonCallee, pythonName, pythonString } from '../../source/python.ts'
 import { linesOf } from '../../source/source-file.ts'
@@ -6,8 +5,9 @@ import type { Lines, SourceFile } from '../../source/source-file.ts'
 import { natureOf, soundsLikeAuthentication } from '../names.ts'
 import type { OpenEndpoint } from '../open-endpoint.ts'
 import type { PythonModule } from './facts.ts'
-import { GuardJudge } from './judge.ts'
+import type { GuardJudge } from './judge.ts'
 import { decoratorsOf } from './read-functions.ts'
+import type { RouterGraph } from './router-graph.ts'
 
 export interface ViewFacts extends Lines {
   readonly name: string
@@ -228,11 +228,11 @@ const GUARD_MIXIN =
 
 /** Views that change state and say nothing about who may call them, where the settings say nothing either. */
 export function openDjangoViews(
-  project: Project,
   modules: readonly DjangoModule[],
   python: ReadonlyMap<string, PythonModule>,
+  judge: GuardJudge,
+  graph: RouterGraph,
 ): OpenEndpoint[] {
-  const judge = new GuardJudge(project, python)
   const isRestGuarded = modules.some(
     ({ defaultPermissions }) =>
       defaultPermissions.length > 0 && !defaultPermissions.some((name) => name.endsWith('AllowAny')),
@@ -244,7 +244,7 @@ export function openDjangoViews(
   return modules.flatMap((module) =>
     module.views.flatMap((view) => {
       if (view.flavour === 'rest' && isRestGuarded && view.permissions === undefined) return []
-      if (view.flavour !== 'flask' && isDjangoGuarded) return []
+      if (view.flavour === 'flask' ? graph.everyAppIsGuarded : isDjangoGuarded) return []
       if (view.permissions !== undefined) return []
       if (view.bases.some((base) => GUARD_MIXIN.test(base) || inheritsGuard(base, module.path, judge))) return []
       if (

@@ -6,6 +6,8 @@ export interface Ref {
   readonly name: string
   /** It stands in `Security(…)`, which is for nothing else. */
   readonly isSecurity: boolean
+  /** It is only the type of a parameter, which guards when it is an alias of a dependency. */
+  readonly isType?: true
 }
 
 /** Names of the functions and classes around a place, outermost first. */
@@ -86,6 +88,8 @@ export interface EndpointFacts extends Lines {
   readonly path: string
   readonly isWebSocket: boolean
   readonly handler: string
+  /** Under which `PythonModule.functions` holds the handler, where its name may stand for several. */
+  readonly handlerKey: string
   readonly guards: readonly Ref[]
   readonly framework: 'fastapi' | 'flask' | 'other'
 }

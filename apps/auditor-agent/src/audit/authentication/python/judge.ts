@@ -20,7 +20,7 @@ export class GuardJudge {
   }
 
   guards(ref: Ref, path: string): boolean {
-    return ref.isSecurity || this.#name(ref.name, path, 0)
+    return this.#ref(ref, path, 0)
   }
 
   /** A function guards itself: by its parameters, its decorators or its body. */
@@ -68,6 +68,24 @@ export class GuardJudge {
     return undefined
   }
 
+  #ref(ref: Ref, path: string, depth: number): boolean {
+    if (ref.isSecurity) return true
+    return ref.isType === true ? this.#type(ref.name, path, depth) : this.#name(ref.name, path, depth)
+  }
+
+  /** The type of a parameter: an alias of a dependency guards, a model of a body does not, whatever it is called. */
+  #type(name: string, path: string, depth: number): boolean {
+    const found = this.resolve(name, path)
+    if (found === undefined)
+      return /^(Current|Authenticated|Authorized|Verified|Active)[A-Z]|(Auth|User|Scopes?|Permissions?)Dep(endency)?$/.test(
+        name,
+      )
+    const variable = found.module.variables.get(found.name)
+    return (
+      variable !== undefined && variable.dependencies.length > 0 && this.#name(found.name, found.module.path, depth)
+    )
+  }
+
   #name(name: string, path: string, depth: number): boolean {
     if (name === '' || depth > MAX_DEPTH) return false
     const key = `${path} ${name}`
@@ -89,11 +107,7 @@ export class GuardJudge {
     if (fact !== undefined) return this.#function(fact, module, depth) || soundsLikeAuthentication(found.name)
     const variable = module.variables.get(head)
     if (variable !== undefined && rest.length === 0) {
-      if (
-        variable.isScheme ||
-        variable.dependencies.some((ref) => ref.isSecurity || this.#name(ref.name, module.path, depth + 1))
-      )
-        return true
+      if (variable.isScheme || variable.dependencies.some((ref) => this.#ref(ref, module.path, depth + 1))) return true
       if (variable.items.some((item) => this.#name(item, module.path, depth + 1))) return true
       return (
         variable.dependencies.length === 0 &&
@@ -107,7 +121,7 @@ export class GuardJudge {
 
   #function(fact: FunctionFacts, module: PythonModule, depth: number): boolean {
     if (fact.refuses) return true
-    if (fact.dependencies.some((ref) => ref.isSecurity || this.#name(ref.name, module.path, depth + 1))) return true
+    if (fact.dependencies.some((ref) => this.#ref(ref, module.path, depth + 1))) return true
     if (fact.calls.some((callee) => this.#callRefuses(callee, module.path))) return true
     // A factory is worth what it returns: `require_scopes("a")`.
     const inner = [...module.functions.values()].filter((other) => other !== fact && other.scope.at(-1) === fact.name)

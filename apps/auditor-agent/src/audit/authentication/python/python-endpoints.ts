@@ -1,16 +1,17 @@
-import type { Project } from '../../source/project.ts'
 import { natureOf } from '../names.ts'
 import type { OpenEndpoint } from '../open-endpoint.ts'
 import type { EndpointFacts, PythonModule } from './facts.ts'
-import { GuardJudge } from './judge.ts'
-import { RouterGraph } from './router-graph.ts'
+import type { GuardJudge } from './judge.ts'
+import type { RouterGraph } from './router-graph.ts'
 
 const SAFE = new Set(['GET', 'HEAD', 'OPTIONS'])
 
 /** Endpoints that change state, or hold a connection open, without anything on the way to them that guards. */
-export function openPythonEndpoints(project: Project, modules: ReadonlyMap<string, PythonModule>): OpenEndpoint[] {
-  const judge = new GuardJudge(project, modules)
-  const graph = new RouterGraph(project, modules, judge)
+export function openPythonEndpoints(
+  modules: ReadonlyMap<string, PythonModule>,
+  judge: GuardJudge,
+  graph: RouterGraph,
+): OpenEndpoint[] {
   return [...modules.values()].flatMap((module) =>
     module.endpoints.flatMap((endpoint) => openEndpoint(module, endpoint, judge, graph)),
   )
@@ -30,10 +31,10 @@ function openEndpoint(
   const nature = natureOf({ path, around: [endpoint.handler, stem] })
   if (nature === 'public') return []
   if (endpoint.guards.some((guard) => judge.guards(guard, module.path))) return []
-  const handler = module.functions.get(endpoint.handler) ?? resolved(judge, endpoint.handler, module)
+  const handler = module.functions.get(endpoint.handlerKey) ?? resolved(judge, endpoint.handler, module)
   if (handler !== undefined && judge.functionGuards(handler, module.path)) return []
   const protection = router === undefined ? 'unmounted' : graph.protection(router)
-  if (protection === 'guarded') return []
+  if (protection === 'guarded' || (protection === 'unmounted' && graph.everyAppIsGuarded)) return []
   return [
     {
       file: module.path,
@@ -44,7 +45,7 @@ function openEndpoint(
       isWebSocket: endpoint.isWebSocket,
       isCertain: protection === 'open',
       isDoubtful:
-        handler?.parameters.some((name) => /token|api_?key|authorization|credential|signature/i.test(name)) === true,
+        handler?.parameters.some((name) => /token|api_?key|authorization|signature/i.test(name)) === true,
     },
   ]
 }

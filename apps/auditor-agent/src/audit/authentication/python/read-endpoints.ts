@@ -4,7 +4,7 @@ import type { PythonArguments } from '../../source/python.ts'
 import { linesOf } from '../../source/source-file.ts'
 import type { SourceFile } from '../../source/source-file.ts'
 import type { EndpointFacts, Scope } from './facts.ts'
-import { refName } from './read-functions.ts'
+import { keyOf, refName } from './read-functions.ts'
 import { guardsOf } from './read-routers.ts'
 import { scopesOf } from './scopes.ts'
 
@@ -50,6 +50,7 @@ function ofDecorator(file: SourceFile, call: SyntaxNode, definition: SyntaxNode,
       path,
       isWebSocket,
       handler: definition.field('name')?.text() ?? '',
+      handlerKey: keyOf(definition),
       guards: guardsOf(given),
       framework: frameworkOf(file),
     },
@@ -107,6 +108,7 @@ function added(file: SourceFile): EndpointFacts[] {
         path,
         isWebSocket,
         handler: inner === undefined ? '' : refName(inner),
+        handlerKey: inner === undefined ? '' : refName(inner),
         guards: [...guardsOf(given), ...wrapped],
         framework: frameworkOf(file),
       },

@@ -6,20 +6,26 @@ import { enclosing, spanOf } from '../../source/spans.ts'
 import type { FunctionFacts, Ref, VariableFacts } from './facts.ts'
 import { scopesOf } from './scopes.ts'
 
-/** Every function of the file by its name; methods also as `Class.method`. */
+/** Every function of the file by its name and by where it starts; methods also as `Class.method`. */
 export function readFunctions(file: SourceFile): Map<string, FunctionFacts> {
   const nodes = file.nodes('function_definition')
   const scopes = scopesOf(file, nodes)
   const calls = callsWithin(file, nodes)
   const functions = new Map<string, FunctionFacts>()
   const facts = nodes.map((node, index) => functionFacts(node, scopes[index]?.slice(0, -1) ?? [], calls[index] ?? []))
-  for (const fact of facts) {
+  for (const [index, fact] of facts.entries()) {
+    const node = nodes[index]
+    if (node !== undefined) functions.set(keyOf(node), fact)
     functions.set(fact.name, fact)
     const owner = fact.scope.at(-1)
     if (owner !== undefined) functions.set(`${owner}.${fact.name}`, fact)
   }
   markRefusals(file, nodes, facts)
   return functions
+}
+
+export function keyOf(definition: SyntaxNode): string {
+  return `@${startOf(definition)}`
 }
 
 function functionFacts(node: SyntaxNode, scope: readonly string[], calls: readonly string[]): FunctionFacts {
@@ -67,14 +73,19 @@ export function decoratorsOf(definition: SyntaxNode): Ref[] {
       name: expression.kind() === 'call' ? pythonCallee(expression) : pythonName(expression),
       isSecurity: false,
     }))
+    .filter(({ name }) => !ROUTES.test(name))
 }
+
+/** `@auth_router.post(…)` is a route, whatever its router is called. */
+const ROUTES =
+  /\.(get|head|options|post|put|patch|delete|route|api_route|websocket|websocket_route|middleware|before_request|after_request|errorhandler|exception_handler|on_event|command|task|listens_for)$/
 
 /** `x = Depends(f)`, `x: Annotated[T, Depends(f)]`, `x: CurrentUser`, `x: T = Depends()`. */
 function dependenciesOf(parameter: SyntaxNode): Ref[] {
   const found = dependsIn(parameter)
   const type = parameter.field('type')
   if (found.length > 0 || type === null) return found
-  return typeNames(type).map((name) => ({ name, isSecurity: false }))
+  return typeNames(type).map((name) => ({ name, isSecurity: false, isType: true }))
 }
 
 /** The functions inside of every Depends(…) and Security(…) in an expression. */
