@@ -197,6 +197,11 @@ const ROWS: readonly Row[] = [
     "import authRoutes from '@acme/auth-routes'\napp.use(authRoutes)\napp.post('/x', create)\n",
     'P0 high POST /x src/app.ts:5',
   ),
+  express(
+    'a handler out of sight that may look at the session',
+    "import { items } from '@acme/items'\napp.use(loadMemberSession)\napp.post('/x', items.create)\n",
+    'P1 low POST /x src/app.ts:5',
+  ),
   {
     name: 'Express: a router in another file, CommonJS',
     files: {

@@ -44,6 +44,13 @@ const AUTHENTICATION = new RegExp(
 const NOT_AUTHENTICATION =
   /\b(csrf|xsrf|rate|limit|limiter|throttle|throttler|database|db|author|cors|schema|schemas|dto|controller|validator|validation|template|view|router|routers|route|routes|logger)\b/
 
+/** Middleware that says who is calling and refuses nobody: `loadMemberSession`, `attachUser`. */
+export function loadsIdentity(name: string): boolean {
+  return /^(load|attach|populate|set|inject|deserialize) (\w+ )*(user|session|member|identity|account|caller|principal)\b/.test(
+    wordsOf(name.slice(name.lastIndexOf('.') + 1)).join(' '),
+  )
+}
+
 export interface EndpointName {
   readonly path: string
   /** The function, the file and the prefix around it: what else says whom the endpoint is for. */

@@ -44,8 +44,7 @@ function openEndpoint(
       path,
       isWebSocket: endpoint.isWebSocket,
       isCertain: protection === 'open',
-      isDoubtful:
-        handler?.parameters.some((name) => /token|api_?key|authorization|signature/i.test(name)) === true,
+      isDoubtful: handler?.parameters.some((name) => /token|api_?key|authorization|signature/i.test(name)) === true,
     },
   ]
 }

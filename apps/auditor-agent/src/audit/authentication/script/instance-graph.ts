@@ -1,5 +1,5 @@
 import { folderOf } from '../../source/project.ts'
-import { soundsLikeAuthentication } from '../names.ts'
+import { loadsIdentity, soundsLikeAuthentication } from '../names.ts'
 import type { HookFacts, Ref, RegisterFacts, Scope, ScriptModule, UseFacts } from './facts.ts'
 import type { Located, ScriptModules } from './modules.ts'
 
@@ -17,6 +17,8 @@ export interface Instance {
   readonly prefix: string
   /** Middleware that guards what comes after it. */
   readonly uses: { readonly offset: number; readonly path: string | undefined }[]
+  /** Where middleware stands that loads an identity and refuses nobody. */
+  readonly loads: number[]
   /** A hook guards everything here and below. */
   hasGuardHook: boolean
   readonly mounts: Mount[]
@@ -102,7 +104,7 @@ export class InstanceGraph {
   }
 
   #make(id: string, kind: Instance['kind'], prefix: string): Instance {
-    const made: Instance = { id, kind, prefix, uses: [], hasGuardHook: false, mounts: [], given: [] }
+    const made: Instance = { id, kind, prefix, uses: [], loads: [], hasGuardHook: false, mounts: [], given: [] }
     this.#instances.set(id, made)
     return made
   }
@@ -120,6 +122,7 @@ export class InstanceGraph {
     const mounted = children.filter((child) => child !== undefined && child !== parent)
     for (const child of mounted) child?.mounts.push({ parent, offset, isGuarded, prefix: path ?? '' })
     if (mounted.length === 0 && isGuarded) parent.uses.push({ offset, path })
+    if (refs.some(({ name }) => loadsIdentity(name))) parent.loads.push(offset)
   }
 
   /** The router behind a reference: a variable, what a factory returns, `router.routes()`, a required module. */

@@ -1,4 +1,4 @@
-import { natureOf } from '../names.ts'
+import { loadsIdentity, natureOf } from '../names.ts'
 import type { OpenEndpoint } from '../open-endpoint.ts'
 import type { RouteFacts, ScriptModule } from './facts.ts'
 import { InstanceGraph } from './instance-graph.ts'
@@ -46,7 +46,7 @@ function openEndpoint(
         instance !== undefined &&
         graph.isMounted(instance) &&
         (handler !== undefined || route.handler === undefined || isUndefinedHere(route.handler.name, module)),
-      isDoubtful: false,
+      isDoubtful: handler === undefined && isIdentified(instance, route),
     },
   ]
 }
@@ -74,6 +74,12 @@ function isRoute(module: ScriptModule, route: RouteFacts, instance: Instance | u
 function isCoveredByPolicy({ configKeys, declaresPublic }: RouteFacts, graph: InstanceGraph): boolean {
   if (!graph.hasPolicyGuard) return false
   return configKeys.length > 0 || declaresPublic || graph.isStrict
+}
+
+/** Somebody looks up who is calling, so the handler, which cannot be read, may well check it. */
+function isIdentified(instance: Instance | undefined, route: RouteFacts): boolean {
+  if (route.guards.some(({ name }) => loadsIdentity(name))) return true
+  return instance?.loads.some((offset) => offset < route.offset) === true
 }
 
 /** A plain name that the file neither defines nor imports. */
