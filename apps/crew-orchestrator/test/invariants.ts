@@ -32,9 +32,14 @@ const MUST_BE_EMPTY: Readonly<Record<string, string>> = {
       (state = 'executing' and num_nulls(lease_owner, lease_incarnation, claim_id, lease_expires_at) = 0)
       or (state <> 'executing' and num_nonnulls(lease_owner, lease_incarnation, claim_id, lease_expires_at, attempt_deadline_at, progress_deadline_at) = 0))`,
   'O9 an attempt before its dependencies were done': `
-    select t.id from tasks t join task_dependencies d on d.task_id in (t.id, t.parent_id) and d.depends_on <> t.id
-      join tasks p on p.id = d.depends_on and p.parent_id is distinct from coalesce(t.parent_id, t.id)
-      join attempts a on a.task_id = t.id
+    with outer_needs as (
+      -- A forEach needs its own elements too, but they do not need each other.
+      select d.task_id, d.depends_on from task_dependencies d join tasks p on p.id = d.depends_on where p.parent_id is distinct from d.task_id),
+    needs as (
+      select task_id as id, depends_on from outer_needs
+      union all
+      select t.id, o.depends_on from tasks t join outer_needs o on o.task_id = t.parent_id)
+    select n.id from needs n join tasks p on p.id = n.depends_on join attempts a on a.task_id = n.id
     where p.ended_at is null or a.started_at < p.ended_at or not (p.state = 'completed' or (p.state = 'skipped' and p.error is null))`,
   'O10 blocked_by is not the number of open dependencies': `
     select t.id from tasks t left join task_dependencies d on d.task_id = t.id left join tasks p on p.id = d.depends_on and p.ended_at is null
@@ -64,19 +69,27 @@ const MUST_BE_EMPTY: Readonly<Record<string, string>> = {
     select m.id from missions m left join mission_events e on e.mission_id = m.id group by m.id, m.event_seq
     having m.event_seq <> count(e.seq) or min(e.seq) <> 1 or max(e.seq) <> count(e.seq)`,
   'O20 rows of one mission in different tenants': `
-    select t.id from tasks t join missions m on m.id = t.mission_id left join attempts a on a.task_id = t.id
-      left join mission_events e on e.task_id = t.id left join dead_letters d on d.task_id = t.id
-    where (t.tenant_id, coalesce(a.tenant_id, t.tenant_id), coalesce(e.tenant_id, t.tenant_id), coalesce(d.tenant_id, t.tenant_id))
-      is distinct from (m.tenant_id, m.tenant_id, m.tenant_id, m.tenant_id)`,
+    select t.id from tasks t join missions m on m.id = t.mission_id where t.tenant_id <> m.tenant_id
+    union all select a.task_id from attempts a join tasks t on t.id = a.task_id where a.tenant_id <> t.tenant_id
+    union all select d.task_id from task_dependencies d join tasks t on t.id = d.task_id join tasks p on p.id = d.depends_on
+      where d.tenant_id <> t.tenant_id or p.mission_id <> t.mission_id
+    union all select e.mission_id from mission_events e join missions m on m.id = e.mission_id where e.tenant_id <> m.tenant_id
+    union all select d.task_id from dead_letters d join tasks t on t.id = d.task_id where d.tenant_id <> t.tenant_id
+    union all select s.task_id from steps s join tasks t on t.id = s.task_id where s.tenant_id <> t.tenant_id
+    union all select f.task_id from artifacts f join tasks t on t.id = f.task_id where f.tenant_id <> t.tenant_id`,
 }
 
 /** Everything that must be true of missions, tasks, attempts and events, at any time. */
 export async function expectInvariants(db: Db): Promise<void> {
   const found: Record<string, unknown[]> = {}
-  for (const [name, statement] of Object.entries(MUST_BE_EMPTY)) {
-    const { rows } = await sql.raw(`${statement} limit 3`).execute(db)
-    if (rows.length > 0) found[name] = rows
-  }
+  await db.transaction().execute(async (trx) => {
+    // These tables have just been filled, and nobody has counted their rows: left to itself Postgres would guess that they are small.
+    await sql`set local enable_nestloop = off`.execute(trx)
+    for (const [name, statement] of Object.entries(MUST_BE_EMPTY)) {
+      const { rows } = await sql.raw(`${statement} limit 3`).execute(trx)
+      if (rows.length > 0) found[name] = rows
+    }
+  })
   expect(found, 'broken invariants').toEqual({})
   await expectEventsTellTheState(db)
 }

@@ -11,6 +11,7 @@ import type { TaskFacts } from '../domain/facts.ts'
 import type { Ledger } from '../domain/ledger.ts'
 import type { Dependent } from '../domain/propagate.ts'
 import type { Outputs } from '../domain/release.ts'
+import { isTerminal } from '../domain/states.ts'
 import { MISSION_FACTS, TASK_FACTS, toMissionFacts, toTaskFacts } from './task-facts.ts'
 import type { MissionFactsRow, TaskFactsRow } from './task-facts.ts'
 
@@ -87,9 +88,11 @@ export async function readOutputs(
     trx,
   )
   for (const row of found.rows) put(row.mission_id, row.key, row.output, row.state)
-  for (const task of ledger.changed)
-    if (outputs.get(task.missionId)?.[task.key] !== undefined && task.output !== undefined)
+  for (const task of ledger.changed) {
+    const ofMission = outputs.get(task.missionId)
+    if (ofMission !== undefined && Object.hasOwn(ofMission, task.key) && isTerminal(task.state))
       put(task.missionId, task.key, task.output, task.state)
+  }
   return outputs
 }
 
