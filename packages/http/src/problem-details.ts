@@ -4,6 +4,7 @@ import fp from 'fastify-plugin'
 import { AppError } from './app-error.ts'
 import { allowedMethods } from './path-match.ts'
 import { asAppError, problemHeaders, problemOf } from './problem.ts'
+import { routeName } from './route-name.ts'
 import type {} from './service-app.ts'
 
 /** Every error, and every unknown route, is answered as RFC 9457 problem details. */
@@ -34,7 +35,9 @@ const unavailable = (cause: unknown): AppError =>
   new AppError('unavailable', { detail: 'A server that this needs does not answer.', retryAfterMs: 1000, cause })
 
 function logProblem(error: AppError, request: FastifyRequest): void {
-  const where = { code: error.code, status: error.status, method: request.method, route: request.routeOptions.url }
+  const { url } = request.routeOptions
+  const route = url === undefined ? undefined : routeName(url)
+  const where = { code: error.code, status: error.status, method: request.method, route }
   if (error.status >= 500)
     request.log.error({ ...where, err: error.code === 'internal' ? error.cause : error }, error.title)
   else request.log.info({ ...where, detail: error.detail }, error.title)

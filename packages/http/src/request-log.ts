@@ -1,6 +1,7 @@
 import type { Logger } from '@hypercode/telemetry'
 import { LogController } from 'fastify'
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import { routeName } from './route-name.ts'
 import type {} from './service-app.ts'
 
 /**
@@ -47,7 +48,7 @@ export class RequestLog extends LogController {
   }
 }
 
-const about = (request: FastifyRequest): { method: string; route: string | undefined } => ({
-  method: request.method,
-  route: request.routeOptions.url,
+const about = ({ method, routeOptions: { url } }: FastifyRequest): { method: string; route: string | undefined } => ({
+  method,
+  route: url === undefined ? undefined : routeName(url),
 })

@@ -1,5 +1,6 @@
 import type { Metrics } from '@hypercode/telemetry'
 import fp from 'fastify-plugin'
+import { routeName } from './route-name.ts'
 
 /** Counts and times requests by route pattern, never by path, so that no caller can make new series. */
 export const requestMetrics = fp<{ metrics: Metrics }>(
@@ -20,7 +21,7 @@ export const requestMetrics = fp<{ metrics: Metrics }>(
       const startedAt = performance.now()
       reply.raw.once('close', () => {
         const method = request.method
-        const route = request.routeOptions.url ?? 'unmatched'
+        const route = routeName(request.routeOptions.url ?? 'unmatched')
         total.inc({ method, route, status: reply.raw.writableEnded ? String(reply.raw.statusCode) : '499' })
         seconds.observe({ method, route }, (performance.now() - startedAt) / 1000)
       })
