@@ -11,15 +11,14 @@ export const agentsTopic = (tenantId: string): string => `agents/${tenantId}`
 export interface NewsOptions {
   readonly hub: EventHub
   readonly loops: Loops
+  /** `lookAgain` is set by whoever failed to read; the next tick wakes everybody, although the hints come in. */
+  readonly state: { lookAgain: boolean }
   readonly redisUrl: string
   readonly keys: Keys
   readonly log: Logger
 }
 
 export interface News {
-  readonly connected: boolean
-  /** A read failed: look again soon, although the hints come in. */
-  retrySoon(): void
   stop(): Promise<void>
 }
 
@@ -32,10 +31,9 @@ const SLOW_POLL_MS = 10_000
  * Tells the open streams when to look: at once when a hint comes in over Redis, every second while Redis is away, and every ten seconds
  * in any case. The hints wake, they are never sent, so a lost, doubled or forged one changes nothing.
  */
-export function startNews({ hub, loops, redisUrl, keys, log }: NewsOptions): News {
+export function startNews({ hub, loops, state, redisUrl, keys, log }: NewsOptions): News {
   let polledAt = performance.now()
   let beatAt = performance.now()
-  let retry = false
 
   const tail: Tail = tailStream({
     url: redisUrl,
@@ -58,21 +56,13 @@ export function startNews({ hub, loops, redisUrl, keys, log }: NewsOptions): New
         beatAt = now
         hub.beat()
       }
-      if (!tail.connected || retry || now - polledAt >= SLOW_POLL_MS) {
+      if (!tail.connected || state.lookAgain || now - polledAt >= SLOW_POLL_MS) {
         polledAt = now
-        retry = false
+        state.lookAgain = false
         hub.wakeAll()
       }
     },
   })
 
-  return {
-    get connected() {
-      return tail.connected
-    },
-    retrySoon() {
-      retry = true
-    },
-    stop: async () => tail.stop(),
-  }
+  return { stop: async () => await tail.stop() }
 }
