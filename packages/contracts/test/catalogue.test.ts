@@ -44,7 +44,7 @@ for (const route of routes)
     if (statuses.includes(204)) expect(route.answers[204]).toBeNull()
     if (['GET', 'DELETE'].includes(route.method)) expect(route.body, 'no body with this method').toBeUndefined()
     if (['PUT', 'PATCH'].includes(route.method) && route.consumes === undefined) expect(route.body).toBeDefined()
-    if (route.produces !== undefined) expect(Object.values(route.answers)).toEqual([null])
+    if (route.produces !== undefined) expect(new Set(Object.values(route.answers))).toEqual(new Set([null]))
     expect(route.summary).toMatch(/^[A-Z].+[^.]$/)
   })
 
