@@ -76,7 +76,6 @@ describe('a task', () => {
         root: '/elsewhere',
         files: [],
         skippedBy: {},
-        privateEnvFiles: [],
         packages: [],
         markers: [],
         durationMs: 0,

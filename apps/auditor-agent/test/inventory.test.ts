@@ -251,7 +251,7 @@ describe('the index of git', () => {
   test('of a repository that does not know git is none', async () => {
     await withRepository({ '.gitignore': '.env\n', '.env': 'API_KEY=x\n', '.git/index': 'no index' }, async (root) => {
       await writeFile(join(root, 'a.py'), '')
-      expect((await takeInventory(root)).privateEnvFiles).toEqual(['.env'])
+      expect((await takeInventory(root)).skippedBy).toEqual({ 'ignored by git': 1, 'not source or configuration': 1 })
     })
   })
 })

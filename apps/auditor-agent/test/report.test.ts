@@ -16,7 +16,6 @@ const INVENTORY: Inventory = {
   root: '/srv/app',
   files: [],
   skippedBy: { binary: 2 },
-  privateEnvFiles: [],
   packages: [],
   markers: [],
   durationMs: 5,

@@ -35,8 +35,6 @@ export interface Inventory {
   readonly files: readonly InventoryFile[]
   /** How many files and folders were left out, by reason. */
   readonly skippedBy: Readonly<Record<string, number>>
-  /** Paths of env files that git ignores and does not track: the way a local secret should be kept. */
-  readonly privateEnvFiles: readonly string[]
   readonly packages: readonly ScriptPackage[]
   readonly markers: readonly Marker[]
   readonly durationMs: number

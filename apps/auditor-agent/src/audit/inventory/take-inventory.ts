@@ -45,7 +45,6 @@ export async function takeInventory(root: string, options: InventoryOptions = {}
     root: top,
     files: walk.files.map((file) => withBrowserRole(file, packages)).sort((a, b) => (a.path < b.path ? -1 : 1)),
     skippedBy: Object.fromEntries([...walk.skipped].sort(([a], [b]) => (a < b ? -1 : 1))),
-    privateEnvFiles: walk.privateEnvFiles,
     packages,
     markers: walk.markers,
     durationMs: performance.now() - started,
@@ -68,13 +67,16 @@ function withBrowserRole(file: InventoryFile, packages: readonly ScriptPackage[]
   return isBrowser ? { ...file, role: 'browser' } : file
 }
 
+/** The inventory travels as one artifact; these two keep it small, whatever names a repository uses. */
+const MAX_PATH_CHARS = 4_000_000
+const MAX_MARKERS = 5_000
+
 /** What a server hands out as it is. */
 const BROWSER_FOLDER = /(^|\/)(public|static|assets|www|frontend)\//
 
 class Walk {
   readonly files: InventoryFile[] = []
   readonly skipped = new Map<string, number>()
-  readonly privateEnvFiles: string[] = []
   readonly packages: ScriptPackage[] = []
   readonly markers: Marker[] = []
   readonly #root: string
@@ -83,6 +85,7 @@ class Walk {
   readonly #options: InventoryOptions
   readonly #limits: InventoryLimits
   #entries = 0
+  #pathChars = 0
 
   constructor(root: string, git: GitContext, tracked: ReadonlySet<string> | undefined, options: InventoryOptions) {
     this.#root = root
@@ -125,11 +128,10 @@ class Walk {
     if (language === undefined) return this.#skip('not source or configuration')
     if (/\.d\.[cm]?ts$/.test(name)) return this.#skip('type declarations')
     if (rules.ignores(this.#git.prefix + path, false)) {
-      const isTracked = this.#tracked?.has(this.#git.prefix + path) === true
-      if (language === 'env' && !isTracked) this.privateEnvFiles.push(path)
-      if (!isTracked) return this.#skip('ignored by git')
+      // What was committed before it was ignored is part of the repository all the same.
+      if (this.#tracked?.has(this.#git.prefix + path) !== true) return this.#skip('ignored by git')
     }
-    if (this.files.length >= this.#limits.maxFiles) return this.#skip('file limit')
+    if (this.files.length >= this.#limits.maxFiles || this.#pathChars > MAX_PATH_CHARS) return this.#skip('file limit')
     const read = this.#read(path, name, language)
     if ('skip' in read) return this.#skip(read.skip)
     this.#keep(path, name, language, read.text)
@@ -151,9 +153,10 @@ class Walk {
   #keep(path: string, name: string, language: Language, text: string): void {
     const markers = markersOf(path, language, text)
     const role: FileRole = roleOf(path, text.slice(0, 80))
+    this.#pathChars += path.length
     this.files.push({ path, bytes: Buffer.byteLength(text), language, role })
     if (name === 'package.json') this.packages.push(packageOf(path, text))
-    this.markers.push(...markers)
+    if (this.markers.length < MAX_MARKERS) this.markers.push(...markers)
   }
 
   async #list(dir: string): Promise<Dirent[] | undefined> {
