@@ -50,23 +50,21 @@ export const readManifest = (value: unknown): ParsedManifest =>
   typeof value === 'string' ? parseManifest(value) : judge(value, ({ onKey: _, ...fault }) => fault)
 
 function judge(value: unknown, locate: (draft: FaultDraft) => Fault): ParsedManifest {
-  // Each may look only at what the one before has found to be sound: JSON, then the shape of a manifest, then what it means.
-  const faults = firstOf(
-    () => jsonFaults(value),
-    () => shapeFaults(value),
-    () => meaningFaults(value as CrewManifest),
-  )
+  const faults = faultsOf(value)
   return faults.length > 0
     ? refused(faults.slice(0, FAULTS_MAX).map(locate))
     : { manifest: value as CrewManifest, faults: [] }
 }
 
-function firstOf(...checks: (() => FaultDraft[])[]): FaultDraft[] {
-  for (const check of checks) {
-    const faults = check()
-    if (faults.length > 0) return faults
-  }
-  return []
+/**
+ * Each check may look only at what the one before has found to be sound: JSON, then the shape of a manifest, then what it means. A key
+ * too many leaves the rest as sound as it was, so those faults come together with the ones behind them.
+ */
+function faultsOf(value: unknown): FaultDraft[] {
+  const unreadable = jsonFaults(value)
+  if (unreadable.length > 0) return unreadable
+  const shape = shapeFaults(value)
+  return shape.every((fault) => fault.onKey === true) ? [...shape, ...meaningFaults(value as CrewManifest)] : shape
 }
 
 const refused = (faults: Fault[]): ParsedManifest => ({ manifest: undefined, faults: faults as [Fault, ...Fault[]] })

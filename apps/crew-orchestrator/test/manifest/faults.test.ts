@@ -339,3 +339,23 @@ describe('JSON', () => {
     })
   })
 })
+
+test('a key too many does not hide the faults behind it', () => {
+  const { faults } = parseManifest(
+    [
+      'apiVersion: hypercode/v1',
+      'kind: Crew',
+      'metadata: { name: x }',
+      'spec:',
+      '  members: [{ id: a, skill: s }]',
+      '  tasks:',
+      '    - { id: one, member: a, dependsOn: [two] }',
+      '    - { id: two, member: b, dependsOn: [one], frob: 1 }',
+    ].join('\n'),
+  )
+  expect(faults.map(({ pointer, line }) => [pointer, line])).toEqual([
+    ['/spec/tasks/1/frob', 8],
+    ['/spec/tasks/1/member', 8],
+    ['/spec/tasks/0/dependsOn', 7],
+  ])
+})
