@@ -139,6 +139,11 @@ const ROWS: readonly Row[] = [
   script('closing weighs less', 'try {\n  await pool.close()\n} catch {}\n', 'empty-catch P1 medium src/main.ts:3'),
   script('a probe weighs little', 'try {\n  accessSync(path)\n} catch {}\n', 'empty-catch P2 low src/main.ts:3'),
   script(
+    'a probe and more is no probe',
+    'try {\n  accessSync(path)\n  await remove(path)\n} catch {}\n',
+    'empty-catch P0 high src/main.ts:4',
+  ),
+  script(
     'a catch that skips',
     'for (const x of y) {\n  try {\n    await send(x)\n  } catch { continue }\n}\n',
     'silent-fallback P2 low src/main.ts:4',

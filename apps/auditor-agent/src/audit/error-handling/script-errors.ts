@@ -151,9 +151,8 @@ function awaits(clause: SyntaxNode): boolean {
 function isProbe(clause: SyntaxNode): boolean {
   const body = clause.parent()?.field('body')
   const statements = (body?.children() ?? []).filter((child) => child.isNamed() && child.kind() !== 'comment')
-  const [only] = statements
-  if (only === undefined || statements.length > 2) return false
-  const calls = only.findAll({ rule: { any: [{ kind: 'call_expression' }, { kind: 'new_expression' }] } })
+  if (statements.length === 0 || statements.length > 2) return false
+  const calls = body?.findAll({ rule: { any: [{ kind: 'call_expression' }, { kind: 'new_expression' }] } }) ?? []
   return calls.length > 0 && calls.every((call) => PROBE.test(scriptCallee(call)))
 }
 
