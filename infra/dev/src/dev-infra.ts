@@ -8,7 +8,7 @@ import { childEnv } from './child-env.ts'
 import { err, step } from './console.ts'
 import { writeCredentials } from './credentials.ts'
 import { DEV_ENVIRONMENT_FILE, definedOnly } from './dev-environment.ts'
-import { choosePort } from './free-ports.ts'
+import { choosePorts } from './free-ports.ts'
 import { onEnd, untilAborted } from './graceful-end.ts'
 import { ensureEnvFile, readLocalEnv } from './local-env.ts'
 import type { LocalServers } from './local-servers.ts'
@@ -69,11 +69,7 @@ async function run(): Promise<void> {
     const urls = { DATABASE_URL: databaseUrl, DATABASE_DIRECT_URL: databaseDirectUrl, REDIS_URL: redisUrl }
     const needed = ['BOOTSTRAP_CLIENT_SECRET', 'DATABASE_URL', 'DATABASE_DIRECT_URL'] as const
     await runMigrations(childEnv(env, needed, urls), end.signal, 'sources')
-    const ports = {
-      gateway: await choosePort('GATEWAY_PORT', settings, process.env),
-      registry: await choosePort('REGISTRY_PORT', settings, process.env),
-      orchestrator: await choosePort('ORCHESTRATOR_PORT', settings, process.env),
-    }
+    const ports = await choosePorts(settings, process.env)
     const owner = identify(process.pid)
     if (owner === undefined) throw new Error('this process cannot be identified')
     writeCredentials({

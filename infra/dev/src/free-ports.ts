@@ -1,16 +1,25 @@
 import { pickPort } from '@hypercode/local-stack'
 import { createServer } from 'node:net'
 import type { Env } from './local-env.ts'
+import type { ServicePorts } from './service-env.ts'
 import type { Settings } from './settings.ts'
 import { EXIT_USAGE, UserError } from './user-error.ts'
 
-export type PortName = 'GATEWAY_PORT' | 'REGISTRY_PORT' | 'ORCHESTRATOR_PORT'
+type PortName = 'GATEWAY_PORT' | 'REGISTRY_PORT' | 'ORCHESTRATOR_PORT'
+
+export async function choosePorts(settings: Settings, environment: Env): Promise<ServicePorts> {
+  return {
+    gateway: await choosePort('GATEWAY_PORT', settings, environment),
+    registry: await choosePort('REGISTRY_PORT', settings, environment),
+    orchestrator: await choosePort('ORCHESTRATOR_PORT', settings, environment),
+  }
+}
 
 /**
  * The port that the settings name when it is free. When it is taken: another free one, unless the person asked for this
  * one in the environment; then they are told.
  */
-export async function choosePort(name: PortName, settings: Settings, environment: Env): Promise<number> {
+async function choosePort(name: PortName, settings: Settings, environment: Env): Promise<number> {
   const wanted = settings[name]
   if (wanted === 0) return await pickPort()
   if (await canListen(wanted)) return wanted

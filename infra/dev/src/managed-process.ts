@@ -4,6 +4,7 @@ import { closeSync, existsSync, fstatSync, mkdirSync, openSync, readSync, rename
 import path from 'node:path'
 import { CONFIG_EXIT_CODE } from '@hypercode/config'
 import { identify } from '@hypercode/local-stack'
+import { listensOn } from './listening.ts'
 import type { ProcessRecords } from './process-records.ts'
 
 export interface ProcessPlan {
@@ -12,7 +13,7 @@ export interface ProcessPlan {
   readonly cwd: string
   readonly env: Readonly<Record<string, string>>
   readonly logFile: string
-  /** Answers 2xx when the process is ready; without one it counts as ready when it runs. */
+  /** Answers 2xx, from this very process, when it is ready; without one it counts as ready when it runs. */
   readonly readyUrl?: string
   /** How long it may take to end after SIGTERM. */
   readonly stopMs: number
@@ -136,7 +137,8 @@ export class ManagedProcess {
       try {
         const response = await fetch(readyUrl, { signal: AbortSignal.timeout(3_000) })
         answer = await response.text()
-        if (response.ok) return
+        if (response.ok && listensOn(this.pid ?? 0, Number(new URL(readyUrl).port)) !== false) return
+        if (response.ok) answer = 'another process answers on its port'
       } catch (error) {
         answer = error instanceof Error ? error.message : String(error)
       }

@@ -6,7 +6,7 @@ import { HYPERCODE_DIR, LOG_DIR, ROOT } from './checkout.ts'
 import { childEnv } from './child-env.ts'
 import type { ClientCredentials } from './credentials.ts'
 import { ensureAgentClient, writeCredentials } from './credentials.ts'
-import { choosePort } from './free-ports.ts'
+import { choosePorts } from './free-ports.ts'
 import type { Env } from './local-env.ts'
 import type { LocalServers } from './local-servers.ts'
 import { startLocalServers } from './local-servers.ts'
@@ -73,14 +73,12 @@ export class PlatformStarter {
   async #start(): Promise<Platform> {
     const { settings, environment, log } = this.#options
     await this.#takeOver()
-    const [servers, ports] = await this.#serversAndBuild(async () => ({
-      gateway: await choosePort('GATEWAY_PORT', settings, environment),
-      registry: await choosePort('REGISTRY_PORT', settings, environment),
-      orchestrator: await choosePort('ORCHESTRATOR_PORT', settings, environment),
-    }))
+    const servers = await this.#serversAndBuild()
     const bootstrap = { clientId: settings.BOOTSTRAP_CLIENT_ID, clientSecret: settings.BOOTSTRAP_CLIENT_SECRET }
     const stores = { DATABASE_URL: servers.databaseUrl, REDIS_URL: servers.redisUrl }
     await this.#migrate(servers)
+    // Chosen at the last moment: until now somebody else could have taken them.
+    const ports = await choosePorts(settings, environment)
     const urls = urlsOf(ports)
     await Promise.all(SERVICES.map(async (app) => await this.#service(app, ports, stores)))
     log('gateway, agent-registry and crew-orchestrator are ready')
@@ -132,26 +130,25 @@ export class PlatformStarter {
   }
 
   /** The servers start while the services are compiled; neither needs the other. */
-  async #serversAndBuild<T>(more: () => Promise<T>): Promise<[LocalServers, T]> {
+  async #serversAndBuild(): Promise<LocalServers> {
     const { settings, signal, log, onFailure } = this.#options
     const events = {
       log,
       restarting: (name: string) => log(`${name} ended by itself and is started again`),
       failed: (error: unknown) => this.#isStopping || onFailure(error),
     }
-    const [servers, build, extra] = await Promise.allSettled([
+    const [servers, build] = await Promise.allSettled([
       startLocalServers(settings, events, signal),
       buildAll(ROOT, signal).then(() => log('compiled')),
-      more(),
     ])
     if (servers.status === 'fulfilled') {
       this.#servers = servers.value
       this.#undo.push(async () => await servers.value.stop())
     }
-    for (const result of [servers, build, extra]) if (result.status === 'rejected') throw result.reason
-    if (servers.status !== 'fulfilled' || extra.status !== 'fulfilled') throw new Error('unreachable')
+    if (servers.status === 'rejected') throw servers.reason
+    if (build.status === 'rejected') throw build.reason
     signal.throwIfAborted()
-    return [servers.value, extra.value]
+    return servers.value
   }
 
   async #service(app: ServiceApp, ports: ServicePorts, stores: StoreUrls): Promise<void> {

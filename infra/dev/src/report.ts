@@ -66,7 +66,7 @@ export function printReport({ report, jsonFile, markdownFile }: SavedReport): vo
   if (findings.length > ROWS_MAX) out(pc.dim(`… and ${findings.length - ROWS_MAX} more in the report`))
   const counted = Object.entries(counts).map(([priority, count]) => `${count} ${priority}`)
   out(
-    `${files.total} files read, findings: ${counted.join(', ')}${suppressed.length > 0 ? `, ${suppressed.length} accepted in the source` : ''}`,
+    `${files.total} ${files.total === 1 ? 'file' : 'files'} read, findings: ${counted.join(', ')}${suppressed.length > 0 ? `, ${suppressed.length} accepted in the source` : ''}`,
   )
   out()
   const colour = score >= 90 ? pc.green : score >= 60 ? pc.yellow : pc.red

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { createServer as createHttpServer } from 'node:http'
 import { createServer } from 'node:net'
 import path from 'node:path'
 import type { ProcessIdentity } from '@hypercode/local-stack'
@@ -66,6 +67,17 @@ describe('a managed process', () => {
     await managed.start(never)
     expect(readFileSync(path.join(dir, 'logs', 'program.log'), 'utf8')).toBe('asked 1\nasked 2\nasked 3\nasked 4\n')
     await managed.stop()
+  })
+
+  test.runIf(existsSync('/proc/net/tcp'))('is not ready when somebody else answers on its port', async () => {
+    const stranger = createHttpServer((_, answer) => answer.end('me'))
+    await new Promise<void>((resolve) => stranger.listen(0, '127.0.0.1', resolve))
+    onTestFinished(() => void stranger.close())
+    const address = stranger.address()
+    const port = typeof address === 'object' && address !== null ? address.port : 0
+    const code = "setTimeout(() => { console.error('port taken'); process.exit(1) }, 500)"
+    const { managed } = processOf(code, { readyUrl: `http://127.0.0.1:${port}/` })
+    await expect(managed.start(never)).rejects.toThrow(/port taken/)
   })
 
   test('that is killed comes back under a new number, with its record', async () => {
