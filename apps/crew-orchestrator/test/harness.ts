@@ -137,7 +137,7 @@ export async function openStage({
     openDatabase({ url: databaseUrl, poolMax, applicationName: name, onIdleError: () => undefined })
   const database = pool('orchestrator', 5)
   const urgentDatabase = pool('orchestrator-urgent', 3)
-  const redis = openRedis({ url: redisUrl, role: 'producer', onError: () => undefined })
+  const redis = openRedis({ url: config.REDIS_URL, role: 'producer', onError: () => undefined })
   const logger = createLogger({ service: 'crew-orchestrator', level: config.LOG_LEVEL })
   const orchestrator = await buildApp(config, {
     database,

@@ -75,15 +75,18 @@ describe('storing a crew', () => {
     expect(await store(stage.operator, '', YAML)).toMatchObject({ status: 422 })
   })
 
-  test.for([
-    ['a NUL', 'x: "\\0"'],
-    ['half a character', '{"x": "\\ud800"}'],
-    ['endless nesting', '['.repeat(200_000)],
-    ['a circle', '&a { x: *a }'],
-    ['bytes that are no text', Buffer.from([0xff, 0xfe, 0x00])],
-  ] as const)('that holds %s gets an answer of ours', async ([, text], { stage }) => {
-    const { status } = await stage.operator.call('POST', '/v1/crews', text, YAML)
-    expect([400, 422]).toContain(status)
+  test('that no parser or table can take gets an answer of ours', async ({ stage }) => {
+    const texts = {
+      'a NUL': 'x: "\\0"',
+      'half a character': '{"x": "\\ud800"}',
+      'endless nesting': '['.repeat(200_000),
+      'a circle': '&a { x: *a }',
+      'bytes that are no text': Buffer.from([0xff, 0xfe, 0x00]),
+    }
+    for (const [name, text] of Object.entries(texts)) {
+      const { status } = await stage.operator.call('POST', '/v1/crews', text, YAML)
+      expect([name, status]).toEqual([name, name === 'bytes that are no text' ? 400 : 422])
+    }
   })
 })
 
