@@ -107,6 +107,35 @@ describe('an event stream', () => {
     hub.close()
   })
 
+  // Goal: nobody gets the answer to a question that was asked before its own.
+  // Method: the first reader's statement has looked and not come back yet when an event is added and a second reader opens at the same place.
+  test('a reader does not share a read that looked before it came', async () => {
+    const log = eventLog()
+    const back = Promise.withResolvers<void>()
+    let statements = 0
+    const reader = createEventReader({
+      name: 'slow',
+      maxWaiting: 10,
+      load: async (wants, limit) => {
+        const found = wants.map(({ after }) => log.rows.filter(({ seq }) => seq > after).slice(0, limit))
+        statements += 1
+        if (statements === 1) await back.promise
+        return found
+      },
+    })
+    const hub = createEventHub({ maxStreams: 2 })
+    const texts = ['', '']
+    hub.open('topic', log.options({ reader })).on('data', (chunk: Buffer) => (texts[0] += chunk.toString()))
+    await waitFor(() => statements === 1, { what: 'the first look' })
+    log.add(1)
+    hub.open('topic', log.options({ reader })).on('data', (chunk: Buffer) => (texts[1] += chunk.toString()))
+    await waitFor(() => idsOf(texts[1] ?? '').length === 1, { what: 'the event at the second reader' })
+    back.resolve()
+    hub.wake('topic')
+    await waitFor(() => idsOf(texts[0] ?? '').length === 1, { what: 'the event at the first reader' })
+    hub.close()
+  })
+
   test('a failed read is tried again with the next wake', async () => {
     const log = eventLog()
     log.add(2)
