@@ -133,6 +133,7 @@ describe('an event stream', () => {
     back.resolve()
     hub.wake('topic')
     await waitFor(() => idsOf(texts[0] ?? '').length === 1, { what: 'the event at the first reader' })
+    expect(texts.map(idsOf)).toEqual([[1], [1]])
     hub.close()
   })
 
