@@ -5,7 +5,7 @@ import { AppError } from '@hypercode/http'
 import { instantiate } from '../domain/instantiate.ts'
 import type { Ledger } from '../domain/ledger.ts'
 import type { CrewPlan } from '../manifest/compile.ts'
-import { findByKeys, storeMissions } from '../store/submit.ts'
+import { findExisting, storeMissions } from '../store/submit.ts'
 import type { KnownMission, NewMissionRow } from '../store/submit.ts'
 import { toldOf } from '../store/save-ledger.ts'
 import type { Saved } from '../store/save-ledger.ts'
@@ -40,24 +40,20 @@ export async function submitMissions(
   orders: readonly SubmitOrder[],
 ): Promise<{ results: (SubmitResult | Error)[]; saved: Saved }> {
   const rows = orders.map(toRow)
-  const { stored, outbox } = await storeMissions(db, rows)
-  const repeated = rows.filter((row) => !stored.has(row.mission.id))
-  const known =
-    repeated.length === 0
-      ? []
-      : await findByKeys(
-          db,
-          repeated.map((row) => ({ tenantId: row.mission.tenantId, idempotencyKey: row.idempotencyKey ?? '' })),
-        )
-  const byKey = new Map(known.map((mission) => [`${mission.tenantId} ${mission.idempotencyKey}`, mission]))
-  const results = rows.map((row) =>
-    stored.has(row.mission.id)
-      ? { id: row.mission.id, replayed: false, state: row.mission.state }
-      : repeat(row, byKey.get(`${row.mission.tenantId} ${row.idempotencyKey}`)),
-  )
-  const fresh = rows.filter((row) => stored.has(row.mission.id))
+  const { stored, outbox } = await storeMissions(db, rows.toSorted(byKey))
+  const left = rows.filter((row) => !stored.has(row.mission.id))
+  const existing = left.length === 0 ? [] : await findExisting(db, left.map(refOf))
+  const byId = new Map(existing.map((mission) => [mission.id, mission]))
+  const byIdempotencyKey = new Map(existing.map((mission) => [keyOf(mission), mission]))
+  // A statement that was repeated after its reply was lost finds what it stored the first time: that is new all the same.
+  const isNew = ({ mission }: NewMissionRow): boolean => stored.has(mission.id) || byId.has(mission.id)
+  const fresh = rows.filter(isNew)
   return {
-    results,
+    results: rows.map((row) =>
+      isNew(row)
+        ? { id: row.mission.id, replayed: false, state: row.mission.state }
+        : repeat(row, byIdempotencyKey.get(keyOf(refOf(row)))),
+    ),
     saved: {
       outbox,
       queued: fresh.flatMap((row) => queuesOf(row.ledger)),
@@ -66,6 +62,19 @@ export async function submitMissions(
     },
   }
 }
+
+/** Everybody stores keys in one order, so that two batches with the same keys never wait for each other. */
+const byKey = (a: NewMissionRow, b: NewMissionRow): number =>
+  (a.idempotencyKey ?? '') < (b.idempotencyKey ?? '') ? -1 : a.idempotencyKey === b.idempotencyKey ? 0 : 1
+
+const refOf = ({ mission, idempotencyKey }: NewMissionRow) => ({
+  id: mission.id,
+  tenantId: mission.tenantId,
+  idempotencyKey,
+})
+
+const keyOf = ({ tenantId, idempotencyKey }: { tenantId: string; idempotencyKey: string | null }): string =>
+  `${tenantId} ${idempotencyKey}`
 
 function toRow(order: SubmitOrder): NewMissionRow {
   const { mission, ledger } = instantiate(order.plan, order)

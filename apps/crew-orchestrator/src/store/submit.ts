@@ -32,8 +32,8 @@ export interface Submitted {
 const ONLY_STORED = sql`where r.mission_id in (select id from stored)`
 
 /**
- * Stores missions with their tasks, events, audit rows and outbox row in one statement, whatever their number. A mission whose
- * idempotency key exists already is left out, with everything that belongs to it.
+ * Stores missions with their tasks, events, audit rows and outbox row in one statement, whatever their number. A mission that exists
+ * already, by its idempotency key or by its id when this is repeated after a lost reply, is left out, with everything that belongs to it.
  */
 export async function storeMissions(db: Db, orders: readonly NewMissionRow[]): Promise<Submitted> {
   const hints = orders.map(hintOf)
@@ -73,7 +73,7 @@ function insertMissions(orders: readonly NewMissionRow[]) {
       decode(r.request_hash, 'hex'), r.total_tasks, r.open_tasks, r.on_task_failure, now() + r.deadline_ms * interval '1 millisecond',
       r.correlation_id, r.traceparent, r.created_by, r.event_seq, case when r.open_tasks = 0 then now() end
     from ${missionRecords(orders)}
-    on conflict (tenant_id, idempotency_key) do nothing returning id`
+    on conflict do nothing returning id`
 }
 
 function missionRecords(orders: readonly NewMissionRow[]) {
@@ -129,21 +129,27 @@ const hintOf = ({ mission }: NewMissionRow): MissionHint => ({
 
 export interface KnownMission {
   id: string
-  idempotencyKey: string
+  idempotencyKey: string | null
   tenantId: string
   requestHash: string
 }
 
-/** The missions that hold these idempotency keys. */
-export async function findByKeys(
+/** The missions that hold these idempotency keys, or these ids. */
+export async function findExisting(
   db: Db,
-  keys: readonly { tenantId: string; idempotencyKey: string }[],
+  missions: readonly { id: string; tenantId: string; idempotencyKey: string | null }[],
 ): Promise<KnownMission[]> {
-  const rows = keys.map((key) => ({ tenant_id: key.tenantId, idempotency_key: key.idempotencyKey }))
-  const found = await sql<KnownMission>`
-    select m.id, m.idempotency_key as "idempotencyKey", m.tenant_id as "tenantId", encode(m.request_hash, 'hex') as "requestHash"
-    from ${recordset(rows, 'k', 'tenant_id uuid, idempotency_key text')} join missions m using (tenant_id, idempotency_key)`.execute(
-    db,
+  const rows = recordset(
+    missions.map((one) => ({ id: one.id, tenant_id: one.tenantId, idempotency_key: one.idempotencyKey })),
+    'k',
+    'id uuid, tenant_id uuid, idempotency_key text',
   )
+  const columns = sql.raw(
+    `m.id, m.idempotency_key as "idempotencyKey", m.tenant_id as "tenantId", encode(m.request_hash, 'hex') as "requestHash"`,
+  )
+  const found = await sql<KnownMission>`
+    select ${columns} from ${rows} join missions m using (tenant_id, idempotency_key)
+    union all
+    select ${columns} from ${rows} join missions m using (tenant_id, id) where k.idempotency_key is null`.execute(db)
   return found.rows
 }
