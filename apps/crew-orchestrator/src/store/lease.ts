@@ -16,7 +16,7 @@ export interface Leased {
   /** Per ask, in order: its tasks, which may be none, or that another incarnation of the instance has taken over. */
   answers: ({ kind: 'tasks'; tasks: ClaimedTask[] } | { kind: 'fenced' })[]
   outbox: OutboxRow | undefined
-  /** Other claims were at the same rows, so there may be more work than this statement got. */
+  /** Other claims were at the same rows, or all of them would have been too large: there may be more work than this statement got. */
   contended: boolean
 }
 
@@ -35,6 +35,12 @@ interface LeasedRow {
   correlation_id: string
   traceparent: string | null
 }
+
+/**
+ * Characters of inputs and journals that one statement gives out, about; the first task is given whatever its size. An answer without a
+ * bound would, with large inputs, be more than Postgres can build or this process can hold, and nobody could ever claim them.
+ */
+const GIVEN_CHARS_MAX = 8 * 1024 * 1024
 
 /**
  * Leases queued tasks to the claims of instances with the same skills, in one statement for all of them.
@@ -66,7 +72,7 @@ export async function leaseTasks(
     hints: (Omit<MissionHint, 'kind' | 'tenantId'> & { missionId: string })[] | null
     outbox_id: number | null
     candidates: number
-    locked: number
+    leased: number
   }>`
     with live as (
       select a.ord, a.claim_id, a.max, i.id as owner, i.incarnation, mine.n as replay,
@@ -89,8 +95,13 @@ export async function leaseTasks(
         order by t.priority desc, t.available_at, t.id limit (select count(*) from slots)) c
       order by c.priority desc, c.available_at, c.id limit (select count(*) from slots)),
     locked as (
-      select t.id, t.priority, t.available_at from tasks t where t.id in (select id from candidates) and t.state = 'queued' for update skip locked),
-    numbered as (select id, row_number() over (order by priority desc, available_at, id) as rn from locked),
+      select t.id, t.priority, t.available_at, coalesce(octet_length(t.input::text), 0) + case when t.attempt = 0 then 0
+        else (select coalesce(sum(octet_length(s.response::text)), 0) from steps s where s.task_id = t.id) end as chars
+      from tasks t where t.id in (select id from candidates) and t.state = 'queued' for update of t skip locked),
+    measured as (
+      select id, chars, sum(chars) over best as chars_so_far, row_number() over best as rn from locked
+      window best as (order by priority desc, available_at, id rows unbounded preceding)),
+    numbered as (select id, rn from measured where rn = 1 or chars_so_far <= ${GIVEN_CHARS_MAX}),
     leased as (
       update tasks t set state = 'executing', reason = null, attempt = t.attempt + 1, lease_owner = s.owner, lease_incarnation = s.incarnation,
         claim_id = s.claim_id, progress = null, lease_expires_at = now() + ${leaseMs} * interval '1 millisecond',
@@ -133,7 +144,7 @@ export async function leaseTasks(
           'crew', m.crew, 'correlation_id', m.correlation_id, 'traceparent', m.traceparent) order by g.id)
         from given g join missions m on m.id = g.mission_id) as tasks,
       (select payload from sent) as hints, (select id from sent) as outbox_id,
-      (select count(*) from candidates) as candidates, (select count(*) from locked) as locked`
+      (select count(*) from candidates) as candidates, (select count(*) from leased) as leased`
   const [row] = (await repeatable(async () => await statement.execute(db))).rows
   if (row === undefined) throw new Error('the lease statement answered no row')
   const steps = await readSteps(
@@ -151,7 +162,7 @@ export async function leaseTasks(
       return { kind: 'tasks', tasks: mine.map((task) => toClaimed(task, tenantId, leaseMs, steps.get(task.id) ?? [])) }
     }),
     outbox: row.outbox_id === null ? undefined : { id: row.outbox_id, hints: (row.hints ?? []) as MissionHint[] },
-    contended: row.locked < row.candidates,
+    contended: row.leased < row.candidates,
   }
 }
 

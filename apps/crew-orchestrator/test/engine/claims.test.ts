@@ -212,6 +212,37 @@ describe('a claim that waits', () => {
   })
 })
 
+describe('large inputs', () => {
+  test.override({ settings: STILL })
+
+  test('are given out in portions, and one that is larger than a portion alone', async ({ stage }) => {
+    const agent = await stage.agent(['work'], { slots: 100 })
+    const sizesMb = [3, 3, 3, 9, 1]
+    for (const mb of sizesMb) {
+      const mission = await stage.submit(single())
+      await sql`update tasks set input = to_jsonb(repeat('x', ${mb} * 1024 * 1024)) where mission_id = ${mission.id}`.execute(
+        stage.db,
+      )
+    }
+    const portions: number[][] = []
+    for (let left = sizesMb.length; left > 0; left -= portions.at(-1)?.length ?? 0) {
+      const tasks = await agent.claim({ max: 100, waitMs: 0 })
+      expect(tasks.length).toBeGreaterThan(0)
+      portions.push(tasks.map((task) => Math.round((task.input as string).length / 1024 / 1024)))
+    }
+    expect(portions).toEqual([[3, 3], [3], [9], [1]])
+    await expectInvariants(stage.db)
+  })
+
+  test('do not keep others waiting who could take what is left', async ({ stage }) => {
+    const agents = await Promise.all([1, 2, 3].map(() => stage.agent(['work'], { slots: 1 })))
+    await submitMany(stage, 3)
+    await sql`update tasks set input = to_jsonb(repeat('x', 5 * 1024 * 1024))`.execute(stage.db)
+    const claims = await Promise.all(agents.map((agent) => agent.claim({ waitMs: 20_000 })))
+    expect(claims.map((tasks) => tasks.length)).toEqual([1, 1, 1])
+  })
+})
+
 describe('a crowd at the door', () => {
   test.override({ settings: { ...STILL, CLAIMS_WAITING_MAX: '2' } })
 
