@@ -2,7 +2,7 @@ import { newId } from '@hypercode/contracts'
 import type { CrewPlan } from '../manifest/compile.ts'
 import type { MissionFacts, TaskFacts } from './facts.ts'
 import { openLedger, plan as addTask, tell } from './ledger.ts'
-import type { Ledger } from './ledger.ts'
+import type { Edge, Ledger } from './ledger.ts'
 import { cancelWaiting, closeMissions, countDown, letGo, takeNews } from './propagate.ts'
 import type { Dependent } from './propagate.ts'
 import type { Outputs } from './release.ts'
@@ -74,9 +74,9 @@ function spread(ledger: Ledger): void {
   const planned = [...ledger.added]
   const byId = new Map(planned.map((task) => [task.id, task]))
   const byKey = new Map(planned.map((task) => [task.key, task]))
+  const waiting: Waiting = { byParent: new Map(), edges: 0 }
   while (ledger.news.length > 0) {
-    const ended = new Map(takeNews(ledger).map((task) => [task.id, task]))
-    for (const task of countDown(ledger, dependentsOf(ledger, ended, byId)))
+    for (const task of countDown(ledger, dependentsOf(ledger, takeNews(ledger), waiting, byId)))
       letGo(ledger, task, outputsFor(task, byKey), [])
     for (const id of ledger.failing) {
       ledger.failing.delete(id)
@@ -92,15 +92,31 @@ function spread(ledger: Ledger): void {
   }
 }
 
+/** Ids of the tasks that wait, by what they wait for; made of the first `edges` edges, since a forEach adds some on the way. */
+interface Waiting {
+  readonly byParent: Map<string, string[]>
+  edges: number
+}
+
 function dependentsOf(
   ledger: Ledger,
-  ended: ReadonlyMap<string, TaskFacts>,
+  ended: readonly TaskFacts[],
+  waiting: Waiting,
   byId: ReadonlyMap<string, TaskFacts>,
 ): Dependent[] {
+  for (; waiting.edges < ledger.edges.length; waiting.edges += 1) {
+    const { taskId, dependsOn } = ledger.edges[waiting.edges] as Edge
+    const known = waiting.byParent.get(dependsOn)
+    if (known === undefined) waiting.byParent.set(dependsOn, [taskId])
+    else known.push(taskId)
+  }
   const dependents = new Map<string, TaskFacts[]>()
-  for (const { taskId, dependsOn } of ledger.edges) {
-    const parent = ended.get(dependsOn)
-    if (parent !== undefined) dependents.set(taskId, [...(dependents.get(taskId) ?? []), parent])
+  for (const parent of ended) {
+    for (const id of waiting.byParent.get(parent.id) ?? []) {
+      const parents = dependents.get(id)
+      if (parents === undefined) dependents.set(id, [parent])
+      else parents.push(parent)
+    }
   }
   return [...dependents].map(([id, parents]) => ({ task: byId.get(id) as TaskFacts, ended: parents }))
 }

@@ -111,7 +111,9 @@ export async function readElements(
   for (const row of found.rows) {
     const now = ledger.tasks.get(row.id)
     const element = now !== undefined && ledger.changed.has(now) ? now : row
-    elements.set(row.parent_id, [...(elements.get(row.parent_id) ?? []), element])
+    const ofParent = elements.get(row.parent_id)
+    if (ofParent === undefined) elements.set(row.parent_id, [element])
+    else ofParent.push(element)
   }
   return elements
 }
