@@ -16,6 +16,8 @@ import type { Keys } from './keys.ts'
 /** Entries that the stream keeps, about. A reader that falls further behind reads Postgres. */
 const STREAM_MAX_ENTRIES = 100_000
 const RELAY_BATCH = 100
+/** So many batches at most in one turn: after a long outage of Redis what has gathered goes out in minutes, and a turn still ends. */
+const RELAY_ROUNDS_MAX = 50
 
 export interface PublisherOptions {
   db: Db
@@ -62,13 +64,18 @@ export function createPublisher({ db, redis, keys, onFailure }: PublisherOptions
   return {
     publishSoon: (row) => void sender.submit(row).catch(onFailure),
     async relayTurn() {
-      const rows = await takeDue(db, RELAY_BATCH)
-      await Promise.all(rows.map(send))
-      await deleteSent(
-        db,
-        rows.map((row) => row.id),
-      )
-      return rows.length
+      let sent = 0
+      for (let round = 0; round < RELAY_ROUNDS_MAX; round += 1) {
+        const rows = await takeDue(db, RELAY_BATCH)
+        await Promise.all(rows.map(send))
+        await deleteSent(
+          db,
+          rows.map((row) => row.id),
+        )
+        sent += rows.length
+        if (rows.length < RELAY_BATCH) break
+      }
+      return sent
     },
     idle: async () => sender.idle(),
   }

@@ -149,6 +149,19 @@ describe('publishing', () => {
     expect(await publisher.relayTurn()).toBe(0)
   })
 
+  test('what gathered while Redis was away goes out in one turn, batch by batch', async ({
+    db,
+    redis,
+    keys,
+    publishing,
+  }) => {
+    for (let seq = 1; seq <= 250; seq += 1) await commit(db, [missionHint(seq)])
+    await makeDue(db)
+    expect(await publishing.publisher.relayTurn()).toBe(250)
+    expect(await redis.xlen(keys.events)).toBe(250)
+    expect(await outboxIds(db)).toEqual([])
+  })
+
   // P2: the row goes only after Redis took the entry. Method: the key is of another kind, so Redis refuses every entry.
   test('what Redis refuses stays, and does not hold up the next try', async ({ db, redis, keys, publishing }) => {
     const { publisher, failures } = publishing
