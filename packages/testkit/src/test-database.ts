@@ -26,12 +26,12 @@ export async function cloneDatabase(servers: RunServers): Promise<TestDatabase> 
 export async function dropDatabase(servers: RunServers, name: string): Promise<void> {
   await withClient(servers.directUrl, async (client) => {
     const backends = 'from pg_stat_activity where datname = $1 and pid <> pg_backend_pid()'
-    await client.query(`select pg_terminate_backend(pid) ${backends}`, [name])
-    // Dropping by force looks for ended backends every 100 ms, which is most of the time that a small test takes.
-    await waitFor(async () => (await client.query(`select 1 ${backends}`, [name])).rowCount === 0, {
-      what: `the connections to ${name} to end`,
-      everyMs: 2,
-    })
+    // Dropping by force looks for ended backends every 100 ms, which is most of the time that a small test takes. A pooler may connect
+    // once more in between, so each look ends what it finds.
+    await waitFor(
+      async () => (await client.query(`select pg_terminate_backend(pid) ${backends}`, [name])).rowCount === 0,
+      { what: `the connections to ${name} to end`, everyMs: 2, timeoutMs: 20_000 },
+    )
     await client.query(`drop database if exists ${name} with (force)`)
   })
 }
