@@ -92,7 +92,7 @@ describe('who gets a task', () => {
     const claims = agents.map((agent) => agent.claim())
     await waitingClaims(stage, 4)
     await submitMany(stage, 10)
-    const taken = (await Promise.all(claims)).map((tasks) => tasks.length).sort()
+    const taken = (await Promise.all(claims)).map((tasks) => tasks.length).sort((a, b) => a - b)
     expect(taken).toEqual([2, 2, 3, 3])
   })
 
