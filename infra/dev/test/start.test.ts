@@ -5,7 +5,7 @@ import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { ProcessIdentity } from '@hypercode/local-stack'
 import { isAlive, signalProcess } from '@hypercode/local-stack'
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { describe, expect, onTestFailed, onTestFinished, test } from 'vitest'
 import { parseReport } from '../src/report.ts'
 import { temporaryFolder, until } from './temporary-folder.ts'
 
@@ -47,7 +47,7 @@ describe('npm start', () => {
   test('stays up, gives tokens, tells where it is without a secret, and stops cleanly', { timeout: LONG }, async () => {
     const home = stateFolder()
     const run = start(home, [faultyRepository(home)])
-    await until(() => run.stdout().includes('Press Ctrl-C'), LONG)
+    await shows(run, 'Press Ctrl-C')
     const processes = processesOf(home)
     expect(Object.keys(processes).toSorted()).toEqual([...SERVICES, ...SERVERS].toSorted())
 
@@ -94,14 +94,14 @@ describe('npm start', () => {
     const home = stateFolder()
     const target = faultyRepository(home)
     const first = start(home, [target])
-    await until(() => first.stdout().includes('Press Ctrl-C'), LONG)
+    await shows(first, 'Press Ctrl-C')
     const before = processesOf(home)
     first.kill('SIGKILL')
     await first.ended
     expect(Object.values(before).map(isAlive)).toEqual(Object.values(before).map(() => true))
 
     const second = start(home, [target, '--once'])
-    await until(() => second.stdout().includes('are ready'), LONG)
+    await shows(second, 'are ready')
     const during = processesOf(home)
     for (const name of SERVERS) expect([name, during[name]]).toEqual([name, before[name]])
     expect(await second.ended, second.text()).toBe(0)
@@ -111,7 +111,7 @@ describe('npm start', () => {
   test('keeps a service up that is killed', { timeout: LONG }, async () => {
     const home = stateFolder()
     const run = start(home, [faultyRepository(home)])
-    await until(() => run.stdout().includes('Press Ctrl-C'), LONG)
+    await shows(run, 'Press Ctrl-C')
     const { gateway, redis } = processesOf(home)
     if (gateway === undefined || redis === undefined) throw new Error('gateway and redis must run')
     signalProcess(gateway, 'SIGKILL')
@@ -133,7 +133,7 @@ describe('npm start', () => {
   test('interrupted while it starts stops what it has started', { timeout: LONG }, async () => {
     const home = stateFolder()
     const run = start(home, [faultyRepository(home)])
-    await until(() => run.stdout().includes('redis is up'), LONG)
+    await shows(run, 'redis is up')
     run.kill('SIGINT')
     expect(await run.ended, run.text()).toBe(130)
     expect(Object.values(processesOf(home)).filter(isAlive)).toEqual([])
@@ -142,7 +142,7 @@ describe('npm start', () => {
   test('whose output nobody reads any more stops, and leaves nothing running', { timeout: LONG }, async () => {
     const home = stateFolder()
     const run = start(home, [faultyRepository(home)])
-    await until(() => run.stdout().includes('redis is up'), LONG)
+    await shows(run, 'redis is up')
     run.closeOutput()
     expect(await run.ended).toBe(141)
     expect(Object.values(processesOf(home)).filter(isAlive)).toEqual([])
@@ -194,6 +194,9 @@ function command(program: string, home: string, args: readonly string[] = [], en
   const texts = { stdout: '', stderr: '' }
   child.stdout.on('data', (chunk: Buffer) => (texts.stdout += chunk.toString()))
   child.stderr.on('data', (chunk: Buffer) => (texts.stderr += chunk.toString()))
+  onTestFailed(
+    () => void process.stderr.write(`${program} ${args.join(' ')} printed:\n${texts.stdout}${texts.stderr}\n`),
+  )
   const ended = once(child, 'close').then(([code]: unknown[]) => (typeof code === 'number' ? code : null))
   return {
     pid: child.pid ?? 0,
@@ -206,6 +209,16 @@ function command(program: string, home: string, args: readonly string[] = [], en
       child.stdout.destroy()
       child.stderr.destroy()
     },
+  }
+}
+
+/** Waits until a command has printed something; a command that ends without it has failed. */
+async function shows(run: Run, text: string): Promise<void> {
+  let code: number | null | undefined
+  const ended = run.ended.then((end) => (code = end))
+  while (!run.stdout().includes(text)) {
+    if (code !== undefined) throw new Error(`it ended with ${code} before it showed "${text}":\n${run.text()}`)
+    await Promise.race([ended, new Promise((resolve) => setTimeout(resolve, 25))])
   }
 }
 
