@@ -56,7 +56,7 @@ export interface MissionFacts {
   error: TaskError | null
   openTasks: number
   totalTasks: number
-  /** Characters that references have brought into inputs of its tasks while these decisions are taken. */
+  /** Characters of the inputs that were filled in while these decisions are taken. */
   filledChars: number
   onTaskFailure: 'fail' | 'continue'
   /** Cancel was asked for, by a person or by the failure of a task. */

@@ -25,21 +25,31 @@ export function parsePath(text: string): Path | undefined {
 /** Every `${…}` of a text, as written between the braces. */
 export const referencesIn = (text: string): string[] => [...text.matchAll(REFERENCE)].map((match) => match[1] as string)
 
-/** Told how many characters a reference brings in, before they are; may throw a ReferenceError. */
+/** Told how many characters come into the result, of the template or of a reference, before they do; may throw a ReferenceError. */
 export type Spend = (chars: number) => void
 
 /**
  * Fills a template. A text that is one reference becomes the value itself, with its type; inside a longer text, values are written out
- * (objects as JSON). Everything else is copied. A template can name a large value many times: `spend` sets a bound to that.
+ * (objects as JSON). Everything else is copied. A template can name a large value many times, and the elements of a forEach each have
+ * the whole of it: `spend` sets a bound to that.
  */
 export function fill(template: unknown, scope: Readonly<Record<string, unknown>>, spend?: Spend): unknown {
   if (typeof template === 'string') return fillText(template, scope, spend)
   if (Array.isArray(template)) return template.map((element) => fill(element, scope, spend))
   if (typeof template === 'object' && template !== null) {
-    return Object.fromEntries(Object.entries(template).map(([key, value]) => [key, fill(value, scope, spend)]))
+    return Object.fromEntries(
+      Object.entries(template).map(([key, value]) => {
+        spend?.(key.length)
+        return [key, fill(value, scope, spend)]
+      }),
+    )
   }
+  spend?.(SCALAR_CHARS)
   return template
 }
+
+/** About as much as a number, true, false or null takes. */
+const SCALAR_CHARS = 5
 
 function fillText(text: string, scope: Readonly<Record<string, unknown>>, spend: Spend | undefined): unknown {
   const whole = /^\$\{([^{}]*)\}$/.exec(text)
@@ -48,6 +58,7 @@ function fillText(text: string, scope: Readonly<Record<string, unknown>>, spend:
     if (spend !== undefined) spend(written(value).length)
     return value
   }
+  spend?.(text.length)
   return text.replace(REFERENCE, (_, path: string) => {
     const value = written(lookUp(path, scope))
     spend?.(value.length)

@@ -10,7 +10,7 @@ import type { Spend } from './references.ts'
 export const FOR_EACH_MAX = 10_000
 /** Most tasks that a mission may have, the elements of all its forEach together. */
 export const MISSION_TASKS_MAX = 20_000
-/** Most characters that references may bring into the inputs of a mission's tasks in one transaction. */
+/** Most characters that the inputs which are filled in of a mission's tasks may have in one transaction. */
 export const FILLED_CHARS_MAX = 16 * 1024 * 1024
 
 /** Outputs of the tasks of a mission by their key; `output` is null for one that was skipped. */
@@ -36,7 +36,7 @@ export function release(ledger: Ledger, task: TaskFacts, outputs: Outputs): void
   const spend = (chars: number): void => {
     mission.filledChars += chars
     if (mission.filledChars > FILLED_CHARS_MAX)
-      throw new ReferenceError(`references bring in more than ${FILLED_CHARS_MAX} characters`)
+      throw new ReferenceError(`the inputs have more than ${FILLED_CHARS_MAX} characters together`)
   }
   try {
     if (task.template.when !== undefined && !evaluate(task.template.when, scope)) {

@@ -64,6 +64,16 @@ test('a long chain of skips in a dense crew is followed quickly', () => {
   expect(performance.now() - began).toBeLessThan(3000)
 })
 
+test('a large text of the template counts for every element of a forEach', () => {
+  const large = 'x'.repeat(10_000)
+  for (const input of [`${large} \${index}`, large, { [large]: 1 }, Array.from({ length: 2000 }, () => 1)]) {
+    const world = new World(
+      aPlan([plannedTask('each', { template: { input, forEach: Array.from({ length: 5000 }, () => 0), reads: [] } })]),
+    )
+    expect(world.mission).toMatchObject({ state: 'failed', error: { code: 'reference_unresolved' }, totalTasks: 1 })
+  }
+})
+
 describe('a task that fails', () => {
   test('ends the mission: what waits is canceled, what runs may end', () => {
     const world = new World(aPlan([...chain('a', 'b'), plannedTask('side'), plannedTask('idle')]))

@@ -173,7 +173,7 @@ describe('forEach', () => {
       'list',
       Array.from({ length: 5000 }, (_, index) => `element ${index}`),
     )
-    expect((await stage.mission(wide.id)).error?.message).toContain('bring in more than')
+    expect((await stage.mission(wide.id)).error?.message).toContain('the inputs have more than')
     const many = Array.from({ length: 3 }, (_, index) => ({ id: `f${index}`, forEach: '${mission.input}' }))
     const tasks = await stage.submit(
       crewOf('many', many),
