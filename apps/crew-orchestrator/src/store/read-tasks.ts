@@ -29,12 +29,16 @@ interface Row {
   with_slot: number
 }
 
-/** For a queued task: how many instances could take it, and how many of those have a free slot. Says why it is not running. */
+/**
+ * For queued tasks: how many instances could take them, and how many of those have a free slot. Says why they are not running. Counted once
+ * for all tasks of a page that need the same: the elements of a forEach do, and there may be many agents.
+ */
 const CANDIDATES = sql`
-  cross join lateral (
+  select n.tenant_id, n.queue, n.requires, c.*
+  from (select distinct tenant_id, queue, requires from page where state = 'queued') n cross join lateral (
     select count(*) as with_skill, count(*) filter (where i.slots > (select count(*) from tasks u where u.lease_owner = i.id)) as with_slot
-    from agent_instances i where t.state = 'queued' and i.tenant_id = t.tenant_id and i.lifecycle = 'ready' and i.lease_expires_at > now()
-      and t.queue = any(i.skills) and t.requires <@ i.skills) c`
+    from agent_instances i where i.tenant_id = n.tenant_id and i.lifecycle = 'ready' and i.lease_expires_at > now()
+      and n.queue = any(i.skills) and n.requires <@ i.skills) c`
 
 export async function findTask(db: Db, tenantId: string, id: string): Promise<Task | undefined> {
   return (await read(db, sql`where t.id = ${id} and t.tenant_id = ${tenantId}`, 1))[0]
@@ -51,9 +55,11 @@ export async function listTasks(db: Db, missionId: string, limit: number, cursor
 
 async function read(db: Db, where: RawBuilder<unknown>, limit: number): Promise<Task[]> {
   const found = await sql<Row>`
+    with page as materialized (select * from tasks t ${where} order by t.id limit ${limit}), candidates as (${CANDIDATES})
     select t.id, t.mission_id, t.key, t.state, t.reason, t.queue, t.priority, t.attempt, t.max_attempts, t.input, t.output, t.error, t.progress, t.lease_owner,
-      t.available_at, t.lease_expires_at, t.created_at, t.started_at, t.ended_at, t.version, t.blocked_by, c.with_skill, c.with_slot
-    from (select * from tasks t ${where} order by t.id limit ${limit}) t ${CANDIDATES} order by t.id`.execute(db)
+      t.available_at, t.lease_expires_at, t.created_at, t.started_at, t.ended_at, t.version, t.blocked_by, coalesce(c.with_skill, 0) as with_skill, coalesce(c.with_slot, 0) as with_slot
+    from page t left join candidates c on t.state = 'queued' and c.tenant_id = t.tenant_id and c.queue = t.queue and c.requires = t.requires
+    order by t.id`.execute(db)
   return found.rows.map(toTask)
 }
 
