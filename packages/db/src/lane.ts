@@ -4,7 +4,8 @@
  *
  * L1 Every submitted item settles exactly once.
  * L2 At most `lanes` calls of `run` are in flight, each with 1..maxBatch items, in the order of submission.
- * L3 At most `maxWaiting` items wait; one more is refused by `onFull`.
+ * L3 At most `maxWaiting` items wait; one more is refused by `onFull`. With `weights`, neither a batch nor what waits grows beyond its
+ *    weight either, except by its first item: no item is too heavy to go alone.
  * L4 One bad item harms no other: when a batch fails for a reason that lies in an item, its items are tried one by one.
  */
 export interface LaneOptions<I, O> {
@@ -12,6 +13,7 @@ export interface LaneOptions<I, O> {
   maxBatch: number
   lanes: number
   maxWaiting: number
+  weights?: Weights<I>
   /** Answers one result per item, in order. A result that is an Error rejects its item alone. */
   run: (items: readonly I[]) => Promise<readonly (O | Error)[]>
   /** Makes the error for an item that finds the lane full. */
@@ -20,28 +22,45 @@ export interface LaneOptions<I, O> {
   mayIsolate?: (error: unknown) => boolean
 }
 
+/** For items of unequal size; in a unit of the lane's own, such as characters. */
+export interface Weights<I> {
+  of: (item: I) => number
+  maxBatch: number
+  maxWaiting: number
+}
+
 export interface Lane<I, O> {
   submit(item: I): Promise<O>
   readonly waiting: number
+  /** True when one more item would be refused, whatever its weight. */
+  readonly isFull: boolean
   /** Resolves when nothing waits and nothing is in flight. */
   idle(): Promise<void>
 }
 
 interface Entry<I, O> {
   item: I
+  weight: number
   resolve: (value: O) => void
   reject: (error: unknown) => void
 }
 
 export function createLane<I, O>(options: LaneOptions<I, O>): Lane<I, O> {
+  const { weights, maxBatch, maxWaiting } = options
   let queue: Entry<I, O>[] = []
+  let queueWeight = 0
   let inFlight = 0
   const idlers: (() => void)[] = []
 
+  const isFull = (): boolean =>
+    queue.length >= maxWaiting || (weights !== undefined && queueWeight >= weights.maxWaiting)
+
   const submit = (item: I): Promise<O> => {
-    if (queue.length >= options.maxWaiting) return Promise.reject(options.onFull(queue.length))
+    if (isFull()) return Promise.reject(options.onFull(queue.length))
+    const weight = weights?.of(item) ?? 0
+    queueWeight += weight
     return new Promise<O>((resolve, reject) => {
-      queue.push({ item, resolve, reject })
+      queue.push({ item, weight, resolve, reject })
       // One microtask later all that this turn of the event loop submits is in the queue.
       if (queue.length === 1) queueMicrotask(pump)
     })
@@ -49,11 +68,25 @@ export function createLane<I, O>(options: LaneOptions<I, O>): Lane<I, O> {
 
   const pump = (): void => {
     while (inFlight < options.lanes && queue.length > 0) {
-      const batch = queue.slice(0, options.maxBatch)
-      queue = queue.slice(options.maxBatch)
+      const batch = takeBatch()
       inFlight += 1
       settle(batch).then(land, land)
     }
+  }
+
+  const takeBatch = (): Entry<I, O>[] => {
+    let count = 0
+    let weight = 0
+    for (const entry of queue) {
+      const overweight = weights !== undefined && weight + entry.weight > weights.maxBatch
+      if (count === maxBatch || (count > 0 && overweight)) break
+      count += 1
+      weight += entry.weight
+    }
+    const batch = queue.slice(0, count)
+    queue = queue.slice(count)
+    queueWeight -= weight
+    return batch
   }
 
   const land = (): void => {
@@ -97,6 +130,9 @@ export function createLane<I, O>(options: LaneOptions<I, O>): Lane<I, O> {
     submit,
     get waiting() {
       return queue.length
+    },
+    get isFull() {
+      return isFull()
     },
     idle: () => (inFlight === 0 && queue.length === 0 ? Promise.resolve() : new Promise((done) => idlers.push(done))),
   }

@@ -1,5 +1,5 @@
 import { createLane } from '@hypercode/db'
-import type { Lane } from '@hypercode/db'
+import type { Lane, Weights } from '@hypercode/db'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 
@@ -173,6 +173,7 @@ function manualLane(options: {
   lanes?: number
   maxBatch?: number
   maxWaiting?: number
+  weights?: Weights<string>
   mayIsolate?: (error: unknown) => boolean
 }) {
   const calls: {
@@ -213,6 +214,36 @@ describe('natural batching', () => {
     ])
     calls[1]?.end()
     await Promise.all(second)
+  })
+
+  test('with weights, a call takes no more than it can bear, and one that is heavier goes alone', async () => {
+    const weights = { of: (item: string) => item.length, maxBatch: 4, maxWaiting: 100 }
+    const { lane, calls } = manualLane({ weights })
+    const items = ['aa', 'bb', 'c', 'dddddd', 'e', 'f'].map(async (item) => await lane.submit(item))
+    for (let call = 0; call < 4; call += 1) {
+      await turn()
+      calls[call]?.end()
+    }
+    await Promise.all(items)
+    expect(calls.map((call) => call.items)).toEqual([['aa', 'bb'], ['c'], ['dddddd'], ['e', 'f']])
+  })
+
+  test('with weights, what waits is bounded by weight too, and what has left counts no more', async () => {
+    const weights = { of: (item: string) => item.length, maxBatch: 4, maxWaiting: 6 }
+    const { lane, calls } = manualLane({ weights })
+    const items = [lane.submit('aaaa'), lane.submit('bbbb')]
+    expect(lane.isFull).toBe(true)
+    await expect(lane.submit('c')).rejects.toThrow('full: 2')
+    await turn()
+    expect([lane.waiting, lane.isFull]).toEqual([1, false])
+    items.push(lane.submit('dd'))
+    expect(lane.isFull).toBe(true)
+    for (let call = 0; call < 3; call += 1) {
+      calls[call]?.end()
+      await turn()
+    }
+    expect(await Promise.all(items)).toEqual(['aaaa', 'bbbb', 'dd'])
+    expect(lane.isFull).toBe(false)
   })
 
   test('a call that answers too few results harms its items and not the lane', async () => {
