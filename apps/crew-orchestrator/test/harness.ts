@@ -107,6 +107,8 @@ export const sweep = async ({ orchestrator: { engine } }: Stage, brake = createB
 
 export interface StageParts {
   databaseUrl: string
+  /** For what agents report and for sweeps; the other one when not given. */
+  urgentUrl?: string
   db: Db
   redisUrl: string
   keys: Keys
@@ -117,6 +119,7 @@ export interface StageParts {
 
 export async function openStage({
   databaseUrl,
+  urgentUrl = databaseUrl,
   db,
   redisUrl,
   keys,
@@ -133,10 +136,10 @@ export async function openStage({
     REDIS_URL: redisUrl,
     ...settings,
   })
-  const pool = (name: string, poolMax: number) =>
-    openDatabase({ url: databaseUrl, poolMax, applicationName: name, onIdleError: () => undefined })
-  const database = pool('orchestrator', 5)
-  const urgentDatabase = pool('orchestrator-urgent', 3)
+  const pool = (url: string, name: string, poolMax: number) =>
+    openDatabase({ url, poolMax, applicationName: name, onIdleError: () => undefined })
+  const database = pool(databaseUrl, 'orchestrator', 5)
+  const urgentDatabase = pool(urgentUrl, 'orchestrator-urgent', 3)
   const redis = openRedis({ url: config.REDIS_URL, role: 'producer', onError: () => undefined })
   const logger = createLogger({ service: 'crew-orchestrator', level: config.LOG_LEVEL })
   const orchestrator = await buildApp(config, {

@@ -79,5 +79,6 @@ export const aPlan = (tasks: readonly PlannedTask[], changes: Partial<CrewPlan> 
   tasks,
   onTaskFailure: 'fail',
   deadlineMs: null,
+  chars: 0,
   ...changes,
 })

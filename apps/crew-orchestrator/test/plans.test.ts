@@ -1,0 +1,174 @@
+import { newId } from '@hypercode/contracts'
+import type { ClaimedTask } from '@hypercode/contracts'
+import { openDatabase } from '@hypercode/db'
+import type { Db } from '@hypercode/db'
+import { CompiledQuery, sql } from 'kysely'
+import type { KyselyPlugin, RootOperationNode } from 'kysely'
+import { expect } from 'vitest'
+import { createBrake } from '../src/domain/brake.ts'
+import { cancelMission } from '../src/engine/cancel.ts'
+import { completeAttempts } from '../src/engine/complete.ts'
+import { createOpenMissions } from '../src/engine/open-missions.ts'
+import { sweepTurn } from '../src/engine/sweep.ts'
+import { listDeadLetters } from '../src/store/dead-letters.ts'
+import { recordStep, reportProgress } from '../src/store/journal.ts'
+import { leaseTasks } from '../src/store/lease.ts'
+import { listMissions, readJournal, readMissions } from '../src/store/read-missions.ts'
+import { findTask, listArtifacts, listTasks } from '../src/store/read-tasks.ts'
+import { findExisting } from '../src/store/submit.ts'
+import { STILL, crewOf, test } from './harness.ts'
+
+const ENDED_MISSIONS = 5000
+/** Tables that grow with every mission: reading one of them from end to end gets slower with every mission. */
+const LARGE = new Set(['missions', 'tasks', 'attempts', 'mission_events', 'task_dependencies'])
+
+/** 5,000 ended missions of four tasks each, with attempts and events, beside what the test itself made; statistics are fresh. */
+async function fillWithHistory(directUrl: string, tenantId: string): Promise<void> {
+  const owner = openDatabase({ url: directUrl, poolMax: 1, applicationName: 'history', onIdleError: () => undefined })
+  try {
+    for (const statement of [
+      `insert into missions (id, tenant_id, crew, state, total_tasks, open_tasks, on_task_failure, correlation_id, created_by, event_seq, ended_at, idempotency_key)
+       select gen_random_uuid(), '${tenantId}', 'old', 'completed', 4, 0, 'fail', 'c' || n, 'somebody', 4, now(), 'k' || n from generate_series(1, ${ENDED_MISSIONS}) n`,
+      `insert into tasks (id, tenant_id, mission_id, key, leaf, queue, state, attempt, max_attempts, retry, ended_at)
+       select gen_random_uuid(), m.tenant_id, m.id, 't' || k, true, 'work', 'completed', 1, 3, '{}', now() from missions m, generate_series(1, 4) k where m.crew = 'old'`,
+      `insert into attempts (task_id, attempt, tenant_id, agent_instance_id, incarnation, claim_id, ended_at, outcome)
+       select t.id, 1, t.tenant_id, gen_random_uuid(), 1, gen_random_uuid(), now(), 'completed' from tasks t where t.state = 'completed'`,
+      `insert into mission_events (mission_id, seq, tenant_id, type, task_id)
+       select t.mission_id, row_number() over (partition by t.mission_id), t.tenant_id, 'task.completed', t.id from tasks t where t.state = 'completed'`,
+      `insert into task_dependencies (tenant_id, task_id, depends_on)
+       select a.tenant_id, a.id, b.id from tasks a join tasks b on b.mission_id = a.mission_id and b.key = 't1' where a.key <> 't1' and a.state = 'completed'`,
+      `analyze`,
+    ])
+      await sql.raw(statement).execute(owner.db)
+  } finally {
+    await owner.close()
+  }
+}
+
+/** The same database, and every statement that goes through it. */
+function recorded(db: Db): { db: Db; statements: RootOperationNode[] } {
+  const statements: RootOperationNode[] = []
+  const plugin: KyselyPlugin = {
+    transformQuery: ({ node }) => {
+      statements.push(node)
+      return node
+    },
+    transformResult: async ({ result }) => result,
+  }
+  return { db: db.withPlugin(plugin), statements }
+}
+
+interface PlanNode {
+  'Node Type': string
+  'Relation Name'?: string
+  Plans?: PlanNode[]
+}
+
+const nodesOf = (node: PlanNode): PlanNode[] => [node, ...(node.Plans ?? []).flatMap(nodesOf)]
+
+/** What Postgres would read from end to end for this statement. */
+async function scans(db: Db, statement: RootOperationNode): Promise<string[]> {
+  const compiled = db.getExecutor().compileQuery(statement, { queryId: newId() })
+  const { rows } = await db.executeQuery<{ 'QUERY PLAN': { Plan: PlanNode }[] }>(
+    CompiledQuery.raw(`explain (format json) ${compiled.sql}`, [...compiled.parameters]),
+  )
+  return nodesOf((rows[0] as { 'QUERY PLAN': [{ Plan: PlanNode }] })['QUERY PLAN'][0].Plan)
+    .filter((node) => node['Node Type'] === 'Seq Scan' && LARGE.has(node['Relation Name'] ?? ''))
+    .map((node) => node['Relation Name'] as string)
+}
+
+test.override({ settings: STILL })
+
+test('with 20,000 ended tasks no statement reads a large table from end to end', async ({
+  stage,
+  database,
+  tenant,
+}) => {
+  const agent = await stage.agent(['work', 'other'], { slots: 50 })
+  const mission = await stage.submit(
+    crewOf('live', [
+      { id: 'a' },
+      { id: 'b', dependsOn: ['a'], input: '${tasks.a.output}' },
+      { id: 'c', forEach: [1, 2, 3], timeouts: { total: '1h', attempt: '1h' } },
+      { id: 'd', skill: 'other', dependsOn: ['c'], input: '${tasks.c.output}' },
+    ]),
+  )
+  for (let index = 0; index < 50; index += 1)
+    await stage.submit(crewOf('live', [{ id: 'a' }, { id: 'b', dependsOn: ['a'] }], { policy: { deadline: '1h' } }))
+  const held = await agent.claim({ max: 20 })
+  await fillWithHistory(database.directUrl, tenant.id)
+
+  const { db, statements } = recorded(stage.db)
+  const tasks = held.filter((task) => task.missionId === mission.id) as [ClaimedTask, ClaimedTask]
+  const fence = { tenantId: tenant.id, subject: agent.subject, incarnation: 1 }
+  const fenceOf = ({ taskId }: ClaimedTask) => ({ ...fence, taskId, attempt: 1 })
+  const ref = { tenantId: tenant.id, id: mission.id }
+
+  const run: Record<string, () => Promise<unknown>> = {
+    claim: () => leaseTasks(db, tenant.id, ['work', 'other'], [{ ...fence, claimId: newId(), max: 10 }], 15_000),
+    'repeated claim': () => leaseTasks(db, tenant.id, ['work'], [{ ...fence, claimId: newId(), max: 10 }], 15_000),
+    progress: () => reportProgress(db, fenceOf(tasks[0]), { incarnation: 1, attempt: 1, fraction: 0.5 }),
+    step: () => recordStep(db, fenceOf(tasks[0]), { name: 's', response: 1 }),
+    complete: () =>
+      completeAttempts(
+        db,
+        tasks.map((task) => ({
+          ...fenceOf(task),
+          report: { taskId: task.taskId, attempt: 1, outcome: 'completed', output: 1 },
+        })),
+      ),
+    'completion again': () =>
+      completeAttempts(db, [
+        { ...fenceOf(tasks[0]), report: { taskId: tasks[0].taskId, attempt: 1, outcome: 'completed', output: 1 } },
+      ]),
+    sweep: async () => {
+      await sql`update tasks set attempt_deadline_at = now() where state = 'executing' and attempt_deadline_at is not null`.execute(
+        stage.db,
+      )
+      await sql`update missions set deadline_at = now() where id in (select mission_id from tasks where state = 'executing' limit 3)`.execute(
+        stage.db,
+      )
+      await sweepTurn({ db, brake: createBrake(15_000, 1000), cancelGraceMs: 0, onSaved: () => undefined })
+    },
+    cancel: () => cancelMission(db, { tenantId: tenant.id, missionId: mission.id, actor: 'me', reason: undefined }),
+    'the check of open missions': () => createOpenMissions(db, 100_000).admit(tenant.id, 1),
+    'idempotency keys': () =>
+      findExisting(db, [
+        { id: newId(), tenantId: tenant.id, idempotencyKey: 'k7' },
+        { id: newId(), tenantId: tenant.id, idempotencyKey: null },
+      ]),
+    'read missions': () => readMissions(db, [ref]),
+    'list missions': () => listMissions(db, tenant.id, { limit: 51 }),
+    'next page of missions': () => listMissions(db, tenant.id, { limit: 51, cursor: mission.id }),
+    'missions of a correlation id': () => listMissions(db, tenant.id, { limit: 51, correlationId: 'c77' }),
+    'list tasks': () => listTasks(db, mission.id, 51, undefined),
+    'next page of tasks': () => listTasks(db, mission.id, 51, newId()),
+    'read a task': () => findTask(db, tenant.id, tasks[0].taskId),
+    journal: () => readJournal(db, mission.id, 51, 0),
+    artifacts: () => listArtifacts(db, mission.id, 51, undefined),
+    'dead letters': () => listDeadLetters(db, tenant.id, { limit: 51 }),
+    'leases of an instance, as a heartbeat renews them': () =>
+      sql`with mine as (select t.id from tasks t join missions m on m.id = t.mission_id where t.lease_owner = ${agent.instanceId} and t.state = 'executing' for no key update of t skip locked)
+        update tasks t set lease_expires_at = greatest(t.lease_expires_at, now() + interval '15 s') from mine where t.id = mine.id`.execute(
+        db,
+      ),
+  }
+  const found: Record<string, string[]> = {}
+  for (const [name, act] of Object.entries(run)) {
+    statements.length = 0
+    await act()
+    expect(statements.length, name).toBeGreaterThan(0)
+    for (const statement of [...statements]) {
+      const read = await scans(stage.db, statement)
+      if (read.length > 0) found[name] = [...new Set([...(found[name] ?? []), ...read])]
+    }
+  }
+  expect(found).toEqual({})
+})
+
+test('a plan that reads from end to end would be seen', async ({ stage, database, tenant }) => {
+  await fillWithHistory(database.directUrl, tenant.id)
+  const { db, statements } = recorded(stage.db)
+  await sql`select count(*) from tasks where key = 't1'`.execute(db)
+  expect(await scans(stage.db, statements[0] as RootOperationNode)).toEqual(['tasks'])
+})
