@@ -15,6 +15,15 @@ import { settle } from './settle.ts'
 /** The report of one attempt by its agent. */
 export interface Report extends FenceClaim {
   report: CompletionReport
+  /** SHA-256 of its output, in hex. */
+  outputHash: string
+  /** Characters of its output. */
+  chars: number
+}
+
+export function reportOf(fence: FenceClaim, report: CompletionReport): Report {
+  const text = JSON.stringify(report.output ?? null)
+  return { ...fence, report, outputHash: hashText(text), chars: text.length }
 }
 
 export interface ReportResult {
@@ -44,7 +53,7 @@ export async function completeAttempts(
       const [task] = enter(ledger, [row]) as [TaskFacts]
       // The same attempt twice in one batch: the first report counts, the second is compared with it.
       if (task.state !== 'executing') continue
-      endAttempt(ledger, task, endingOf((reports[ord] as Report).report), Math.random())
+      endAttempt(ledger, task, endingOf(reports[ord] as Report), Math.random())
       taken.set(ord, task)
     }
     const saved = await settle(trx, ledger)
@@ -70,28 +79,27 @@ function resultOf(
     found.task === undefined || counted === undefined
       ? found.earlier
       : { ...outcomeOf(counted.report), state: counted.task.state }
-  if (earlier === undefined || !isRepeat(one.report, earlier)) return { status: 'stale', state: undefined }
+  if (earlier === undefined || !isRepeat(one, earlier)) return { status: 'stale', state: undefined }
   return { status: 'replayed', state: earlier.state }
 }
 
-const outcomeOf = ({ report }: Report): { outcome: string; outputHash: string } => ({
+const outcomeOf = ({ report, outputHash }: Report): { outcome: string; outputHash: string } => ({
   outcome: report.outcome,
-  outputHash: hashOf(report.output),
+  outputHash,
 })
 
 /** A completion repeats only one with the same output; of the other outcomes there is nothing to compare. */
-function isRepeat(report: CompletionReport, earlier: NonNullable<ReportedAttempt['earlier']>): boolean {
-  if (report.outcome === 'completed')
-    return earlier.outcome === 'completed' && earlier.outputHash === hashOf(report.output)
+function isRepeat({ report, outputHash }: Report, earlier: NonNullable<ReportedAttempt['earlier']>): boolean {
+  if (report.outcome === 'completed') return earlier.outcome === 'completed' && earlier.outputHash === outputHash
   return earlier.outcome === report.outcome
 }
 
-function endingOf(report: CompletionReport): Ending {
+function endingOf({ report, outputHash }: Report): Ending {
   const { error } = report
   const said = { code: error?.code ?? report.outcome, message: error?.message ?? 'the agent gave no reason' }
   switch (report.outcome) {
     case 'completed':
-      return { kind: 'completed', output: report.output ?? null, outputHash: hashOf(report.output) }
+      return { kind: 'completed', output: report.output ?? null, outputHash }
     case 'rejected':
       return { kind: 'rejected', error: said }
     case 'failed':
@@ -105,5 +113,3 @@ function endingOf(report: CompletionReport): Ending {
       return { kind: report.outcome }
   }
 }
-
-const hashOf = (output: unknown): string => hashText(JSON.stringify(output ?? null))

@@ -17,6 +17,7 @@ import type { Leased } from '../store/lease.ts'
 import { readMissions } from '../store/read-missions.ts'
 import type { MissionRef } from '../store/read-missions.ts'
 import type { Saved, ToldEvent } from '../store/save-ledger.ts'
+import type { NewMissionRow } from '../store/submit.ts'
 import { createClaimDesk } from './claim-desk.ts'
 import type { ClaimDesk } from './claim-desk.ts'
 import { completeAttempts } from './complete.ts'
@@ -25,7 +26,7 @@ import { createMissionWaiters } from './mission-waiters.ts'
 import type { MissionWaiters } from './mission-waiters.ts'
 import { createOpenMissions } from './open-missions.ts'
 import type { OpenMissions } from './open-missions.ts'
-import { submitMissions } from './submit.ts'
+import { planMission, submitMissions } from './submit.ts'
 import type { SubmitOrder, SubmitResult } from './submit.ts'
 
 export interface EngineDeps {
@@ -46,7 +47,9 @@ export interface EngineDeps {
 export interface Engine {
   readonly db: Db
   readonly urgentDb: Db
-  readonly submits: Lane<SubmitOrder, SubmitResult>
+  /** Plans a mission and stores it with the next batch. */
+  submit(order: SubmitOrder): Promise<SubmitResult>
+  readonly submits: Lane<NewMissionRow, SubmitResult>
   readonly reports: Lane<Report, ReportResult>
   readonly crews: Lane<CrewRef, Crew | undefined>
   readonly missions: Lane<MissionRef, Mission | undefined>
@@ -64,6 +67,8 @@ export interface Engine {
 /** Two batches in flight: while one commits the next is being written. More only split the batches. */
 const LANES = 2
 const RETRY_AFTER_MS = 1000
+/** Characters that go into one statement, and that wait for one: small missions and reports never come near either. */
+const weighed = { of: ({ chars }: { chars: number }) => chars, maxBatch: 8 * 1024 ** 2, maxWaiting: 128 * 1024 ** 2 }
 
 export function createEngine(deps: EngineDeps): Engine {
   const { config, db, urgentDb } = deps
@@ -96,19 +101,26 @@ export function createEngine(deps: EngineDeps): Engine {
     }
   }
 
-  const submits = createLane<SubmitOrder, SubmitResult>({
+  const submits = createLane<NewMissionRow, SubmitResult>({
     ...bounds,
+    weights: weighed,
     name: 'submit',
     lanes: LANES,
     onFull: full('submits'),
-    run: async (orders) => {
-      const { results, saved } = await submitMissions(db, orders)
+    run: async (missions) => {
+      const { results, saved } = await submitMissions(db, missions)
       after(saved)
       return results
     },
   })
+  const submit = async (order: SubmitOrder): Promise<SubmitResult> => {
+    // To plan costs time and memory, which a full lane has no use for.
+    if (submits.isFull) throw full('submits')()
+    return await submits.submit(planMission(order))
+  }
   const reports = createLane<Report, ReportResult>({
     ...bounds,
+    weights: weighed,
     name: 'complete',
     lanes: LANES,
     onFull: full('reports'),
@@ -152,6 +164,7 @@ export function createEngine(deps: EngineDeps): Engine {
   return {
     db,
     urgentDb,
+    submit,
     submits,
     reports,
     crews,

@@ -23,6 +23,8 @@ export interface SubmitOrder {
   idempotencyKey: string | null
   /** SHA-256 of what the caller sent, in hex. */
   requestHash: string
+  /** Characters of what the caller sent. */
+  requestChars: number
   correlationId: string
   traceparent: string | null
 }
@@ -34,12 +36,11 @@ export interface SubmitResult {
   state: MissionState | undefined
 }
 
-/** Stores all orders in one statement; one whose idempotency key exists gets that mission, or an error when the request differs. */
+/** Stores all missions in one statement; one whose idempotency key exists gets that mission, or an error when the request differs. */
 export async function submitMissions(
   db: Db,
-  orders: readonly SubmitOrder[],
+  rows: readonly NewMissionRow[],
 ): Promise<{ results: (SubmitResult | Error)[]; saved: Saved }> {
-  const rows = orders.map(toRow)
   const { stored, outbox } = await storeMissions(db, rows.toSorted(byKey))
   const left = rows.filter((row) => !stored.has(row.mission.id))
   const existing = left.length === 0 ? [] : await findExisting(db, left.map(refOf))
@@ -76,7 +77,8 @@ const refOf = ({ mission, idempotencyKey }: NewMissionRow) => ({
 const keyOf = ({ tenantId, idempotencyKey }: { tenantId: string; idempotencyKey: string | null }): string =>
   `${tenantId} ${idempotencyKey}`
 
-function toRow(order: SubmitOrder): NewMissionRow {
+/** What an order comes to. The plan, and what the mission's input makes of it, can be much larger than the request. */
+export function planMission(order: SubmitOrder): NewMissionRow {
   const { mission, ledger } = instantiate(order.plan, order)
   return {
     mission,
@@ -90,7 +92,19 @@ function toRow(order: SubmitOrder): NewMissionRow {
     deadlineMs: order.plan.deadlineMs,
     traceparent: order.traceparent,
     createdBy: order.createdBy,
+    chars: order.requestChars + order.plan.chars + mission.filledChars + charsOf(ledger),
   }
+}
+
+/** Of a task with its event, and of an edge, beside what was filled in. */
+const TASK_CHARS = 1000
+const EDGE_CHARS = 150
+
+function charsOf({ added, edges }: Ledger): number {
+  let chars = edges.length * EDGE_CHARS
+  for (const { requires, retry } of added)
+    chars += TASK_CHARS + requires.join().length + retry.nonRetryable.join().length
+  return chars
 }
 
 function repeat(row: NewMissionRow, known: KnownMission | undefined): SubmitResult | Error {

@@ -28,6 +28,8 @@ export interface CrewPlan {
   tasks: readonly PlannedTask[]
   onTaskFailure: 'fail' | 'continue'
   deadlineMs: number | null
+  /** Characters of what each mission stores of it, about. */
+  chars: number
 }
 
 type ManifestTask = CrewManifest['spec']['tasks'][number]
@@ -62,6 +64,7 @@ export function compile(manifest: CrewManifest): CrewPlan {
     tasks: planned,
     onTaskFailure: policy?.onTaskFailure ?? 'fail',
     deadlineMs: ms(policy?.deadline),
+    chars: JSON.stringify(planned).length,
   }
 }
 

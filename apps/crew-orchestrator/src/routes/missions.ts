@@ -38,7 +38,7 @@ function submitRoutes(app: ServiceApp, engine: Engine, plans: PlanSource): void 
     const { tenantId } = request.principal
     await engine.openMissions.admit(tenantId, 1)
     const order = await orderOf(plans, request.principal, request.id, request.body, request.headers['idempotency-key'])
-    const { id, replayed, state } = await engine.submits.submit(order)
+    const { id, replayed, state } = await engine.submit(order)
     if (replayed) reply.header('idempotency-replayed', 'true')
     const waitMs = preferredWaitMs(request.headers.prefer)
     if (waitMs !== undefined) reply.header('preference-applied', `wait=${waitMs / 1000}`)
@@ -61,7 +61,7 @@ function submitRoutes(app: ServiceApp, engine: Engine, plans: PlanSource): void 
     await engine.openMissions.admit(request.principal.tenantId, missions.length)
     const results = await Promise.allSettled(
       missions.map(async ({ idempotencyKey, ...mission }) =>
-        engine.submits.submit(await orderOf(plans, request.principal, request.id, mission, idempotencyKey)),
+        engine.submit(await orderOf(plans, request.principal, request.id, mission, idempotencyKey)),
       ),
     )
     // One mission that is at fault harms no other; a server that is away harms all, and says so.
@@ -144,6 +144,7 @@ async function orderOf(
   idempotencyKey: string | undefined,
 ): Promise<SubmitOrder> {
   const source = await plans.planOf(principal.tenantId, body)
+  const request = canonical(body)
   return {
     tenantId: principal.tenantId,
     createdBy: principal.subject,
@@ -152,7 +153,8 @@ async function orderOf(
     priority: body.priority ?? 0,
     labels: body.labels ?? {},
     idempotencyKey: idempotencyKey ?? null,
-    requestHash: hashText(canonical(body)),
+    requestHash: hashText(request),
+    requestChars: request.length,
     correlationId,
     traceparent: currentContext().traceparent ?? null,
   }

@@ -1,6 +1,7 @@
 import { ROUTES } from '@hypercode/contracts'
 import { AppError, implement } from '@hypercode/http'
 import type { Principal, ServiceApp } from '@hypercode/http'
+import { reportOf } from '../engine/complete.ts'
 import { fencedError } from '../engine/engine.ts'
 import type { Engine } from '../engine/engine.ts'
 import type { SkillBook } from '../engine/skill-book.ts'
@@ -35,10 +36,9 @@ export function workRoutes(app: ServiceApp, engine: Engine, skillBook: SkillBook
     const { incarnation, results } = request.body
     const settled = await Promise.all(
       results.map(async (report) =>
-        engine.reports.submit({
-          ...fenceOf(request.principal, report.taskId, { incarnation, attempt: report.attempt }),
-          report,
-        }),
+        engine.reports.submit(
+          reportOf(fenceOf(request.principal, report.taskId, { incarnation, attempt: report.attempt }), report),
+        ),
       ),
     )
     if (settled.every((one) => one.status === 'stale')) throw staleError()

@@ -92,6 +92,8 @@ export async function leaseTasks(
       cross join lateral (
         select t.id, t.priority, t.available_at from tasks t
         where t.tenant_id = ${tenantId} and t.queue = skill and t.state = 'queued' and t.requires <@ ${skills}::text[]
+          -- A task that slipped past a cancel, in the hands of somebody else just then, is not begun: the next sweep cancels it.
+          and (select m.cancel_requested_at is null from missions m where m.id = t.mission_id)
         order by t.priority desc, t.available_at, t.id limit (select count(*) from slots)) c
       order by c.priority desc, c.available_at, c.id limit (select count(*) from slots)),
     locked as (

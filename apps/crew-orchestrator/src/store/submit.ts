@@ -21,6 +21,8 @@ export interface NewMissionRow {
   deadlineMs: number | null
   traceparent: string | null
   createdBy: string
+  /** Characters that it takes to store it, about. */
+  chars: number
 }
 
 export interface Submitted {

@@ -2,7 +2,7 @@ import { newId } from '@hypercode/contracts'
 import type { ClaimedTask } from '@hypercode/contracts'
 import { sql } from 'kysely'
 import { describe, expect } from 'vitest'
-import { completeAttempts } from '../../src/engine/complete.ts'
+import { completeAttempts, reportOf } from '../../src/engine/complete.ts'
 import { crewOf, test } from '../harness.ts'
 import type { AgentCaller, Stage } from '../harness.ts'
 import { expectInvariants } from '../invariants.ts'
@@ -62,10 +62,8 @@ describe('a report that is repeated', () => {
     const { agent, tasks } = await started(stage)
     const [task] = tasks as [ClaimedTask]
     const claim = { tenantId: agent.owner.id, subject: agent.subject, incarnation: 1, taskId: task.taskId, attempt: 1 }
-    const report = (outcome: 'completed' | 'failed', output?: unknown) => ({
-      ...claim,
-      report: { taskId: task.taskId, attempt: 1, outcome, ...(output === undefined ? {} : { output }) },
-    })
+    const report = (outcome: 'completed' | 'failed', output?: unknown) =>
+      reportOf(claim, { taskId: task.taskId, attempt: 1, outcome, ...(output === undefined ? {} : { output }) })
     const { results } = await completeAttempts(stage.db, [
       report('completed', 1),
       report('completed', 2),

@@ -1,3 +1,4 @@
+import type { SubmitBatchAnswer } from '@hypercode/contracts'
 import { sql } from 'kysely'
 import { expect } from 'vitest'
 import { crewOf, STILL, test } from '../harness.ts'
@@ -17,4 +18,17 @@ test('a page of queued tasks is read with thousands of agents about', async ({ s
   expect(new Set(tasks.filter((task) => task.state === 'queued').map((task) => task.reason))).toEqual(
     new Set(['an agent will take it at its next claim']),
   )
+})
+
+// Goal: one request cannot make a statement that no process can hold: a small manifest plans 10,000 tasks, and a batch has 1,000 of it.
+// Method: six missions of 3,000 tasks in one request; each statement has a time of its own, which its missions carry.
+test('large missions of one batch are stored a few at a time', async ({ stage }) => {
+  const wide = crewOf('wide', [{ id: 'a', forEach: Array.from({ length: 3000 }, () => 0) }])
+  await stage.operator.call('POST', '/v1/crews', wide)
+  const { body } = await stage.operator.call<SubmitBatchAnswer>('POST', '/v1/missions:batch', {
+    missions: Array.from({ length: 6 }, () => ({ crew: 'wide' })),
+  })
+  expect(body.results.map((result) => result.state)).toEqual(Array.from({ length: 6 }, () => 'submitted'))
+  const { rows } = await sql<{ n: number }>`select count(*) as n from missions group by created_at`.execute(stage.db)
+  expect(rows.map(({ n }) => n)).toEqual([2, 2, 2])
 })
