@@ -136,6 +136,7 @@ describe('a cancel', () => {
       }),
     ).rejects.toThrow('rolled back')
     expect(await states(stage, mission.id)).toEqual({ a: 'queued', b: 'canceled' })
+    expect(await (await stage.agent(['work'])).claim({ waitMs: 0 })).toEqual([])
     await sweep(stage)
     expect(await stage.mission(mission.id)).toMatchObject({ state: 'canceled', tasks: { open: 0 } })
     await expectInvariants(stage.db)
