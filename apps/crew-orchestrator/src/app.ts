@@ -20,6 +20,9 @@ import { missionRoutes } from './routes/missions.ts'
 import { taskRoutes } from './routes/tasks.ts'
 import { workRoutes } from './routes/work.ts'
 
+/** What cannot be swept is logged once each, up to so many. */
+const STUCK_MAX = 1000
+
 export interface AppDeps {
   database: DatabaseHandle
   urgentDatabase: DatabaseHandle
@@ -111,6 +114,17 @@ export async function buildApp(config: OrchestratorConfig, deps: AppDeps): Promi
   deadLetterRoutes(app, engine)
   watchGauges(metrics, engine, deps)
 
+  const stuck = metrics.counter({
+    name: 'hypercode_sweep_faults_total',
+    help: 'Tasks and missions whose time has come and that a sweep could not change',
+  })
+  const known = new Set<string>()
+  const onFault = (err: unknown, id: string): void => {
+    stuck.inc()
+    // It comes back every second until somebody helps: one line about each is enough.
+    if (known.size < STUCK_MAX && !known.has(id)) logger.error({ err, id }, 'a sweep cannot change it')
+    known.add(id)
+  }
   const brake = createBrake(config.AGENT_LEASE_MS, config.ORCHESTRATOR_SWEEP_MS)
   loops.start('revocations', { everyMs: 1000, backoffMaxMs: 5000, run: async () => revocations.refresh() })
   loops.start('sweep', {
@@ -122,6 +136,7 @@ export async function buildApp(config: OrchestratorConfig, deps: AppDeps): Promi
         brake,
         cancelGraceMs: config.CANCEL_GRACE_MS,
         onSaved: engine.after,
+        onFault,
       })),
   })
   loops.start('relay', { everyMs: 1000, backoffMaxMs: 5000, run: async () => void (await publisher.relayTurn()) })

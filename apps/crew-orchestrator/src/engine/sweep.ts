@@ -1,7 +1,7 @@
 /**
  * What time does to missions. Every replica sweeps; rows in the hands of another are skipped. All instants are judged by Postgres.
  */
-import { inTransaction } from '@hypercode/db'
+import { inTransaction, isConnectionError } from '@hypercode/db'
 import type { Db } from '@hypercode/db'
 import type { Brake } from '../domain/brake.ts'
 import { NOTHING_OVERDUE, decideDue } from '../domain/due.ts'
@@ -11,15 +11,16 @@ import { openLedger, tell } from '../domain/ledger.ts'
 import { isMissionTerminal } from '../domain/states.ts'
 import {
   countLeases,
+  findBeyondGrace,
+  findDue,
   findDueWaiting,
   findLeftWaiting,
   findOverdueMissions,
-  lockBeyondGrace,
   lockDue,
   lockDueWaiting,
+  lockExecuting,
 } from '../store/due.ts'
 import { enter, lockMissions } from '../store/load.ts'
-import { NOTHING_SAVED } from '../store/save-ledger.ts'
 import type { Saved } from '../store/save-ledger.ts'
 import { endWaiting } from './cancel.ts'
 import { settle } from './settle.ts'
@@ -35,20 +36,24 @@ export interface SweepOptions {
   cancelGraceMs: number
   /** Called after each commit. */
   onSaved: (saved: Saved) => void
+  /** Told of a task or mission that time has come for and that cannot be changed: a bug of ours. It stops no other. Must not throw. */
+  onFault: (error: unknown, id: string) => void
 }
 
 /** One turn: tasks whose time has come, missions past their deadline, and cancels that are not through. Answers how many rows it took. */
 export async function sweepTurn(options: SweepOptions): Promise<number> {
-  const { db, brake, onSaved } = options
+  const { db, brake, cancelGraceMs } = options
   try {
     const { live, expired } = await countLeases(db)
     const total =
       (await sweepAll(options, 'others', TURN_MAX)) +
       (await sweepAll(options, 'leases', brake.allow(performance.now(), expired, live)))
-    onSaved(await endDueWaiting(db))
-    for (const missionId of await findOverdueMissions(db, SWEEP_BATCH)) onSaved(await endAtDeadline(db, missionId))
-    for (const missionId of await findLeftWaiting(db, SWEEP_BATCH)) onSaved(await cancelAgain(db, missionId))
-    onSaved(await endBeyondGrace(db, options.cancelGraceMs))
+    const waiting = new Map((await findDueWaiting(db, SWEEP_BATCH)).map((task) => [task.id, task.mission_id]))
+    await each(options, [...waiting.keys()], async (id) => await endDueWaiting(db, waiting.get(id) as string, id))
+    await each(options, await findOverdueMissions(db, SWEEP_BATCH), async (id) => await endAtDeadline(db, id))
+    await each(options, await findLeftWaiting(db, SWEEP_BATCH), async (id) => await cancelAgain(db, id))
+    const beyond = await findBeyondGrace(db, cancelGraceMs, SWEEP_BATCH)
+    await each(options, beyond, async (id) => await endBeyondGrace(db, id))
     return total
   } catch (error) {
     brake.failed()
@@ -56,45 +61,70 @@ export async function sweepTurn(options: SweepOptions): Promise<number> {
   }
 }
 
+/** Does each by itself: one that cannot be done is told, and the others are done all the same. */
+async function each(
+  { onSaved, onFault }: SweepOptions,
+  ids: readonly string[],
+  act: (id: string) => Promise<Saved>,
+): Promise<void> {
+  for (const id of ids) {
+    try {
+      onSaved(await act(id))
+    } catch (error) {
+      if (isConnectionError(error)) throw error
+      onFault(error, id)
+    }
+  }
+}
+
 /** Takes at most `most` due tasks of a kind, a bounded transaction at a time; answers how many. */
-async function sweepAll({ db, onSaved }: SweepOptions, kind: 'leases' | 'others', most: number): Promise<number> {
+async function sweepAll(options: SweepOptions, kind: 'leases' | 'others', most: number): Promise<number> {
+  const { db, onSaved } = options
   let total = 0
   while (total < most) {
     const limit = Math.min(SWEEP_BATCH, most - total)
-    const { taken, saved } = await inTransaction(db, async (trx) => {
-      const ledger = openLedger()
-      const due = await lockDue(trx, kind, limit)
-      await lockMissions(
-        trx,
-        ledger,
-        due.map(({ row }) => row.mission_id),
-      )
-      for (const { row, overdue } of due)
-        decideDue(ledger, (enter(ledger, [row]) as [TaskFacts])[0], overdue, Math.random())
-      return { taken: due.length, saved: await settle(trx, ledger) }
-    })
-    onSaved(saved)
-    total += taken
-    if (taken < limit) break
+    try {
+      const { taken, saved } = await sweepDue(db, kind, limit)
+      onSaved(saved)
+      total += taken
+      if (taken < limit) break
+    } catch (error) {
+      if (isConnectionError(error)) throw error
+      // Something lies in one of the rows. Alone, the others come through; what is left waits for the next turn.
+      const ids = await findDue(db, kind, limit)
+      await each(options, ids, async (id) => (await sweepDue(db, kind, 1, id)).saved)
+      return total + ids.length
+    }
   }
   return total
 }
 
-/** What waits for elements is locked after its mission, as whoever completes an element does it. */
-async function endDueWaiting(db: Db): Promise<Saved> {
-  const due = await findDueWaiting(db, SWEEP_BATCH)
-  if (due.length === 0) return NOTHING_SAVED
+async function sweepDue(
+  db: Db,
+  kind: 'leases' | 'others',
+  limit: number,
+  only?: string,
+): Promise<{ taken: number; saved: Saved }> {
   return await inTransaction(db, async (trx) => {
     const ledger = openLedger()
+    const due = await lockDue(trx, kind, limit, only)
     await lockMissions(
       trx,
       ledger,
-      due.map((task) => task.mission_id),
+      due.map(({ row }) => row.mission_id),
     )
-    const rows = await lockDueWaiting(
-      trx,
-      due.map((task) => task.id),
-    )
+    for (const { row, overdue } of due)
+      decideDue(ledger, (enter(ledger, [row]) as [TaskFacts])[0], overdue, Math.random())
+    return { taken: due.length, saved: await settle(trx, ledger) }
+  })
+}
+
+/** What waits for elements is locked after its mission, as whoever completes an element does it. */
+async function endDueWaiting(db: Db, missionId: string, taskId: string): Promise<Saved> {
+  return await inTransaction(db, async (trx) => {
+    const ledger = openLedger()
+    await lockMissions(trx, ledger, [missionId])
+    const rows = await lockDueWaiting(trx, taskId)
     for (const task of enter(ledger, rows)) decideDue(ledger, task, { ...NOTHING_OVERDUE, total: true }, Math.random())
     return await settle(trx, ledger)
   })
@@ -122,15 +152,11 @@ async function cancelAgain(db: Db, missionId: string): Promise<Saved> {
   })
 }
 
-async function endBeyondGrace(db: Db, graceMs: number): Promise<Saved> {
+async function endBeyondGrace(db: Db, missionId: string): Promise<Saved> {
   return await inTransaction(db, async (trx) => {
     const ledger = openLedger()
-    const rows = await lockBeyondGrace(trx, graceMs, SWEEP_BATCH)
-    await lockMissions(
-      trx,
-      ledger,
-      rows.map((row) => row.mission_id),
-    )
+    const rows = await lockExecuting(trx, missionId, SWEEP_BATCH)
+    await lockMissions(trx, ledger, [missionId])
     for (const task of enter(ledger, rows)) endAttempt(ledger, task, { kind: 'canceled' }, Math.random())
     return await settle(trx, ledger)
   })

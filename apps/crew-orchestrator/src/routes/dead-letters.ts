@@ -12,7 +12,10 @@ export function deadLetterRoutes(app: ServiceApp, engine: Engine): void {
     const { limit = 50, ...filter } = request.query
     checkIdCursor(filter.cursor)
     return pageOf(
-      await listDeadLetters(engine.db, request.principal.tenantId, { ...filter, limit: limit + 1 }),
+      {
+        rows: await listDeadLetters(engine.db, request.principal.tenantId, { ...filter, limit: limit + 1 }),
+        cut: false,
+      },
       limit,
       (letter) => letter.id,
     )

@@ -121,7 +121,7 @@ function readRoutes(app: ServiceApp, engine: Engine): void {
     if (!/^\d{1,9}$/.test(cursor)) throw badCursor()
     await mustExist(engine, request.principal.tenantId, request.params.id)
     const entries = await readJournal(engine.db, request.params.id, limit + 1, Number(cursor))
-    return pageOf(entries, limit, () => String(Number(cursor) + limit))
+    return pageOf(entries, limit, () => String(Number(cursor) + Math.min(limit, entries.rows.length)))
   })
 
   implement(app, ROUTES.listMissionArtifacts, async (request) => {
@@ -129,7 +129,7 @@ function readRoutes(app: ServiceApp, engine: Engine): void {
     checkIdCursor(cursor)
     await mustExist(engine, request.principal.tenantId, request.params.id)
     return pageOf(
-      await listArtifacts(engine.db, request.params.id, limit + 1, cursor),
+      { rows: await listArtifacts(engine.db, request.params.id, limit + 1, cursor), cut: false },
       limit,
       (artifact) => artifact.id,
     )

@@ -1,14 +1,18 @@
 import { AppError } from '@hypercode/http'
+import type { Cut } from '../store/page.ts'
 
-/** A page of a list that was read one element too far: the last one tells only that there is a next page. */
+/**
+ * A page of a list that was read one element too far: the last one tells only that there is a next page. One that was cut short for its
+ * size has a next page too.
+ */
 export function pageOf<T>(
-  found: readonly T[],
+  { rows, cut }: Cut<T>,
   limit: number,
   cursorOf: (last: T) => string,
 ): { items: T[]; nextCursor?: string } {
-  const items = found.slice(0, limit)
+  const items = rows.slice(0, limit)
   const last = items.at(-1)
-  return found.length > limit && last !== undefined ? { items, nextCursor: cursorOf(last) } : { items }
+  return (cut || rows.length > limit) && last !== undefined ? { items, nextCursor: cursorOf(last) } : { items }
 }
 
 /** Lists whose cursor is an id refuse anything else. */

@@ -3,6 +3,8 @@ import type { Crew, CrewManifest } from '@hypercode/contracts'
 import { inTransaction, recordset, writeAudit } from '@hypercode/db'
 import type { Db } from '@hypercode/db'
 import { sql } from 'kysely'
+import { charsOf, readPage } from './page.ts'
+import type { Cut } from './page.ts'
 
 interface CrewRow {
   id: string
@@ -85,9 +87,15 @@ export async function findCrews(db: Db, refs: readonly CrewRef[]): Promise<(Crew
 }
 
 /** The latest version of every crew, by name, after `cursor`. */
-export async function listCrews(db: Db, tenantId: string, limit: number, cursor: string | undefined): Promise<Crew[]> {
-  const found = await sql<CrewRow>`
+export async function listCrews(
+  db: Db,
+  tenantId: string,
+  limit: number,
+  cursor: string | undefined,
+): Promise<Cut<Crew>> {
+  const rows = sql`
     select distinct on (c.name) ${COLUMNS} from crews c where c.tenant_id = ${tenantId} and c.name > ${cursor ?? ''}
-    order by c.name, c.version desc limit ${limit}`.execute(db)
-  return found.rows.map(toCrew)
+    order by c.name, c.version desc limit ${limit}`
+  const page = await readPage<CrewRow>(db, rows, charsOf('manifest'), sql`p.name`)
+  return { ...page, rows: page.rows.map(toCrew) }
 }

@@ -16,13 +16,13 @@ const LEASE_ONLY = sql`(t.state = 'executing' and t.lease_expires_at <= now() an
  * Locks tasks whose time has come, longest overdue first, and says which of their instants have passed: either those whose lease alone
  * ran out, or all others that may be locked before their mission: not those that wait for elements. `now()` and not `clock_timestamp()`: the latter is volatile and would turn the index condition into a filter.
  */
-export async function lockDue(trx: Trx, kind: 'leases' | 'others', limit: number): Promise<DueTask[]> {
+export async function lockDue(trx: Trx, kind: 'leases' | 'others', limit: number, only?: string): Promise<DueTask[]> {
   if (limit <= 0) return []
   const found = await sql<TaskFactsRow & Record<`${keyof Overdue}_over`, boolean>>`
     select ${TASK_FACTS}, coalesce(t.lease_expires_at <= now(), false) as lease_over, coalesce(t.attempt_deadline_at <= now(), false) as attempt_over,
       coalesce(t.progress_deadline_at <= now(), false) as progress_over, coalesce(t.queue_deadline_at <= now(), false) as queue_over,
       coalesce(t.total_deadline_at <= now(), false) as total_over, coalesce(t.available_at <= now(), false) as available_over
-    from tasks t where t.due_at <= now() and ${kind === 'leases' ? LEASE_ONLY : sql`t.state <> 'waiting' and not ${LEASE_ONLY}`}
+    from tasks t where t.due_at <= now() and ${ofKind(kind)} ${only === undefined ? sql`` : sql`and t.id = ${only}`}
     order by t.due_at limit ${limit} for no key update skip locked`.execute(trx)
   return found.rows.map((row) => ({
     row,
@@ -37,6 +37,16 @@ export async function lockDue(trx: Trx, kind: 'leases' | 'others', limit: number
   }))
 }
 
+const ofKind = (kind: 'leases' | 'others') =>
+  kind === 'leases' ? LEASE_ONLY : sql`t.state <> 'waiting' and not ${LEASE_ONLY}`
+
+/** The ids of what `lockDue` would lock. */
+export async function findDue(db: Db, kind: 'leases' | 'others', limit: number): Promise<string[]> {
+  const found = await sql<{ id: string }>`
+    select t.id from tasks t where t.due_at <= now() and ${ofKind(kind)} order by t.due_at limit ${limit}`.execute(db)
+  return found.rows.map((row) => row.id)
+}
+
 /** Tasks that wait for elements and are past their total time, with their missions, which must be locked before them. */
 export async function findDueWaiting(db: Db, limit: number): Promise<{ id: string; mission_id: string }[]> {
   const found = await sql<{ id: string; mission_id: string }>`
@@ -46,11 +56,12 @@ export async function findDueWaiting(db: Db, limit: number): Promise<{ id: strin
   return found.rows
 }
 
-/** Locks those of these tasks that still wait. The missions must be locked. */
-export async function lockDueWaiting(trx: Trx, ids: readonly string[]): Promise<TaskFactsRow[]> {
+/** Locks the task if it still waits. Its mission must be locked. */
+export async function lockDueWaiting(trx: Trx, id: string): Promise<TaskFactsRow[]> {
   const found = await sql<TaskFactsRow>`
-    select ${TASK_FACTS} from tasks t where t.id = any(${ids}::uuid[]) and t.state = 'waiting' and t.due_at <= now()
-    order by t.id for no key update`.execute(trx)
+    select ${TASK_FACTS} from tasks t where t.id = ${id} and t.state = 'waiting' and t.due_at <= now() for no key update`.execute(
+    trx,
+  )
   return found.rows
 }
 
@@ -81,11 +92,20 @@ export async function findLeftWaiting(db: Db, limit: number): Promise<string[]> 
   return found.rows.map((row) => row.id)
 }
 
-/** Executing tasks of missions whose cancel was asked for longer ago than the grace time. */
-export async function lockBeyondGrace(trx: Trx, graceMs: number, limit: number): Promise<TaskFactsRow[]> {
-  const found = await sql<TaskFactsRow>`
-    select ${TASK_FACTS} from missions m join tasks t on t.mission_id = m.id and t.state = 'executing'
+/** Missions whose cancel was asked for longer ago than the grace time, and that still have tasks executing. */
+export async function findBeyondGrace(db: Db, graceMs: number, limit: number): Promise<string[]> {
+  const found = await sql<{ id: string }>`
+    select m.id from missions m
     where m.ended_at is null and m.cancel_requested_at is not null and m.cancel_requested_at <= now() - ${graceMs} * interval '1 millisecond'
-    order by t.id limit ${limit} for no key update of t skip locked`.execute(trx)
+      and exists (select 1 from tasks t where t.mission_id = m.id and t.state = 'executing')
+    order by m.cancel_requested_at limit ${limit}`.execute(db)
+  return found.rows.map((row) => row.id)
+}
+
+/** Locks executing tasks of a mission; those in the hands of a report or another sweep are left to them. */
+export async function lockExecuting(trx: Trx, missionId: string, limit: number): Promise<TaskFactsRow[]> {
+  const found = await sql<TaskFactsRow>`
+    select ${TASK_FACTS} from tasks t where t.mission_id = ${missionId} and t.state = 'executing'
+    order by t.id limit ${limit} for no key update skip locked`.execute(trx)
   return found.rows
 }

@@ -2,6 +2,9 @@ import { recordset } from '@hypercode/db'
 import type { Db } from '@hypercode/db'
 import type { JournalEntry, Labels, Mission, MissionState, TaskError } from '@hypercode/contracts'
 import { sql } from 'kysely'
+import { isMissionTerminal } from '../domain/states.ts'
+import { charsOf, readPage } from './page.ts'
+import type { Cut } from './page.ts'
 
 interface Row {
   id: string
@@ -82,16 +85,17 @@ export interface MissionFilter {
 }
 
 /** Newest first. The cursor is the id of the last mission of the page before: ids sort by time. */
-export async function listMissions(db: Db, tenantId: string, filter: MissionFilter): Promise<Mission[]> {
-  const found = await sql<Row>`
+export async function listMissions(db: Db, tenantId: string, filter: MissionFilter): Promise<Cut<Mission>> {
+  const rows = sql`
     select ${COLUMNS} from missions m where m.tenant_id = ${tenantId}
       ${filter.cursor === undefined ? sql`` : sql`and m.id < ${filter.cursor}::uuid`}
-      ${filter.state === undefined ? sql`` : sql`and m.state = ${filter.state}`}
+      ${filter.state === undefined ? sql`` : sql`and m.state = ${filter.state} ${isMissionTerminal(filter.state) ? sql`` : sql`and m.ended_at is null`}`}
       ${filter.crew === undefined ? sql`` : sql`and m.crew = ${filter.crew}`}
       ${filter.label === undefined ? sql`` : sql`and m.labels @> ${JSON.stringify({ [filter.label[0]]: filter.label[1] })}::jsonb`}
       ${filter.correlationId === undefined ? sql`` : sql`and m.correlation_id = ${filter.correlationId}`}
-    order by m.id desc limit ${filter.limit}`.execute(db)
-  return found.rows.map(toMission)
+    order by m.id desc limit ${filter.limit}`
+  const page = await readPage<Row>(db, rows, sql`${charsOf('input')} + ${charsOf('output')}`, sql`p.id desc`)
+  return { ...page, rows: page.rows.map(toMission) }
 }
 
 export async function missionExists(db: Db, tenantId: string, id: string): Promise<boolean> {
@@ -104,29 +108,41 @@ export async function missionExists(db: Db, tenantId: string, id: string): Promi
   return row !== undefined
 }
 
+interface JournalRow {
+  kind: 'attempt' | 'step'
+  task_id: string
+  key: string
+  attempt: number
+  name: string | null
+  outcome: string | null
+  agent_instance_id: string | null
+  at: Date
+  ended_at: Date | null
+  error: TaskError | null
+  response: unknown
+}
+
 /** Attempts and steps in the order in which they began or were recorded; the cursor is a number of entries to pass over. */
-export async function readJournal(db: Db, missionId: string, limit: number, offset: number): Promise<JournalEntry[]> {
-  const found = await sql<{
-    kind: 'attempt' | 'step'
-    task_id: string
-    key: string
-    attempt: number
-    name: string | null
-    outcome: string | null
-    agent_instance_id: string | null
-    at: Date
-    ended_at: Date | null
-    error: TaskError | null
-    response: unknown
-  }>`
+export async function readJournal(
+  db: Db,
+  missionId: string,
+  limit: number,
+  offset: number,
+): Promise<Cut<JournalEntry>> {
+  const rows = sql`
     with mine as (select t.id, t.key from tasks t where t.mission_id = ${missionId})
     select * from (
       select 'attempt' as kind, a.task_id, t.key, a.attempt, null as name, a.outcome, a.agent_instance_id, a.started_at as at, a.ended_at, a.error, null::jsonb as response
       from mine t join attempts a on a.task_id = t.id
       union all
       select 'step', s.task_id, t.key, s.attempt, s.name, null, null, s.created_at, null, null, s.response from mine t join steps s on s.task_id = t.id) j
-    order by at, task_id, attempt, kind limit ${limit} offset ${offset}`.execute(db)
-  return found.rows.map((row) => ({
+    order by at, task_id, attempt, kind limit ${limit} offset ${offset}`
+  const page = await readPage<JournalRow>(db, rows, charsOf('response'), sql`p.at, p.task_id, p.attempt, p.kind`)
+  return { ...page, rows: page.rows.map(toEntry) }
+}
+
+function toEntry(row: JournalRow): JournalEntry {
+  return {
     taskId: row.task_id,
     key: row.key,
     kind: row.kind,
@@ -138,5 +154,5 @@ export async function readJournal(db: Db, missionId: string, limit: number, offs
     ...instant('endedAt', row.ended_at),
     ...(row.error === null ? {} : { error: row.error }),
     ...(row.kind === 'step' ? { response: row.response } : {}),
-  }))
+  }
 }

@@ -2,6 +2,8 @@ import type { Artifact, Task, TaskError, TaskState } from '@hypercode/contracts'
 import type { Db } from '@hypercode/db'
 import { sql } from 'kysely'
 import type { RawBuilder } from 'kysely'
+import { charsOf, readPage } from './page.ts'
+import type { Cut } from './page.ts'
 
 interface Row {
   id: string
@@ -41,11 +43,16 @@ const CANDIDATES = sql`
       and n.queue = any(i.skills) and n.requires <@ i.skills) c`
 
 export async function findTask(db: Db, tenantId: string, id: string): Promise<Task | undefined> {
-  return (await read(db, sql`where t.id = ${id} and t.tenant_id = ${tenantId}`, 1))[0]
+  return (await read(db, sql`where t.id = ${id} and t.tenant_id = ${tenantId}`, 1)).rows[0]
 }
 
 /** In the order in which they were planned; the cursor is the id of the last one of the page before. */
-export async function listTasks(db: Db, missionId: string, limit: number, cursor: string | undefined): Promise<Task[]> {
+export async function listTasks(
+  db: Db,
+  missionId: string,
+  limit: number,
+  cursor: string | undefined,
+): Promise<Cut<Task>> {
   return await read(
     db,
     sql`where t.mission_id = ${missionId} ${cursor === undefined ? sql`` : sql`and t.id > ${cursor}::uuid`}`,
@@ -53,14 +60,15 @@ export async function listTasks(db: Db, missionId: string, limit: number, cursor
   )
 }
 
-async function read(db: Db, where: RawBuilder<unknown>, limit: number): Promise<Task[]> {
-  const found = await sql<Row>`
+async function read(db: Db, where: RawBuilder<unknown>, limit: number): Promise<Cut<Task>> {
+  const rows = sql`
     with page as materialized (select * from tasks t ${where} order by t.id limit ${limit}), candidates as (${CANDIDATES})
     select t.id, t.mission_id, t.key, t.state, t.reason, t.queue, t.priority, t.attempt, t.max_attempts, t.input, t.output, t.error, t.progress, t.lease_owner,
       t.available_at, t.lease_expires_at, t.created_at, t.started_at, t.ended_at, t.version, t.blocked_by, coalesce(c.with_skill, 0) as with_skill, coalesce(c.with_slot, 0) as with_slot
     from page t left join candidates c on t.state = 'queued' and c.tenant_id = t.tenant_id and c.queue = t.queue and c.requires = t.requires
-    order by t.id`.execute(db)
-  return found.rows.map(toTask)
+    order by t.id`
+  const page = await readPage<Row>(db, rows, sql`${charsOf('input')} + ${charsOf('output')}`, sql`p.id`)
+  return { ...page, rows: page.rows.map(toTask) }
 }
 
 function toTask(row: Row): Task {
