@@ -4,8 +4,9 @@ import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { ProcessIdentity } from '@hypercode/local-stack'
-import { isAlive, signalProcess } from '@hypercode/local-stack'
+import { isAlive, signalProcess, startStack } from '@hypercode/local-stack'
 import { describe, expect, onTestFailed, onTestFinished, test } from 'vitest'
+import { serverFolders } from '../src/checkout.ts'
 import { parseReport } from '../src/report.ts'
 import { temporaryFolder, until } from './temporary-folder.ts'
 
@@ -128,6 +129,24 @@ describe('npm start', () => {
     expect(run.stdout()).toMatch(/redis ended by itself and is started again/)
     run.kill('SIGINT')
     expect(await run.ended, run.text()).toBe(0)
+  })
+
+  test('uses the servers that the environment names, starts none of its own and leaves them running', {
+    timeout: LONG,
+  }, async () => {
+    const home = stateFolder()
+    const { runtimeDir } = serverFolders()
+    const theirs = await startStack({ dir: path.join(home, 'theirs'), runtimeDir, durable: false, ephemeral: true })
+    onTestFinished(async () => await theirs.stop())
+    const run = start(home, [faultyRepository(home), '--once'], {
+      DATABASE_URL: theirs.databaseUrl,
+      DATABASE_DIRECT_URL: theirs.directDatabaseUrl,
+      REDIS_URL: theirs.redisUrl,
+    })
+    expect(await run.ended, run.text()).toBe(0)
+    expect(run.stdout()).not.toContain('postgres is up')
+    expect(existsSync(path.join(home, 'stack'))).toBe(false)
+    expect(Object.values(theirs.servers).map(({ alive }) => alive)).toEqual([true, true, true])
   })
 
   test('interrupted while it starts stops what it has started', { timeout: LONG }, async () => {
