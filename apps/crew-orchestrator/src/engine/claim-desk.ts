@@ -4,6 +4,7 @@
  *
  * C1 A claim waits until it gets tasks, its time is up, its caller has gone, or it is fenced.
  * C2 Liveness never hangs on a doorbell: every group also polls, jittered, at least once in `pollMs`.
+ * C3 No instance takes the places of others: only so many of its claims wait.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ClaimedTask } from '@hypercode/contracts'
@@ -16,6 +17,8 @@ export interface ClaimDeskOptions {
   /** Most claims that may wait in this process. */
   waitingMax: number
   onFull: () => Error
+  /** For an instance of which too many claims wait already. */
+  onTooMany: () => Error
   onFenced: () => Error
   /** Most claims that one statement serves. */
   asksMax?: number
@@ -58,12 +61,22 @@ interface Group {
 }
 
 const ASKS_MAX = 200
+/** An agent needs one at a time, and a few more while answers are lost. */
+const WAITING_OF_INSTANCE_MAX = 20
 const CONTENDED_MS = 5
 
 export function createClaimDesk(options: ClaimDeskOptions): ClaimDesk {
   const { asksMax = ASKS_MAX } = options
   const groups = new Map<string, Group>()
   let waiting = 0
+  const waitingOf = new Map<string, number>()
+
+  const count = (instance: string, by: 1 | -1): void => {
+    waiting += by
+    const now = (waitingOf.get(instance) ?? 0) + by
+    if (now === 0) waitingOf.delete(instance)
+    else waitingOf.set(instance, now)
+  }
 
   const groupOf = (order: ClaimOrder): Group => {
     const skills = [...order.skills].sort()
@@ -83,6 +96,8 @@ export function createClaimDesk(options: ClaimDeskOptions): ClaimDesk {
 
   const claim = async (order: ClaimOrder): Promise<ClaimedTask[]> => {
     if (waiting >= options.waitingMax) throw options.onFull()
+    const instance = `${order.tenantId} ${order.subject}`
+    if ((waitingOf.get(instance) ?? 0) >= WAITING_OF_INSTANCE_MAX) throw options.onTooMany()
     const group = groupOf(order)
     return await new Promise((resolve, reject) => {
       const giveUp = (): void => {
@@ -97,14 +112,14 @@ export function createClaimDesk(options: ClaimDeskOptions): ClaimDesk {
         giveUp,
         settle(result) {
           if (!group.waiters.delete(waiter)) return
-          waiting -= 1
+          count(instance, -1)
           clearTimeout(timer)
           order.signal.removeEventListener('abort', giveUp)
           if (result instanceof Error) reject(result)
           else resolve(result)
         },
       }
-      waiting += 1
+      count(instance, 1)
       group.waiters.add(waiter)
       order.signal.addEventListener('abort', giveUp)
       if (order.signal.aborted) giveUp()

@@ -148,6 +148,12 @@ export function createEngine(deps: EngineDeps): Engine {
     pollMs: config.CLAIM_POLL_MS,
     waitingMax: config.CLAIMS_WAITING_MAX,
     onFull: full('claims'),
+    onTooMany: () =>
+      new AppError('rate_limited', {
+        detail: 'Too many claims of this instance wait.',
+        fix: 'Keep one claim open and ask for all free slots with it.',
+        retryAfterMs: RETRY_AFTER_MS,
+      }),
     onFenced: fencedError,
     lease: async (tenantId, skills, asks) => {
       const leased = await leaseTasks(db, tenantId, skills, asks, config.AGENT_LEASE_MS)

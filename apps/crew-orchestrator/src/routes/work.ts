@@ -5,7 +5,7 @@ import { reportOf } from '../engine/complete.ts'
 import { fencedError } from '../engine/engine.ts'
 import type { Engine } from '../engine/engine.ts'
 import type { SkillBook } from '../engine/skill-book.ts'
-import { recordStep, reportProgress, storeArtifact } from '../store/journal.ts'
+import { STEPS_CHARS_MAX, STEPS_MAX, recordStep, reportProgress, storeArtifact } from '../store/journal.ts'
 import type { Written } from '../store/journal.ts'
 import { NOTHING_SAVED } from '../store/save-ledger.ts'
 import type { FenceClaim } from '../store/reports.ts'
@@ -59,10 +59,14 @@ function journalRoutes(app: ServiceApp, engine: Engine): void {
   implement(app, ROUTES.recordStep, async (request, reply) => {
     const { requestHash, response } = request.body
     const step = { name: request.params.name, response, ...(requestHash === undefined ? {} : { requestHash }) }
-    const written = took(
-      engine,
-      await recordStep(urgentDb, fenceOf(request.principal, request.params.id, request.body), step),
-    )
+    const recorded = await recordStep(urgentDb, fenceOf(request.principal, request.params.id, request.body), step)
+    if (recorded.kind === 'full') {
+      throw new AppError('unprocessable', {
+        detail: `The journal of a task holds at most ${STEPS_MAX} steps with ${STEPS_CHARS_MAX} characters together.`,
+        fix: 'Record fewer or shorter results; store what is large as an artifact.',
+      })
+    }
+    const written = took(engine, recorded)
     if (!written.created && written.step.requestHash !== requestHash) {
       throw new AppError('idempotency_mismatch', {
         detail: 'The step was recorded with another request.',

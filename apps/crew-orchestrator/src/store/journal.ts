@@ -12,17 +12,27 @@ import type { FenceClaim } from './reports.ts'
 /** The answer of a fenced write; `fenced` means that the attempt is not the current one and nothing was written. */
 export type Written<T> = { kind: 'fenced' } | ({ kind: 'written'; outbox: OutboxRow | undefined } & T)
 
-/** Journals the result of a step. The first result of a name stays; `created` is false when there was one. */
+/** Steps of a task, and characters of their results together: the next attempt gets all of them with its claim. */
+export const STEPS_MAX = 2000
+export const STEPS_CHARS_MAX = 4 * 1024 * 1024
+
+/**
+ * Journals the result of a step. The first result of a name stays; `created` is false when there was one. Answers `full` when the journal
+ * of the task holds as much as it may.
+ */
 export async function recordStep(
   db: Db,
   claim: FenceClaim,
   step: StepRecord,
-): Promise<Written<{ step: StepRecord; created: boolean }>> {
+): Promise<Written<{ step: StepRecord; created: boolean }> | { kind: 'full' }> {
+  const response = JSON.stringify(step.response ?? null)
   const statement = sql<WrittenRow>`
     with ${fenced(claim)},
       written as (
         insert into steps (task_id, name, tenant_id, attempt, request_hash, response)
-        select id, ${step.name}, tenant_id, attempt, ${step.requestHash ?? null}, ${JSON.stringify(step.response ?? null)}::jsonb from held
+        select id, ${step.name}, tenant_id, attempt, ${step.requestHash ?? null}, ${response}::jsonb from held
+        where (select count(*) < ${STEPS_MAX} and coalesce(sum(octet_length(s.response::text)), 0) + ${response.length}::int <= ${STEPS_CHARS_MAX}
+          from steps s where s.task_id = ${claim.taskId})
         on conflict (task_id, name) do nothing returning task_id),
       ${toldOf('task.step.recorded', { step: step.name })}
     select ${WRITTEN}`
@@ -33,7 +43,8 @@ export async function recordStep(
     .select(['request_hash', 'response'])
     .where('task_id', '=', claim.taskId)
     .where('name', '=', step.name)
-    .executeTakeFirstOrThrow()
+    .executeTakeFirst()
+  if (stored === undefined) return { kind: 'full' }
   return {
     kind: 'written',
     created: row.outbox_id !== null,

@@ -28,6 +28,7 @@ function deskWith(options: { asksMax?: number; pollMs?: number; waitingMax?: num
     pollMs: options.pollMs ?? 60_000,
     waitingMax: options.waitingMax ?? 10_000,
     onFull: () => new Error('full'),
+    onTooMany: () => new Error('too many'),
     onFenced: () => new Error('fenced'),
     ...(options.asksMax === undefined ? {} : { asksMax: options.asksMax }),
   })
@@ -36,9 +37,9 @@ function deskWith(options: { asksMax?: number; pollMs?: number; waitingMax?: num
 
 const claim = (
   desk: ClaimDesk,
-  { skills = ['work'], waitMs = 60_000, signal = new AbortController().signal } = {},
+  { skills = ['work'], waitMs = 60_000, signal = new AbortController().signal, subject = newId() as string } = {},
 ): Promise<ClaimedTask[]> =>
-  desk.claim({ claimId: newId(), subject: newId(), incarnation: 1, max: 1, tenantId: TENANT, skills, waitMs, signal })
+  desk.claim({ claimId: newId(), subject, incarnation: 1, max: 1, tenantId: TENANT, skills, waitMs, signal })
 
 const wakeUp = (desk: ClaimDesk, queue = 'work', tenantId = TENANT): void => desk.wake([{ tenantId, queue }])
 /** Lets everything happen that only waits for a turn of the event loop. */
@@ -141,6 +142,25 @@ describe('a claim that cannot be served', () => {
     const { desk } = deskWith()
     expect(await claim(desk, { signal: AbortSignal.abort() })).toEqual([])
     expect(desk.waiting).toBe(0)
+  })
+
+  test('is refused when too many of its instance wait, and others are not; every end makes place', async () => {
+    const { desk, work } = deskWith()
+    const greedy = { subject: newId() }
+    // Each with skills of its own, as whoever wants to make many statements would ask.
+    const waiting = Array.from({ length: 20 }, (_, n) => claim(desk, { ...greedy, skills: [`skill-${n}`] }))
+    await settle()
+    await expect(claim(desk, greedy)).rejects.toThrow('too many')
+    const other = claim(desk)
+    await settle()
+    work.push(task())
+    wakeUp(desk, 'skill-7')
+    expect(await waiting[7]).toHaveLength(1)
+    waiting.push(claim(desk, greedy), other)
+    await settle()
+    expect(desk.waiting).toBe(21)
+    desk.stop()
+    await Promise.all(waiting)
   })
 
   test('is refused when the desk is full, and place is made by every end', async () => {

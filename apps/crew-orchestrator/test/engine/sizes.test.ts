@@ -71,3 +71,24 @@ test('lists of large values come in short pages that miss nothing', async ({ sta
   expect(journal.reduce((sum, size) => sum + size)).toBe(8)
   expect(journal.length).toBeGreaterThan(1)
 })
+
+// Goal: the journal of a task fits into the claim of its next attempt. Method: results of 200,000 characters until no more is taken.
+test('the journal of a task is bounded, and what it holds can still be repeated', async ({ stage }) => {
+  const agent = await stage.agent(['work'])
+  await stage.submit(crewOf('single', [{ id: 'a' }]))
+  const [task] = (await agent.claim()) as [ClaimedTask]
+  const record = (name: string, response: string) =>
+    agent.call<{ code?: string }>('PUT', `/v1/tasks/${task.taskId}/steps/${name}`, {
+      incarnation: 1,
+      attempt: 1,
+      response,
+    })
+  const large = 'x'.repeat(200_000)
+  for (let n = 0; n < 20; n += 1) expect((await record(`s${n}`, large)).status).toBe(201)
+  expect(await record('s20', large)).toMatchObject({ status: 422, body: { code: 'unprocessable' } })
+  expect((await record('s3', large)).status).toBe(200)
+  expect((await record('small', 'y')).status).toBe(201)
+  await agent.report({ taskId: task.taskId, attempt: 1, outcome: 'released' })
+  const [again] = (await agent.claim()) as [ClaimedTask]
+  expect(again.steps).toHaveLength(21)
+})
