@@ -120,7 +120,7 @@ export async function buildApp(config: OrchestratorConfig, deps: AppDeps): Promi
   })
   const known = new Set<string>()
   const onFault = (err: unknown, id: string): void => {
-    stuck.inc()
+    stuck.inc({})
     // It comes back every second until somebody helps: one line about each is enough.
     if (known.size < STUCK_MAX && !known.has(id)) logger.error({ err, id }, 'a sweep cannot change it')
     known.add(id)

@@ -15,6 +15,7 @@ import type { Orchestrator } from '../src/app.ts'
 import { readConfig } from '../src/config.ts'
 import { createBrake } from '../src/domain/brake.ts'
 import { sweepTurn } from '../src/engine/sweep.ts'
+import type { SweepOptions } from '../src/engine/sweep.ts'
 import type { OrchestratorConfig } from '../src/config.ts'
 
 export { crewOf } from './crew-of.ts'
@@ -102,8 +103,20 @@ export const test = base
 export const STILL = { ORCHESTRATOR_SWEEP_MS: '60000', CLAIM_POLL_MS: '30000' } as const
 
 /** One turn of the sweep, now. */
-export const sweep = async ({ orchestrator: { engine } }: Stage, brake = createBrake(15_000, 1000)): Promise<number> =>
-  await sweepTurn({ db: engine.urgentDb, brake, cancelGraceMs: 30_000, onSaved: engine.after })
+export const sweep = async (
+  { orchestrator: { engine } }: Stage,
+  options: Partial<SweepOptions> = {},
+): Promise<number> =>
+  await sweepTurn({
+    db: engine.urgentDb,
+    brake: createBrake(15_000, 1000),
+    cancelGraceMs: 30_000,
+    onSaved: engine.after,
+    onFault: (error) => {
+      throw error
+    },
+    ...options,
+  })
 
 export interface StageParts {
   databaseUrl: string

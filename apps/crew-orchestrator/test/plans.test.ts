@@ -5,18 +5,16 @@ import type { Db } from '@hypercode/db'
 import { CompiledQuery, sql } from 'kysely'
 import type { KyselyPlugin, RootOperationNode } from 'kysely'
 import { expect } from 'vitest'
-import { createBrake } from '../src/domain/brake.ts'
 import { cancelMission } from '../src/engine/cancel.ts'
-import { completeAttempts } from '../src/engine/complete.ts'
+import { completeAttempts, reportOf } from '../src/engine/complete.ts'
 import { createOpenMissions } from '../src/engine/open-missions.ts'
-import { sweepTurn } from '../src/engine/sweep.ts'
 import { listDeadLetters } from '../src/store/dead-letters.ts'
 import { recordStep, reportProgress } from '../src/store/journal.ts'
 import { leaseTasks } from '../src/store/lease.ts'
 import { listMissions, readJournal, readMissions } from '../src/store/read-missions.ts'
 import { findTask, listArtifacts, listTasks } from '../src/store/read-tasks.ts'
 import { findExisting } from '../src/store/submit.ts'
-import { STILL, crewOf, test } from './harness.ts'
+import { STILL, crewOf, sweep, test } from './harness.ts'
 
 const ENDED_MISSIONS = 5000
 /** Tables that grow with every mission: reading one of them from end to end gets slower with every mission. */
@@ -112,14 +110,13 @@ test('with 20,000 ended tasks no statement reads a large table from end to end',
     complete: () =>
       completeAttempts(
         db,
-        tasks.map((task) => ({
-          ...fenceOf(task),
-          report: { taskId: task.taskId, attempt: 1, outcome: 'completed', output: 1 },
-        })),
+        tasks.map((task) =>
+          reportOf(fenceOf(task), { taskId: task.taskId, attempt: 1, outcome: 'completed', output: 1 }),
+        ),
       ),
     'completion again': () =>
       completeAttempts(db, [
-        { ...fenceOf(tasks[0]), report: { taskId: tasks[0].taskId, attempt: 1, outcome: 'completed', output: 1 } },
+        reportOf(fenceOf(tasks[0]), { taskId: tasks[0].taskId, attempt: 1, outcome: 'completed', output: 1 }),
       ]),
     sweep: async () => {
       await sql`update tasks set attempt_deadline_at = now() where state = 'executing' and attempt_deadline_at is not null`.execute(
@@ -128,7 +125,7 @@ test('with 20,000 ended tasks no statement reads a large table from end to end',
       await sql`update missions set deadline_at = now() where id in (select mission_id from tasks where state = 'executing' limit 3)`.execute(
         stage.db,
       )
-      await sweepTurn({ db, brake: createBrake(15_000, 1000), cancelGraceMs: 0, onSaved: () => undefined })
+      await sweep(stage, { db, cancelGraceMs: 0 })
     },
     cancel: () => cancelMission(db, { tenantId: tenant.id, missionId: mission.id, actor: 'me', reason: undefined }),
     'the check of open missions': () => createOpenMissions(db, 100_000).admit(tenant.id, 1),

@@ -1,7 +1,7 @@
 /**
  * What time does to missions. Every replica sweeps; rows in the hands of another are skipped. All instants are judged by Postgres.
  */
-import { inTransaction, isConnectionError } from '@hypercode/db'
+import { inTransaction, isConnectionError, writeAudit } from '@hypercode/db'
 import type { Db } from '@hypercode/db'
 import type { Brake } from '../domain/brake.ts'
 import { NOTHING_OVERDUE, decideDue } from '../domain/due.ts'
@@ -139,6 +139,8 @@ async function endAtDeadline(db: Db, missionId: string): Promise<Saved> {
       mission.canceling = true
       mission.error = { code: 'deadline_exceeded', message: 'the mission was not done by its deadline' }
       tell(ledger, mission, 'mission.cancel_requested', null, { reason: 'deadline' })
+      const entry = { tenantId: mission.tenantId, actor: 'system', action: 'mission.cancel_requested', ref: mission.id }
+      await writeAudit(trx, [{ ...entry, detail: { reason: 'deadline' } }])
     }
     return await endWaiting(trx, ledger)
   })

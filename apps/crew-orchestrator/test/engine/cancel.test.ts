@@ -1,8 +1,6 @@
 import type { ClaimedTask, Mission } from '@hypercode/contracts'
 import { sql } from 'kysely'
 import { describe, expect } from 'vitest'
-import { sweepTurn } from '../../src/engine/sweep.ts'
-import { createBrake } from '../../src/domain/brake.ts'
 import { STILL, crewOf, sweep, test } from '../harness.ts'
 import type { AgentCaller, Stage } from '../harness.ts'
 import { expectInvariants, expectNoDeadlocks } from '../invariants.ts'
@@ -185,10 +183,8 @@ describe('a cancel and a completion at the same moment', () => {
     const mission = await stage.submit(crewOf('fan', [{ id: 'each', forEach: Array.from({ length: 300 }, () => 0) }]))
     while ((await agent.claim({ max: 300, waitMs: 0 })).length > 0) continue
     await cancel(stage, mission.id)
-    const turn = async ({ orchestrator: { engine } }: Stage): Promise<unknown> =>
-      await sweepTurn({ db: engine.urgentDb, brake: createBrake(1000, 1000), cancelGraceMs: 0, onSaved: engine.after })
-    await Promise.all([turn(stage), turn(replica)])
-    await Promise.all([turn(stage), turn(replica)])
+    for (let turn = 0; turn < 2; turn += 1)
+      await Promise.all([stage, replica].map((one) => sweep(one, { cancelGraceMs: 0 })))
     expect(await stage.mission(mission.id)).toMatchObject({ state: 'canceled', tasks: { open: 0 } })
     await expectInvariants(stage.db)
     await expectNoDeadlocks(stage.db)

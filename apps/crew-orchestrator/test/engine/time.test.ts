@@ -83,12 +83,12 @@ describe('a lease that runs out', () => {
     await overdue(stage, 'lease_expires_at')
     const brake = createBrake(200, 1)
     brake.failed()
-    await sweep(stage, brake)
+    await sweep(stage, { brake })
     expect(brake.holding).toBe(true)
     expect((await readTask(stage, task.taskId)).state).toBe('executing')
     await waitFor(
       async () => {
-        await sweep(stage, brake)
+        await sweep(stage, { brake })
         return (await readTask(stage, task.taskId)).state !== 'executing'
       },
       { what: 'the lease is taken' },
@@ -104,9 +104,9 @@ describe('a lease that runs out', () => {
     const executing = async (): Promise<number> =>
       (await stage.db.selectFrom('tasks').select('id').where('state', '=', 'executing').execute()).length
     const brake = createBrake(15_000, 1000)
-    await sweep(stage, brake)
+    await sweep(stage, { brake })
     expect(await executing()).toBe(35)
-    await sweep(stage, brake)
+    await sweep(stage, { brake })
     expect(await executing()).toBe(30)
     await expectInvariants(stage.db)
   })
@@ -254,6 +254,27 @@ describe('a mission', () => {
     expect(requests).toMatchObject([{ body: { reason: 'deadline' } }])
     await expectInvariants(stage.db)
   })
+})
+
+test('what cannot be changed stops no other: not a task, and not a mission', async ({ stage }) => {
+  const agent = await stage.agent(['work'])
+  const missions = []
+  for (let index = 0; index < 3; index += 1) missions.push(await stage.submit(oneTask()))
+  const late = await stage.submit(crewOf('late', [{ id: 'a', skill: 'nobody' }], { policy: { deadline: '1h' } }))
+  const tasks = await agent.claim()
+  // A row that our decisions cannot read.
+  await sql`update tasks set retry = 'null', lease_expires_at = now() - interval '1 hour' where id = ${tasks[0]?.taskId}`.execute(
+    stage.db,
+  )
+  await overdue(stage, 'lease_expires_at', `id <> '${tasks[0]?.taskId}'`)
+  await sql`update missions set deadline_at = now() where id = ${late.id}`.execute(stage.db)
+  const faults: string[] = []
+  await sweep(stage, { onFault: (_, id) => faults.push(id) })
+  expect(faults).toEqual([tasks[0]?.taskId])
+  const states = await Promise.all(tasks.map((task) => readTask(stage, task.taskId)))
+  expect(states.map((task) => task.state)).toEqual(['executing', 'scheduled', 'scheduled'])
+  expect((await stage.mission(late.id)).state).toBe('failed')
+  await expectInvariants(stage.db)
 })
 
 describe('two replicas', () => {
