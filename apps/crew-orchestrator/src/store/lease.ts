@@ -113,8 +113,9 @@ export async function leaseTasks(
       from numbered n join slots s using (rn) where t.id = n.id
       returning t.*, s.ord),
     opened as (
-      insert into attempts (task_id, attempt, tenant_id, agent_instance_id, incarnation, claim_id)
-      select id, attempt, tenant_id, lease_owner, lease_incarnation, claim_id from leased),
+      -- now() is when this statement was sent: what it found queued may have been queued a moment after that.
+      insert into attempts (task_id, attempt, tenant_id, agent_instance_id, incarnation, claim_id, started_at)
+      select id, attempt, tenant_id, lease_owner, lease_incarnation, claim_id, clock_timestamp() from leased),
     touched as (
       select m.id, l.n, m.state = 'submitted' as starts from missions m join (select mission_id, count(*) as n from leased group by mission_id) l on l.mission_id = m.id
       order by m.id for no key update of m),
