@@ -17,13 +17,22 @@ export async function runTool(
     const child = spawn(program, args, {
       cwd: root,
       stdio: ['ignore', 'pipe', 'pipe'],
-      ...(signal === undefined ? {} : { signal }),
+      // The compiler finishes its work after a SIGTERM; what it has half written it writes again the next time.
+      ...(signal === undefined ? {} : { signal, killSignal: 'SIGKILL' as const }),
     })
     const chunks: Buffer[] = []
     child.stdout.on('data', (chunk: Buffer) => chunks.push(chunk))
     child.stderr.on('data', (chunk: Buffer) => chunks.push(chunk))
-    child.once('error', reject)
-    child.once('close', (code) => resolve({ ok: code === 0, output: Buffer.concat(chunks).toString().trim() }))
+    let fault: Error | undefined
+    child.once('error', (error) => {
+      fault = error
+      if (child.pid === undefined) reject(error) // it never ran
+    })
+    // Not before it is gone: whoever stops us must find nothing running.
+    child.once('close', (code) => {
+      if (fault === undefined) resolve({ ok: code === 0, output: Buffer.concat(chunks).toString().trim() })
+      else reject(fault)
+    })
   })
 }
 

@@ -7,23 +7,34 @@ import { EXIT_USAGE, UserError } from './user-error.ts'
 
 type PortName = 'GATEWAY_PORT' | 'REGISTRY_PORT' | 'ORCHESTRATOR_PORT'
 
-export async function choosePorts(settings: Settings, environment: Env): Promise<ServicePorts> {
+/** With `anywhere`, only what the person asked for in the environment is kept to. */
+export async function choosePorts(settings: Settings, environment: Env, anywhere = false): Promise<ServicePorts> {
+  const choose = async (name: PortName): Promise<number> => await choosePort(name, settings, environment, anywhere)
   return {
-    gateway: await choosePort('GATEWAY_PORT', settings, environment),
-    registry: await choosePort('REGISTRY_PORT', settings, environment),
-    orchestrator: await choosePort('ORCHESTRATOR_PORT', settings, environment),
+    gateway: await choose('GATEWAY_PORT'),
+    registry: await choose('REGISTRY_PORT'),
+    orchestrator: await choose('ORCHESTRATOR_PORT'),
   }
+}
+
+/** Whether somebody listens on one of them; asked when nothing of ours does. */
+export async function someTaken(ports: ServicePorts): Promise<boolean> {
+  for (const port of [ports.gateway, ports.registry, ports.orchestrator]) {
+    if (!(await canListen(port))) return true
+  }
+  return false
 }
 
 /**
  * The port that the settings name when it is free. When it is taken: another free one, unless the person asked for this
  * one in the environment; then they are told.
  */
-async function choosePort(name: PortName, settings: Settings, environment: Env): Promise<number> {
+async function choosePort(name: PortName, settings: Settings, environment: Env, anywhere: boolean): Promise<number> {
   const wanted = settings[name]
-  if (wanted === 0) return await pickPort()
+  const isAsked = (environment[name] ?? '') !== ''
+  if (wanted === 0 || (anywhere && !isAsked)) return await pickPort()
   if (await canListen(wanted)) return wanted
-  if ((environment[name] ?? '') !== '') throw new UserError(`${name}=${wanted} is taken by another process`, EXIT_USAGE)
+  if (isAsked) throw new UserError(`${name}=${wanted} is taken by another process`, EXIT_USAGE)
   return await pickPort()
 }
 

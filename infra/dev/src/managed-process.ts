@@ -150,8 +150,10 @@ export class ManagedProcess {
   #endedError(child: ChildProcess): ProcessEndedError {
     const { name, logFile } = this.#plan
     const how = child.signalCode ?? `exit ${child.exitCode}`
-    const tail = this.logTail() || '(it logged nothing)'
-    return new ProcessEndedError(`${name} ended (${how}):\n${tail}\nIts log is ${logFile}`, child.exitCode ?? undefined)
+    const tail = this.logTail(100_000)
+    // What ended it comes first; what failed while it closed would only hide that.
+    const why = fatalLines(tail) || tail.slice(-3_000) || '(it logged nothing)'
+    return new ProcessEndedError(`${name} ended (${how}):\n${why}\nIts log is ${logFile}`, child.exitCode ?? undefined)
   }
 
   #onExit(child: ChildProcess): void {
@@ -183,6 +185,12 @@ export interface ProcessEvents {
   restarted(): void
   /** It ended too often. */
   failed(error: Error): void
+}
+
+/** The lines of the log at level fatal, without their stacks; empty when there is none. */
+function fatalLines(log: string): string {
+  const fatal = log.split('\n').filter((line) => line.startsWith('{') && line.includes('"level":"fatal"'))
+  return fatal.map((line) => line.replace(/,"stack":"(?:[^"\\]|\\.)*"/g, '')).join('\n')
 }
 
 function isRunning(child: ChildProcess): boolean {

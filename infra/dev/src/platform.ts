@@ -6,7 +6,7 @@ import { HYPERCODE_DIR, LOG_DIR, ROOT } from './checkout.ts'
 import { childEnv } from './child-env.ts'
 import type { ClientCredentials } from './credentials.ts'
 import { ensureAgentClient, writeCredentials } from './credentials.ts'
-import { choosePorts } from './free-ports.ts'
+import { choosePorts, someTaken } from './free-ports.ts'
 import type { Env } from './local-env.ts'
 import type { LocalServers } from './local-servers.ts'
 import { startLocalServers } from './local-servers.ts'
@@ -38,6 +38,8 @@ export interface Platform {
   readonly bootstrap: ClientCredentials
 }
 
+// How often the services may lose the race for their ports.
+const PORT_TURNS = 3
 const SERVICES: readonly ServiceApp[] = ['agent-registry', 'crew-orchestrator', 'gateway']
 
 /** Brings up servers, services and agents of this checkout, and takes them down. */
@@ -71,16 +73,14 @@ export class PlatformStarter {
   }
 
   async #start(): Promise<Platform> {
-    const { settings, environment, log } = this.#options
+    const { settings, log } = this.#options
     await this.#takeOver()
     const servers = await this.#serversAndBuild()
     const bootstrap = { clientId: settings.BOOTSTRAP_CLIENT_ID, clientSecret: settings.BOOTSTRAP_CLIENT_SECRET }
     const stores = { DATABASE_URL: servers.databaseUrl, REDIS_URL: servers.redisUrl }
     await this.#migrate(servers)
-    // Chosen at the last moment: until now somebody else could have taken them.
-    const ports = await choosePorts(settings, environment)
+    const ports = await this.#services(stores)
     const urls = urlsOf(ports)
-    await Promise.all(SERVICES.map(async (app) => await this.#service(app, ports, stores)))
     log('gateway, agent-registry and crew-orchestrator are ready')
     const agents = await ensureAgentClient(urls.gateway, bootstrap, givenAgentClient(settings))
     writeCredentials({ bootstrap, agents })
@@ -149,6 +149,23 @@ export class PlatformStarter {
     if (build.status === 'rejected') throw build.reason
     signal.throwIfAborted()
     return servers.value
+  }
+
+  /** Starts the services on ports chosen at the last moment, and on others when somebody took one of them meanwhile. */
+  async #services(stores: StoreUrls): Promise<ServicePorts> {
+    const { settings, environment, signal, log } = this.#options
+    for (let turn = 1; ; turn += 1) {
+      const ports = await choosePorts(settings, environment, turn > 1)
+      try {
+        await Promise.all(SERVICES.map(async (app) => await this.#service(app, ports, stores)))
+        return ports
+      } catch (error) {
+        await this.#stopProcesses()
+        this.#processes.length = 0
+        if (turn === PORT_TURNS || signal.aborted || !(await someTaken(ports))) throw error
+        log('another process took a port of the services, which are started again on others')
+      }
+    }
   }
 
   async #service(app: ServiceApp, ports: ServicePorts, stores: StoreUrls): Promise<void> {

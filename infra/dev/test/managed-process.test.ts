@@ -47,6 +47,23 @@ const never = new AbortController().signal
 
 // Goal: a service that does not start says why at once; one that dies later comes back; stopping has a bound.
 describe('a managed process', () => {
+  test('says what ended it, not what failed while it closed', async () => {
+    const { managed } = processOf(
+      `
+      const fatal = { level: 'fatal', err: { message: 'address "a" is in use', stack: 'at "here"' }, msg: 'closing' }
+      console.log(JSON.stringify(fatal))
+      for (let i = 0; i < 200; i += 1) console.log(JSON.stringify({ level: 'error', msg: 'turn failed '.repeat(10) }))
+      process.exit(1)`,
+      { readyUrl: 'http://127.0.0.1:1/' },
+    )
+    const error = await managed.start(new AbortController().signal).then(
+      () => undefined,
+      (thrown: unknown) => thrown as Error,
+    )
+    expect(error?.message).toContain('in use')
+    expect(error?.message).not.toMatch(/turn failed|here/)
+  })
+
   test('that ends while it starts fails at once, with the end of its log and its exit code', async () => {
     const { managed } = processOf("console.error('no such table'); process.exit(78)", {
       readyUrl: 'http://127.0.0.1:1/',
