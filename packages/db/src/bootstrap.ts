@@ -1,6 +1,8 @@
 import { SCOPES } from '@hypercode/contracts'
+import { writeAudit } from './audit.ts'
 import { hashSecret, verifySecret } from './secret-hash.ts'
 import type { Db } from './schema.ts'
+import { inTransaction } from './transaction.ts'
 
 /** The tenant that every installation starts with. */
 export const DEFAULT_TENANT_ID = '00000000-0000-7000-8000-000000000000'
@@ -28,12 +30,18 @@ export async function bootstrap(
   if (sameSecret && known.scopes.length === SCOPES.length) return 'unchanged'
   const scopes = [...SCOPES]
   const secret_hash = await hashSecret(client.secret)
-  await db
-    .insertInto('clients')
-    .values({ id: client.id, tenant_id: DEFAULT_TENANT_ID, name: 'bootstrap', scopes, secret_hash, revoked_at: null })
-    .onConflict((oc) =>
-      oc.column('id').doUpdateSet(sameSecret ? { scopes } : { scopes, secret_hash, revoked_at: null }),
-    )
-    .execute()
-  return known === undefined ? 'created' : 'rotated'
+  const done = known === undefined ? 'created' : 'rotated'
+  await inTransaction(db, async (trx) => {
+    await trx
+      .insertInto('clients')
+      .values({ id: client.id, tenant_id: DEFAULT_TENANT_ID, name: 'bootstrap', scopes, secret_hash, revoked_at: null })
+      .onConflict((oc) =>
+        oc.column('id').doUpdateSet(sameSecret ? { scopes } : { scopes, secret_hash, revoked_at: null }),
+      )
+      .execute()
+    const detail = { name: 'bootstrap', scopes, secretChanged: !sameSecret }
+    const entry = { tenantId: DEFAULT_TENANT_ID, actor: 'system', action: `client.${done}`, ref: client.id, detail }
+    await writeAudit(trx, [entry])
+  })
+  return done
 }

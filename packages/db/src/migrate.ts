@@ -4,12 +4,14 @@ import type { Migration } from 'kysely/migration'
 import pg from 'pg'
 import * as foundation from './migrations/0001-foundation.ts'
 import * as agentSearch from './migrations/0002-agent-search.ts'
+import * as bounds from './migrations/0003-bounds.ts'
 import { grantTo } from './roles.ts'
 import type { Database } from './schema.ts'
 
 const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0001-foundation': foundation,
   '0002-agent-search': agentSearch,
+  '0003-bounds': bounds,
 }
 
 export interface MigrateOptions {

@@ -107,6 +107,8 @@ export interface MissionTable {
   request_hash: Buffer | null
   total_tasks: number
   open_tasks: number
+  /** Characters of the outputs of its tasks, those of forEach tasks not counted again. */
+  output_chars: Generated<number>
   on_task_failure: 'fail' | 'continue'
   cancel_requested_at: Instant | null
   deadline_at: Instant | null

@@ -17,6 +17,17 @@ test('the first run makes the tenant and the client, the second changes nothing'
   expect(await theClient(db)).toEqual(made)
 })
 
+test('what it does to the client is in the audit, and no secret is', async ({ db }) => {
+  const [id, old, next] = [newId(), randomSecret(), randomSecret()]
+  for (const secret of [old, old, next]) await bootstrap(db, { id, secret })
+  const rows = await db.selectFrom('audit').select(['actor', 'action', 'ref', 'detail']).orderBy('id').execute()
+  expect(rows).toMatchObject([
+    { actor: 'system', action: 'client.created', ref: id, detail: { name: 'bootstrap', secretChanged: true } },
+    { actor: 'system', action: 'client.rotated', ref: id, detail: { name: 'bootstrap', secretChanged: true } },
+  ])
+  expect(JSON.stringify(rows)).not.toMatch(new RegExp([old, next].map((secret) => secret.slice(0, 8)).join('|')))
+})
+
 test('a new secret replaces the old one', async ({ db }) => {
   const [id, old, next] = [newId(), randomSecret(), randomSecret()]
   await bootstrap(db, { id, secret: old })

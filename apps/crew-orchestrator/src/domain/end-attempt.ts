@@ -7,11 +7,18 @@ import type { Failure } from './retry.ts'
 
 /** How an attempt ended, as its agent reports it or as a sweep finds it. */
 export type Ending =
-  | { kind: 'completed'; output: unknown; outputHash: string }
+  /** `chars` is the length of the output as JSON. */
+  | { kind: 'completed'; output: unknown; outputHash: string; chars: number }
   | { kind: 'failed'; outcome: 'failed' | 'lease_lost' | 'timed_out'; error: TaskError; failure: Failure }
   | { kind: 'rejected'; error: TaskError }
   | { kind: 'canceled' }
   | { kind: 'released' }
+
+/**
+ * Most characters of the outputs of a mission's tasks together. A forEach task gathers those of its elements, and the mission those of its
+ * last tasks: whoever ends the last one has all of them in memory.
+ */
+export const OUTPUT_CHARS_MAX = 32 * 1024 * 1024
 
 /** Ends the attempt in hand of an executing task and decides what becomes of the task. `random` is in [0, 1). */
 export function endAttempt(ledger: Ledger, task: TaskFacts, ending: Ending, random: number): void {
@@ -19,7 +26,12 @@ export function endAttempt(ledger: Ledger, task: TaskFacts, ending: Ending, rand
   const close = (outcome: string, error: TaskError | null = null, outputHash: string | null = null): void => {
     ledger.endedAttempts.push({ taskId: task.id, attempt: task.attempt, outcome, error, outputHash })
   }
+  if (ending.kind === 'completed' && mission.outputChars + ending.chars > OUTPUT_CHARS_MAX) {
+    endAttempt(ledger, task, tooLarge(ending.chars), random)
+    return
+  }
   if (ending.kind === 'completed') {
+    mission.outputChars += ending.chars
     close('completed', null, ending.outputHash)
     move(ledger, task, 'completed', { output: ending.output })
     return
@@ -55,6 +67,12 @@ export function endAttempt(ledger: Ledger, task: TaskFacts, ending: Ending, rand
     return
   }
   exhaust(ledger, task, ending.error, decision.onExhausted)
+}
+
+function tooLarge(chars: number): Ending {
+  const code = 'output_too_large'
+  const message = `with these ${chars} the outputs of the mission would have more than ${OUTPUT_CHARS_MAX} characters; store what is large as an artifact`
+  return { kind: 'failed', outcome: 'failed', error: { code, message }, failure: { code, retryable: false } }
 }
 
 /** Fails a task that no attempt is running of, or pauses it for a person; either way it becomes a dead letter. */

@@ -58,6 +58,8 @@ export interface MissionFacts {
   totalTasks: number
   /** Characters of the inputs that were filled in while these decisions are taken. */
   filledChars: number
+  /** Characters of the outputs of its tasks so far; what a forEach task gathers is not counted again. */
+  outputChars: number
   onTaskFailure: 'fail' | 'continue'
   /** Cancel was asked for, by a person or by the failure of a task. */
   canceling: boolean

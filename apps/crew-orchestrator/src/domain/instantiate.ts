@@ -31,6 +31,7 @@ export function instantiate(crew: CrewPlan, order: NewMission): { mission: Missi
     openTasks: 0,
     totalTasks: 0,
     filledChars: 0,
+    outputChars: 0,
     onTaskFailure: crew.onTaskFailure,
     canceling: false,
     eventSeq: 0,

@@ -94,12 +94,12 @@ function isRepeat({ report, outputHash }: Report, earlier: NonNullable<ReportedA
   return earlier.outcome === report.outcome
 }
 
-function endingOf({ report, outputHash }: Report): Ending {
+function endingOf({ report, outputHash, chars }: Report): Ending {
   const { error } = report
   const said = { code: error?.code ?? report.outcome, message: error?.message ?? 'the agent gave no reason' }
   switch (report.outcome) {
     case 'completed':
-      return { kind: 'completed', output: report.output ?? null, outputHash }
+      return { kind: 'completed', output: report.output ?? null, outputHash, chars }
     case 'rejected':
       return { kind: 'rejected', error: said }
     case 'failed':

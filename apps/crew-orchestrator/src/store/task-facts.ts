@@ -65,7 +65,7 @@ export function toTaskFacts(row: TaskFactsRow): TaskFacts {
 }
 
 export const MISSION_FACTS = sql.raw(
-  'm.id, m.tenant_id, m.crew, m.state, m.input, m.error, m.open_tasks, m.total_tasks, m.on_task_failure, m.cancel_requested_at, m.event_seq, m.correlation_id',
+  'm.id, m.tenant_id, m.crew, m.state, m.input, m.error, m.open_tasks, m.total_tasks, m.output_chars, m.on_task_failure, m.cancel_requested_at, m.event_seq, m.correlation_id',
 )
 
 export interface MissionFactsRow {
@@ -77,6 +77,7 @@ export interface MissionFactsRow {
   error: TaskError | null
   open_tasks: number
   total_tasks: number
+  output_chars: number
   on_task_failure: 'fail' | 'continue'
   cancel_requested_at: Date | null
   event_seq: number
@@ -94,6 +95,7 @@ export const toMissionFacts = (row: MissionFactsRow): MissionFacts => ({
   openTasks: row.open_tasks,
   totalTasks: row.total_tasks,
   filledChars: 0,
+  outputChars: row.output_chars,
   onTaskFailure: row.on_task_failure,
   canceling: row.cancel_requested_at !== null,
   eventSeq: row.event_seq,

@@ -18,6 +18,7 @@ export const aMission = (changes: Partial<MissionFacts> = {}): MissionFacts => (
   openTasks: 0,
   totalTasks: 0,
   filledChars: 0,
+  outputChars: 0,
   onTaskFailure: 'fail',
   canceling: false,
   eventSeq: 0,

@@ -55,7 +55,7 @@ const failure = (retryable: boolean): Ending => ({
 const ending = fc.oneof(
   {
     weight: 6,
-    arbitrary: fc.constant<Ending>({ kind: 'completed', output: ['a', 'b'], outputHash: '' }),
+    arbitrary: fc.constant<Ending>({ kind: 'completed', output: ['a', 'b'], outputHash: '', chars: 9 }),
   },
   { weight: 2, arbitrary: fc.constant(failure(true)) },
   { weight: 1, arbitrary: fc.constant(failure(false)) },
@@ -142,7 +142,7 @@ function driveToTheEnd(world: World): void {
     if (turns > 2000) throw new Error('the mission does not end')
     const [task] = world.in('executing', 'queued', 'scheduled', 'paused')
     if (task === undefined) throw new Error('nothing can go on')
-    if (task.state === 'executing') world.end(task, { kind: 'completed', output: ['a', 'b'], outputHash: '' })
+    if (task.state === 'executing') world.end(task, { kind: 'completed', output: ['a', 'b'], outputHash: '', chars: 9 })
     else if (task.state === 'queued') world.claim(task)
     else world.decide((ledger) => move(ledger, task, 'queued'))
     expectSound(world)

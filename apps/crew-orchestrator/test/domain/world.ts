@@ -62,7 +62,7 @@ export class World {
   complete(key: string, output: unknown = null): void {
     const task = this.task(key)
     if (task.state === 'queued') this.claim(task)
-    this.end(task, { kind: 'completed', output, outputHash: '' })
+    this.end(task, { kind: 'completed', output, outputHash: '', chars: JSON.stringify(output ?? null).length })
   }
 
   fail(key: string, code = 'boom'): void {

@@ -2,6 +2,7 @@ import type { ClaimedTask, JournalEntry, Mission, SubmitBatchAnswer, Task } from
 import { sql } from 'kysely'
 import { expect } from 'vitest'
 import { crewOf, STILL, test } from '../harness.ts'
+import { expectInvariants } from '../invariants.ts'
 test.override({ settings: STILL })
 // Goal: why tasks wait is answered for a full page and many agents. Method: 500 queued tasks, 5,000 instances that fit; asked one by
 // one, that is 2.5 million looks at an instance and its leases: three seconds, and with 10,000 agents more than a statement may take.
@@ -91,4 +92,19 @@ test('the journal of a task is bounded, and what it holds can still be repeated'
   await agent.report({ taskId: task.taskId, attempt: 1, outcome: 'released' })
   const [again] = (await agent.claim()) as [ClaimedTask]
   expect(again.steps).toHaveLength(21)
+})
+
+// Goal: no mission gathers more than a process can hold, and one that tries ends with a reason. Method: elements with 3.5 million
+// characters each; nine fit.
+test('the outputs of a mission are bounded together', async ({ stage }) => {
+  const agent = await stage.agent(['work'], { slots: 20 })
+  const mission = await stage.submit(crewOf('wide', [{ id: 'a', forEach: Array.from({ length: 11 }, (_, n) => n) }]))
+  const tasks = (await agent.claim({ max: 20 })) as ClaimedTask[]
+  const output = 'x'.repeat(3_500_000)
+  const states: (string | undefined)[] = []
+  for (const task of tasks) states.push((await agent.complete(task, output)).body.results?.[0]?.state)
+  expect(states).toEqual([...Array.from({ length: 9 }, () => 'completed'), 'failed', 'canceled'])
+  const { state, error } = await stage.mission(mission.id)
+  expect({ state, code: error?.code }).toEqual({ state: 'failed', code: 'output_too_large' })
+  await expectInvariants(stage.db)
 })
