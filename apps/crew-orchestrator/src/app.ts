@@ -122,8 +122,9 @@ export async function buildApp(config: OrchestratorConfig, deps: AppDeps): Promi
   const onFault = (err: unknown, id: string): void => {
     stuck.inc({})
     // It comes back every second until somebody helps: one line about each is enough.
-    if (known.size < STUCK_MAX && !known.has(id)) logger.error({ err, id }, 'a sweep cannot change it')
+    if (known.size >= STUCK_MAX || known.has(id)) return
     known.add(id)
+    logger.error({ err, id }, 'a sweep cannot change it')
   }
   const brake = createBrake(config.AGENT_LEASE_MS, config.ORCHESTRATOR_SWEEP_MS)
   loops.start('revocations', { everyMs: 1000, backoffMaxMs: 5000, run: async () => revocations.refresh() })

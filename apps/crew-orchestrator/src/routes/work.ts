@@ -5,7 +5,15 @@ import { reportOf } from '../engine/complete.ts'
 import { fencedError } from '../engine/engine.ts'
 import type { Engine } from '../engine/engine.ts'
 import type { SkillBook } from '../engine/skill-book.ts'
-import { STEPS_CHARS_MAX, STEPS_MAX, recordStep, reportProgress, storeArtifact } from '../store/journal.ts'
+import {
+  ARTIFACTS_BYTES_MAX,
+  ARTIFACTS_MAX,
+  STEPS_CHARS_MAX,
+  STEPS_MAX,
+  recordStep,
+  reportProgress,
+  storeArtifact,
+} from '../store/journal.ts'
 import type { Written } from '../store/journal.ts'
 import { NOTHING_SAVED } from '../store/save-ledger.ts'
 import type { FenceClaim } from '../store/reports.ts'
@@ -90,10 +98,14 @@ function journalRoutes(app: ServiceApp, engine: Engine): void {
       mediaType: request.headers['content-type'] ?? 'application/octet-stream',
       content: request.body,
     }
-    const written = took(
-      engine,
-      await storeArtifact(urgentDb, fenceOf(request.principal, request.params.id, request.query), file),
-    )
+    const stored = await storeArtifact(urgentDb, fenceOf(request.principal, request.params.id, request.query), file)
+    if (stored.kind === 'full') {
+      throw new AppError('unprocessable', {
+        detail: `A task stores at most ${ARTIFACTS_MAX} artifacts with ${ARTIFACTS_BYTES_MAX} bytes together.`,
+        fix: 'Replace an artifact by storing one with its name.',
+      })
+    }
+    const written = took(engine, stored)
     return reply.code(written.created ? 201 : 200).send(written.artifact)
   })
 }

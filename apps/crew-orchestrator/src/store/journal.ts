@@ -72,26 +72,33 @@ export async function reportProgress(
   return row === undefined || row.held === 0 ? { kind: 'fenced' } : { kind: 'written', outbox: outboxOf(row) }
 }
 
-/** Stores an artifact; one of the same name of the task is replaced. */
+/** Artifacts of a task, and their bytes together. */
+export const ARTIFACTS_MAX = 200
+export const ARTIFACTS_BYTES_MAX = 128 * 1024 * 1024
+
+/** Stores an artifact; one of the same name of the task is replaced. Answers `full` when the task has stored as much as it may. */
 export async function storeArtifact(
   db: Db,
   claim: FenceClaim,
   file: { name: string; mediaType: string; content: Buffer },
-): Promise<Written<{ artifact: Artifact; created: boolean }>> {
+): Promise<Written<{ artifact: Artifact; created: boolean }> | { kind: 'full' }> {
   const id = newId()
   const sha256 = createHash('sha256').update(file.content).digest('hex')
-  const statement = sql<WrittenRow & { id: string; task_key: string; created_at: Date }>`
+  const statement = sql<WrittenRow & { id: string | null; task_key: string; created_at: Date }>`
     with ${fenced(claim)},
       written as (
         insert into artifacts (id, tenant_id, mission_id, task_id, task_key, name, media_type, size_bytes, sha256, content, attempt)
         select ${id}, tenant_id, mission_id, id, key, ${file.name}, ${file.mediaType}, ${file.content.length}, ${sha256}, ${file.content}, attempt from held
+        where (select count(*) < ${ARTIFACTS_MAX} and coalesce(sum(o.size_bytes), 0) + ${file.content.length}::int <= ${ARTIFACTS_BYTES_MAX}
+          from artifacts o where o.task_id = ${claim.taskId} and o.name <> ${file.name})
         on conflict (task_id, name) do update set media_type = excluded.media_type, size_bytes = excluded.size_bytes, sha256 = excluded.sha256,
           content = excluded.content, attempt = excluded.attempt, created_at = now()
         returning id, task_key, created_at),
       ${toldOf('task.artifact.stored', { artifact: file.name, sizeBytes: file.content.length })}
-    select ${WRITTEN}, written.id, written.task_key, written.created_at from written`
+    select ${WRITTEN}, written.id, written.task_key, written.created_at from (select 1) one left join written on true`
   const [row] = (await repeatable(async () => await statement.execute(db))).rows
-  if (row === undefined) return { kind: 'fenced' }
+  if (row === undefined || row.held === 0) return { kind: 'fenced' }
+  if (row.id === null) return { kind: 'full' }
   const artifact = {
     id: row.id,
     taskId: claim.taskId,

@@ -108,3 +108,24 @@ test('the outputs of a mission are bounded together', async ({ stage }) => {
   expect({ state, code: error?.code }).toEqual({ state: 'failed', code: 'output_too_large' })
   await expectInvariants(stage.db)
 })
+
+test('the artifacts of a task are bounded in number and in size, and each can be replaced', async ({ stage }) => {
+  const agent = await stage.agent(['work'])
+  await stage.submit(crewOf('single', [{ id: 'a' }]))
+  const [task] = (await agent.claim()) as [ClaimedTask]
+  const put = (name: string, content = 'x', attempt = 1) =>
+    agent.call<{ code?: string }>(
+      'PUT',
+      `/v1/tasks/${task.taskId}/artifacts/${name}?incarnation=1&attempt=${attempt}`,
+      content,
+      { 'content-type': 'text/plain' },
+    )
+  for (let n = 0; n < 200; n += 1) expect((await put(`a${n}`)).status).toBe(201)
+  expect(await put('a200')).toMatchObject({ status: 422, body: { code: 'unprocessable' } })
+  expect((await put('a0', 'y')).status).toBe(200)
+  expect(await put('a0', 'y', 2)).toMatchObject({ status: 409, body: { code: 'stale_attempt' } })
+  await sql`delete from artifacts where name <> 'a0'`.execute(stage.db)
+  await sql`update artifacts set size_bytes = 128 * 1024 * 1024 - 2`.execute(stage.db)
+  expect((await put('b', 'xx')).status).toBe(201)
+  expect((await put('c', 'x')).status).toBe(422)
+})
