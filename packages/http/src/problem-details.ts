@@ -13,7 +13,8 @@ export const problemDetails = fp(
     app.setErrorHandler((error, request, reply) => answerProblem(error, request, reply))
     app.setNotFoundHandler((request, reply) => {
       const allowed = allowedMethods(app.routeTable, request.raw.url ?? '/')
-      if (allowed.length === 0)
+      // A path that knows the method and was still not found has a part that no route takes, as an encoded slash.
+      if (allowed.length === 0 || allowed.includes(request.method))
         return answerProblem(new AppError('not_found', { detail: 'No such path.' }), request, reply)
       const headers = { allow: allowed.join(', ') }
       const detail = `The path knows ${headers.allow}.`

@@ -173,6 +173,13 @@ describe('a path', () => {
     await expectProblem(response, 405, 'method_not_allowed')
   })
 
+  test('a path that knows the method but has a part that no route takes is not found', async () => {
+    const { url } = await service()
+    const response = await fetch(`${url}/v1/agents/..%2fmetrics`)
+    expect(response.headers.get('allow')).toBeNull()
+    await expectProblem(response, 404, 'not_found')
+  })
+
   test.each(['/v1/agents/%', '/v1/agents/%ff', '/v1/agents/%zz', '/%c0%ae'])('%s is no path', async (path) => {
     const { port } = await service()
     const answer = await sendRaw(port, `GET ${path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n`)
