@@ -1,7 +1,7 @@
 import type { Trx } from '@hypercode/db'
 import type { TaskFacts } from '../domain/facts.ts'
 import type { Ledger } from '../domain/ledger.ts'
-import { cancelWaiting, closeMissions, countDown, failAsTooLarge, letGo, takeNews } from '../domain/propagate.ts'
+import { cancelWaiting, closeMissions, countDown, letGo, takeNews } from '../domain/propagate.ts'
 import { isMissionTerminal } from '../domain/states.ts'
 import { lockDependents, lockWaiting, readElements, readLeafOutputs, readOutputs } from '../store/load.ts'
 import { saveLedger } from '../store/save-ledger.ts'
@@ -34,19 +34,15 @@ async function tellDependents(trx: Trx, ledger: Ledger, news: readonly TaskFacts
   if (heard.length === 0) return
   const free = countDown(ledger, await lockDependents(trx, ledger, heard))
   if (free.length === 0) return
-  const read = await readOutputs(
+  const outputs = await readOutputs(
     trx,
     ledger,
     free.filter((task) => task.state === 'blocked'),
   )
-  const joined = await readElements(
+  const elements = await readElements(
     trx,
     ledger,
     free.filter((task) => task.state === 'waiting'),
   )
-  for (const task of free) {
-    const reads = task.state === 'blocked' && (task.template?.reads ?? []).length > 0
-    if (joined.tooLarge.has(task.id) || (reads && read.tooLarge.has(task.missionId))) failAsTooLarge(ledger, task)
-    else letGo(ledger, task, read.outputs.get(task.missionId) ?? {}, joined.elements.get(task.id) ?? [])
-  }
+  for (const task of free) letGo(ledger, task, outputs.get(task.missionId) ?? {}, elements.get(task.id) ?? [])
 }

@@ -67,111 +67,75 @@ export async function lockWaiting(trx: Trx, ledger: Ledger, missionIds: readonly
   return enter(ledger, found.rows)
 }
 
-/**
- * Bytes of outputs that one mission may bring together at once: what the templates of its tasks read, what a forEach joins, what the
- * mission ends with. One output is at most as large as a report, but a mission may have thousands of them.
- */
-export const OUTPUTS_MAX_BYTES = 32 * 1024 * 1024
-
-/**
- * Outputs that the templates of these tasks read, by mission. What ended in this very transaction is taken from the ledger. Missions in
- * which they are too large together are in `tooLarge` and have none.
- */
+/** Outputs that the templates of these tasks read, by mission. What ended in this very transaction is taken from the ledger. */
 export async function readOutputs(
   trx: Trx,
   ledger: Ledger,
   tasks: readonly TaskFacts[],
-): Promise<{ outputs: Map<string, Outputs>; tooLarge: Set<string> }> {
-  const wanted = new Map(
-    tasks.flatMap((task) =>
-      (task.template?.reads ?? []).map((key) => [`${task.missionId} ${key}`, { mission_id: task.missionId, key }]),
-    ),
+): Promise<Map<string, Outputs>> {
+  const wanted = tasks.flatMap((task) =>
+    (task.template?.reads ?? []).map((key) => ({ mission_id: task.missionId, key })),
   )
   const outputs = new Map<string, Record<string, { output: unknown; state: string }>>()
-  const tooLarge = new Set<string>()
-  if (wanted.size === 0) return { outputs, tooLarge }
+  if (wanted.length === 0) return outputs
   const put = (missionId: string, key: string, output: unknown, state: string): void => {
     const ofMission = outputs.get(missionId) ?? {}
     ofMission[key] = { output: output ?? null, state }
     outputs.set(missionId, ofMission)
   }
-  const found = await sql<{ mission_id: string; key: string; output: unknown; state: string; fits: boolean }>`
-    with read as (
-      select t.mission_id, t.key, t.output, t.state, ${fitsOver('t.mission_id')} as fits
-      from ${recordset([...wanted.values()], 'w', 'mission_id uuid, key text')} join tasks t using (mission_id, key))
-    select mission_id, key, case when fits then output end as output, state, fits from read`.execute(trx)
-  for (const row of found.rows) {
-    if (row.fits) put(row.mission_id, row.key, row.output, row.state)
-    else tooLarge.add(row.mission_id)
-  }
+  const found = await sql<{ mission_id: string; key: string; output: unknown; state: string }>`
+    select t.mission_id, t.key, t.output, t.state from ${recordset(wanted, 'w', 'mission_id uuid, key text')} join tasks t using (mission_id, key)`.execute(
+    trx,
+  )
+  for (const row of found.rows) put(row.mission_id, row.key, row.output, row.state)
   for (const task of ledger.changed) {
     const ofMission = outputs.get(task.missionId)
     if (ofMission !== undefined && Object.hasOwn(ofMission, task.key) && isTerminal(task.state))
       put(task.missionId, task.key, task.output, task.state)
   }
-  return { outputs, tooLarge }
+  return outputs
 }
 
-/** Whether the outputs of a group are small enough together. */
-const fitsOver = (group: string) =>
-  sql`coalesce(sum(octet_length(t.output::text)) over (partition by ${sql.raw(group)}), 0) <= ${OUTPUTS_MAX_BYTES}`
-
-/** The elements of forEach tasks, in order, with their outputs; tasks whose elements' outputs are too large together are in `tooLarge`. */
+/** The elements of forEach tasks, in order, with their outputs. */
 export async function readElements(
   trx: Trx,
   ledger: Ledger,
   parents: readonly TaskFacts[],
-): Promise<{ elements: Map<string, Pick<TaskFacts, 'key' | 'state' | 'output'>[]>; tooLarge: Set<string> }> {
+): Promise<Map<string, Pick<TaskFacts, 'key' | 'state' | 'output'>[]>> {
   const elements = new Map<string, Pick<TaskFacts, 'key' | 'state' | 'output'>[]>()
-  const tooLarge = new Set<string>()
-  if (parents.length === 0) return { elements, tooLarge }
+  if (parents.length === 0) return elements
   const rows = parents.map((task) => ({ mission_id: task.missionId, parent_id: task.id }))
-  const found = await sql<{
-    id: string
-    parent_id: string
-    key: string
-    state: TaskFacts['state']
-    output: unknown
-    fits: boolean
-  }>`
-    with read as (
-      select t.id, t.parent_id, t.key, t.state, t.output, ${fitsOver('t.parent_id')} as fits
-      from ${recordset(rows, 'p', 'mission_id uuid, parent_id uuid')} join tasks t on t.mission_id = p.mission_id and t.parent_id = p.parent_id)
-    select id, parent_id, key, state, case when fits then output end as output, fits from read order by id`.execute(trx)
+  const found = await sql<{ id: string; parent_id: string; key: string; state: TaskFacts['state']; output: unknown }>`
+    select t.id, t.parent_id, t.key, t.state, t.output from ${recordset(rows, 'p', 'mission_id uuid, parent_id uuid')}
+    join tasks t on t.mission_id = p.mission_id and t.parent_id = p.parent_id order by t.id`.execute(trx)
   for (const row of found.rows) {
-    if (!row.fits) tooLarge.add(row.parent_id)
     const now = ledger.tasks.get(row.id)
     const element = now !== undefined && ledger.changed.has(now) ? now : row
     const ofParent = elements.get(row.parent_id)
     if (ofParent === undefined) elements.set(row.parent_id, [element])
     else ofParent.push(element)
   }
-  return { elements, tooLarge }
+  return elements
 }
 
-/** Outputs of the leaf tasks of missions that are about to end, by mission and key; null where they are too large together. */
+/** Outputs of the leaf tasks of missions that are about to end, by mission and key. */
 export async function readLeafOutputs(
   trx: Trx,
   ledger: Ledger,
   missionIds: readonly string[],
-): Promise<Map<string, Record<string, unknown> | null>> {
-  const outputs = new Map<string, Record<string, unknown> | null>(missionIds.map((id) => [id, {}]))
+): Promise<Map<string, Record<string, unknown>>> {
+  const outputs = new Map<string, Record<string, unknown>>(missionIds.map((id) => [id, {}]))
   const put = (task: { mission_id: string; key: string; output: unknown }): void => {
-    const ofMission = outputs.get(task.mission_id)
-    if (ofMission !== null && ofMission !== undefined) ofMission[task.key] = task.output ?? null
+    ;(outputs.get(task.mission_id) as Record<string, unknown>)[task.key] = task.output ?? null
   }
   // A mission of one task needs no query: that task has just ended here.
   const several = missionIds.filter((id) => (ledger.missions.get(id)?.totalTasks ?? 0) > 1)
   if (several.length > 0) {
-    const found = await sql<{ mission_id: string; key: string; output: unknown; fits: boolean }>`
-      with read as (
-        select t.mission_id, t.key, t.output, ${fitsOver('t.mission_id')} as fits
-        from tasks t where t.mission_id = any(${several}::uuid[]) and t.leaf and t.state = 'completed')
-      select mission_id, key, case when fits then output end as output, fits from read`.execute(trx)
-    for (const row of found.rows) {
-      if (row.fits) put(row)
-      else outputs.set(row.mission_id, null)
-    }
+    const found = await sql<{ mission_id: string; key: string; output: unknown }>`
+      select t.mission_id, t.key, t.output from tasks t where t.mission_id = any(${several}::uuid[]) and t.leaf and t.state = 'completed'`.execute(
+      trx,
+    )
+    for (const row of found.rows) put(row)
   }
   for (const task of ledger.changed) {
     if (task.leaf && task.state === 'completed' && outputs.has(task.missionId))
