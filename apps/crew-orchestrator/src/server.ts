@@ -7,6 +7,7 @@ import { createLogger, createMetrics } from '@hypercode/telemetry'
 import { buildApp } from './app.ts'
 import { OrchestratorConfig, readConfig } from './config.ts'
 
+const SERVICE = 'crew-orchestrator'
 const EXAMPLE = fileURLToPath(new URL('../../../.env.example', import.meta.url))
 
 /** Connections that are kept for what agents report. */
@@ -15,7 +16,7 @@ const URGENT_CONNECTIONS = 3
 await runService(async () => {
   const config = readConfig(process.env, readExampleValues(EXAMPLE))
   const logger = createLogger({
-    service: 'crew-orchestrator',
+    service: SERVICE,
     level: config.LOG_LEVEL,
     secrets: [config.JWT_SECRET, config.DATABASE_URL, config.REDIS_URL],
   })
@@ -24,13 +25,13 @@ await runService(async () => {
   const database = openDatabase({
     url: config.DATABASE_URL,
     poolMax: config.ORCHESTRATOR_POOL_MAX - URGENT_CONNECTIONS,
-    applicationName: 'crew-orchestrator',
+    applicationName: SERVICE,
     onIdleError,
   })
   const urgentDatabase = openDatabase({
     url: config.DATABASE_URL,
     poolMax: URGENT_CONNECTIONS,
-    applicationName: 'crew-orchestrator-urgent',
+    applicationName: SERVICE,
     onIdleError,
   })
   const redis = openRedis({
@@ -44,7 +45,7 @@ await runService(async () => {
     redis,
     keys: makeKeys(),
     logger,
-    metrics: createMetrics('crew-orchestrator'),
+    metrics: createMetrics(SERVICE),
   })
   const url = await listenUntilSignal(orchestrator.app, {
     host: config.HOST,

@@ -12,7 +12,8 @@ import type { QueueRef } from '@hypercode/events'
 import type { LeaseAsk, Leased } from '../store/lease.ts'
 
 export interface ClaimDeskOptions {
-  lease: (tenantId: string, skills: readonly string[], asks: readonly LeaseAsk[]) => Promise<Leased>
+  /** Serves a group. `isSure` says that work was queued; otherwise a cheap look comes first. */
+  lease: (tenantId: string, skills: readonly string[], asks: readonly LeaseAsk[], isSure: boolean) => Promise<Leased>
   pollMs: number
   /** Most claims that may wait in this process. */
   waitingMax: number
@@ -57,6 +58,8 @@ interface Group {
   waiters: Set<Waiter>
   running: boolean
   again: boolean
+  /** Somebody told of work since the last statement began. */
+  isSure: boolean
   timer: NodeJS.Timeout | undefined
 }
 
@@ -88,6 +91,7 @@ export function createClaimDesk(options: ClaimDeskOptions): ClaimDesk {
       waiters: new Set(),
       running: false,
       again: false,
+      isSure: false,
       timer: undefined,
     }
     groups.set(key, group)
@@ -137,15 +141,20 @@ export function createClaimDesk(options: ClaimDeskOptions): ClaimDesk {
     group.running = true
     clearTimeout(group.timer)
     while (group.again && group.waiters.size > 0) {
+      const { isSure } = group
       group.again = false
+      group.isSure = false
       const batch = [...group.waiters].slice(0, asksMax)
       for (const waiter of batch) waiter.inFlight = true
       try {
-        const leased = await options.lease(group.tenantId, group.skills, batch)
+        const leased = await options.lease(group.tenantId, group.skills, batch, isSure)
         batch.forEach((waiter, index) => answer(group, waiter, leased.answers[index] as Leased['answers'][number]))
         const gave = leased.answers.some((one) => one.kind === 'tasks' && one.tasks.length > 0)
         // Where a whole batch found work there may be more, for those who wait behind it too.
-        if (leased.contended || (gave && batch.length === asksMax)) group.again = true
+        if (leased.contended || (gave && batch.length === asksMax)) {
+          group.again = true
+          group.isSure = true
+        }
         // Who holds the rows that we saw is about to commit: no use in asking without a breath.
         if (leased.contended && !gave) await sleep(CONTENDED_MS)
       } catch (error) {
@@ -182,8 +191,10 @@ export function createClaimDesk(options: ClaimDeskOptions): ClaimDesk {
         if (
           group.waiters.size > 0 &&
           queues.some((ref) => ref.tenantId === group.tenantId && group.skills.includes(ref.queue))
-        )
+        ) {
+          group.isSure = true
           serve(group)
+        }
       }
     },
     get waiting() {

@@ -14,6 +14,8 @@ import { findCrews } from '../store/crews.ts'
 import type { CrewRef } from '../store/crews.ts'
 import { leaseTasks } from '../store/lease.ts'
 import type { Leased } from '../store/lease.ts'
+import { lookForWork } from '../store/look-for-work.ts'
+import type { Look } from '../store/look-for-work.ts'
 import { readMissions } from '../store/read-missions.ts'
 import type { MissionRef } from '../store/read-missions.ts'
 import type { Saved, ToldEvent } from '../store/save-ledger.ts'
@@ -155,7 +157,9 @@ export function createEngine(deps: EngineDeps): Engine {
         retryAfterMs: RETRY_AFTER_MS,
       }),
     onFenced: fencedError,
-    lease: async (tenantId, skills, asks) => {
+    lease: async (tenantId, skills, asks, isSure) => {
+      const look = isSure ? undefined : await lookForWork(db, tenantId, skills, asks)
+      if (look?.mayLease === false) return nothingFor(look)
       const leased = await leaseTasks(db, tenantId, skills, asks, config.AGENT_LEASE_MS)
       publish(leased.outbox)
       tellClaims(leased)
@@ -186,6 +190,12 @@ export function createEngine(deps: EngineDeps): Engine {
     },
   }
 }
+
+const nothingFor = ({ live }: Look): Leased => ({
+  answers: live.map((isLive) => (isLive ? { kind: 'tasks', tasks: [] } : { kind: 'fenced' })),
+  outbox: undefined,
+  contended: false,
+})
 
 /** The instance registered again, was stopped, or never registered. */
 export const fencedError = (): AppError =>
