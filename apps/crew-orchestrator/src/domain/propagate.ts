@@ -90,15 +90,6 @@ export function letGo(
     move(ledger, task, 'failed', { error: { code: 'element_failed', message: `${broken.key} ended ${broken.state}` } })
 }
 
-/** Fails a freed task for which more outputs would have to be brought together than one mission may hold at once. */
-export function failAsTooLarge(ledger: Ledger, task: TaskFacts): void {
-  const message =
-    task.state === 'waiting'
-      ? 'the outputs of its elements are too large together'
-      : 'the outputs it reads are too large together'
-  move(ledger, task, 'failed', { error: { code: 'outputs_too_large', message } })
-}
-
 /** Ends what waits in a mission that is failing or being canceled. Executing tasks are told by their agent's next beat. */
 export function cancelWaiting(ledger: Ledger, waiting: readonly TaskFacts[]): void {
   for (const task of waiting) {
@@ -107,14 +98,14 @@ export function cancelWaiting(ledger: Ledger, waiting: readonly TaskFacts[]): vo
   }
 }
 
-/** The missions that just lost their last open task reach their final state. `outputs` are those of their leaf tasks; null when too large. */
-export function closeMissions(ledger: Ledger, outputs: ReadonlyMap<string, Record<string, unknown> | null>): void {
+/** The missions that just lost their last open task reach their final state. `outputs` are those of their leaf tasks. */
+export function closeMissions(ledger: Ledger, outputs: ReadonlyMap<string, Record<string, unknown>>): void {
   for (const mission of ledger.missions.values()) {
     if (mission.openTasks > 0) continue
     const state = mission.error !== null ? 'failed' : mission.canceling ? 'canceled' : 'completed'
     assertMissionMove(mission.state, state)
     mission.state = state
-    mission.output = outputs.get(mission.id) ?? null
+    mission.output = outputs.get(mission.id) ?? {}
     tell(ledger, mission, `mission.${state}`, null, mission.error === null ? {} : { error: mission.error })
   }
 }
