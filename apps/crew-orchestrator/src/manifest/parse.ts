@@ -57,14 +57,14 @@ function judge(value: unknown, locate: (draft: FaultDraft) => Fault): ParsedMani
 }
 
 /**
- * Each check may look only at what the one before has found to be sound: JSON, then the shape of a manifest, then what it means. A key
- * too many leaves the rest as sound as it was, so those faults come together with the ones behind them.
+ * Each check may look only at what the one before has found to be sound: JSON, then the shape of a manifest, then what it means. A wrong
+ * word or a key too many leaves the rest as sound as it was, so those faults come together with the ones behind them.
  */
 function faultsOf(value: unknown): FaultDraft[] {
   const unreadable = jsonFaults(value)
   if (unreadable.length > 0) return unreadable
-  const shape = shapeFaults(value)
-  return shape.every((fault) => fault.onKey === true) ? [...shape, ...meaningFaults(value as CrewManifest)] : shape
+  const { faults, isSound } = shapeFaults(value)
+  return isSound ? [...faults, ...meaningFaults(value as CrewManifest)] : faults
 }
 
 const refused = (faults: Fault[]): ParsedManifest => ({ manifest: undefined, faults: faults as [Fault, ...Fault[]] })

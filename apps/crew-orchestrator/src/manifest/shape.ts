@@ -12,10 +12,14 @@ export interface FaultDraft extends Fault {
   onKey?: true
 }
 
-/** Faults against the schema of a manifest. */
-export function shapeFaults(value: unknown): FaultDraft[] {
-  if (validate(value)) return []
-  return distinct((validate.errors ?? []).map(toFault))
+/** Rules about a single word or number, or a key too many: what breaks them leaves the manifest as well built as it was. */
+const LOCAL = new Set(['additionalProperties', 'pattern', 'enum', 'const', 'minimum', 'maximum'])
+
+/** Faults against the schema of a manifest; `isSound` when what it means can be judged all the same. */
+export function shapeFaults(value: unknown): { faults: FaultDraft[]; isSound: boolean } {
+  if (validate(value)) return { faults: [], isSound: true }
+  const errors = validate.errors ?? []
+  return { faults: distinct(errors.map(toFault)), isSound: errors.every((error) => LOCAL.has(error.keyword)) }
 }
 
 function toFault(error: ErrorObject): FaultDraft {

@@ -340,12 +340,12 @@ describe('JSON', () => {
   })
 })
 
-test('a key too many does not hide the faults behind it', () => {
+test('a wrong word or a key too many does not hide the faults behind it', () => {
   const { faults } = parseManifest(
     [
       'apiVersion: hypercode/v1',
       'kind: Crew',
-      'metadata: { name: x }',
+      'metadata: { name: Not-A-Name }',
       'spec:',
       '  members: [{ id: a, skill: s }]',
       '  tasks:',
@@ -354,6 +354,7 @@ test('a key too many does not hide the faults behind it', () => {
     ].join('\n'),
   )
   expect(faults.map(({ pointer, line }) => [pointer, line])).toEqual([
+    ['/metadata/name', 3],
     ['/spec/tasks/1/frob', 8],
     ['/spec/tasks/1/member', 8],
     ['/spec/tasks/0/dependsOn', 7],
