@@ -66,7 +66,9 @@ export function createPublisher({ db, redis, keys, onFailure }: PublisherOptions
   let forgetting: NodeJS.Timeout | undefined
   const forgetSoon = (rows: readonly OutboxRow[]): void => {
     sent.push(...rows.map((row) => row.id))
-    forgetting ??= setTimeout(() => forget().catch(onFailure), FORGET_MS)
+    forgetting ??= setTimeout(() => {
+      forget().catch(onFailure)
+    }, FORGET_MS)
   }
   const forget = async (): Promise<void> => {
     clearTimeout(forgetting)
