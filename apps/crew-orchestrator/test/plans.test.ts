@@ -11,6 +11,7 @@ import { createOpenMissions } from '../src/engine/open-missions.ts'
 import { listDeadLetters } from '../src/store/dead-letters.ts'
 import { recordStep, reportProgress } from '../src/store/journal.ts'
 import { leaseTasks } from '../src/store/lease.ts'
+import { lookForWork } from '../src/store/look-for-work.ts'
 import { listMissions, readJournal, readMissions } from '../src/store/read-missions.ts'
 import { findTask, listArtifacts, listTasks } from '../src/store/read-tasks.ts'
 import { findExisting } from '../src/store/submit.ts'
@@ -105,6 +106,7 @@ test('with 20,000 ended tasks no statement reads a large table from end to end',
   const run: Record<string, () => Promise<unknown>> = {
     claim: () => leaseTasks(db, tenant.id, ['work', 'other'], [{ ...fence, claimId: newId(), max: 10 }], 15_000),
     'repeated claim': () => leaseTasks(db, tenant.id, ['work'], [{ ...fence, claimId: newId(), max: 10 }], 15_000),
+    'look for work': () => lookForWork(db, tenant.id, ['work', 'other'], [{ ...fence, claimId: newId(), max: 10 }]),
     progress: () => reportProgress(db, fenceOf(tasks[0]), { incarnation: 1, attempt: 1, fraction: 0.5 }),
     step: () => recordStep(db, fenceOf(tasks[0]), { name: 's', response: 1 }),
     complete: () =>

@@ -3,6 +3,7 @@ import type { ClaimedTask, Mission, Problem, SubmitBatchAnswer } from '@hypercod
 import { createFaultProxy, waitFor } from '@hypercode/testkit'
 import type { FaultProxy } from '@hypercode/testkit'
 import { describe, expect } from 'vitest'
+import { createBrake } from '../../src/domain/brake.ts'
 import { STILL, crewOf, openStage, sweep, test as base } from '../harness.ts'
 import type { AgentCaller, Answer, Stage } from '../harness.ts'
 import { expectInvariants } from '../invariants.ts'
@@ -220,21 +221,24 @@ describe('Postgres out of reach', () => {
     },
   )
 
-  test('a sweep that fails is followed by one that does the work', async ({ cut, proxy }) => {
-    const { task } = await started(cut)
-    await cut.db
-      .updateTable('tasks')
-      .set({ attempt_deadline_at: new Date(0) })
-      .where('id', '=', task.taskId)
-      .execute()
+  test('a sweep that fails is followed by one that does the work, and holds back what may only look lost', async ({
+    cut,
+    proxy,
+  }) => {
+    const slow = await started(cut)
+    const silent = await started(cut)
+    const past = new Date(0)
+    await cut.db.updateTable('tasks').set({ attempt_deadline_at: past }).where('id', '=', slow.task.taskId).execute()
+    await cut.db.updateTable('tasks').set({ lease_expires_at: past }).where('id', '=', silent.task.taskId).execute()
+    const brake = createBrake(15_000, 1000)
     await proxy.setMode('refuse')
-    await expect(sweep(cut)).rejects.toThrow()
+    await expect(sweep(cut, { brake })).rejects.toThrow(/conn/i)
     await proxy.setMode('pass')
-    await sweep(cut)
-    expect((await cut.tasks(task.missionId))[0]).toMatchObject({
-      state: 'scheduled',
-      error: { code: 'attempt_timeout' },
-    })
+    await sweep(cut, { brake })
+    expect(brake.holding).toBe(true)
+    const [late] = await cut.tasks(slow.task.missionId)
+    expect(late).toMatchObject({ state: 'scheduled', error: { code: 'attempt_timeout' } })
+    expect((await cut.tasks(silent.task.missionId))[0]?.state).toBe('executing')
     await expectInvariants(cut.db)
   })
 })

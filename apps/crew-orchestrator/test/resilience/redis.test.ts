@@ -4,7 +4,7 @@ import { createFaultProxy, randomSecret, startPrivateStack, waitFor } from '@hyp
 import type { Stack } from '@hypercode/testkit'
 import { afterAll, beforeAll, describe, expect } from 'vitest'
 import { startCrowd } from '../crowd.ts'
-import { crewOf, openStage, test } from '../harness.ts'
+import { STILL, crewOf, openStage, test } from '../harness.ts'
 import type { Stage } from '../harness.ts'
 import { expectInvariants } from '../invariants.ts'
 
@@ -45,6 +45,27 @@ describe('Redis unreachable from the beginning', () => {
     // What could not be told waits in Postgres.
     expect(await outbox(stage)).toBeGreaterThan(0)
     await expectInvariants(stage.db)
+  })
+})
+
+describe('Redis unreachable, and no poll for half a minute', () => {
+  test.override({ settings: { ...STILL, REDIS_URL: `redis://:${randomSecret()}@127.0.0.1:9` } })
+
+  test('a claim is woken by what is queued in its own replica: by a submit, and by a completion', async ({ stage }) => {
+    const agent = await stage.agent(['work'])
+    const waiting = async (): Promise<ClaimedTask> => {
+      const claim = agent.claim({ waitMs: 20_000 })
+      await waitFor(() => stage.orchestrator.engine.desk.waiting === 1, { what: 'the claim waits' })
+      return (await claim)[0] as ClaimedTask
+    }
+    const first = waiting()
+    await waitFor(() => stage.orchestrator.engine.desk.waiting === 1, { what: 'the claim waits' })
+    await stage.submit(crewOf('two', [{ id: 'a' }, { id: 'b', dependsOn: ['a'] }]))
+    const task = await first
+    const second = waiting()
+    await waitFor(() => stage.orchestrator.engine.desk.waiting === 1, { what: 'the claim waits' })
+    await agent.complete(task)
+    expect((await second).key).toBe('b')
   })
 })
 
