@@ -57,6 +57,8 @@ export async function buildApp(config: OrchestratorConfig, deps: AppDeps): Promi
     },
     trustProxy: config.TRUST_PROXY,
     isUnavailable: isConnectionError,
+    // Red within two seconds, also when Postgres is not gone but silent.
+    checkTimeoutMs: 1500,
     checks: {
       postgres: async () => void (await sql`select 1`.execute(db)),
       loops: loops.check,

@@ -107,6 +107,16 @@ describe('who gets a task', () => {
     expect(taken.map((task) => task.missionId)).toEqual([urgent, normal, later, low])
   })
 
+  test('what is in the hands of another transaction is passed over, not waited for', async ({ stage }) => {
+    const agent = await stage.agent(['work'])
+    const [held, free] = await submitMany(stage, 2)
+    await stage.db.transaction().execute(async (trx) => {
+      await sql`select 1 from tasks where mission_id = ${held} for update`.execute(trx)
+      expect((await agent.claim({ max: 2 })).map((task) => task.missionId)).toEqual([free])
+    })
+    expect((await agent.claim({ max: 2 })).map((task) => task.missionId)).toEqual([held])
+  })
+
   test('only one that has the skill and all that the task requires', async ({ stage }) => {
     const manifest = {
       ...crewOf('x', [{ id: 'a', skill: 'code.edit' }]),
