@@ -4,7 +4,7 @@
  * head of its tenant, to a third. So one stuck row delays one instance, and never the beats of the others.
  *
  * Measured through HTTP, one process, 10,000 instances with a task each, on 2 cores that Postgres, PgBouncer, the load generator and
- * other work shared (test/measure-beats.ts): 8,500 to 9,300 beats/s in good moments, 4,000 in bad ones; 65 to 95 µs of CPU per beat.
+ * other work shared (test/measure-beats.ts): 2,200 to 9,300 beats/s; 65 to 95 µs of CPU per beat.
  */
 import { createLane, isConnectionError, repeatable } from '@hypercode/db'
 import type { Db, Lane } from '@hypercode/db'
