@@ -1,4 +1,4 @@
-import pc from 'picocolors'
+import { pc } from './colors.ts'
 
 /** Lines for the person at the terminal; stdout is for results, stderr for everything else. */
 export const out = (line = ''): void => void process.stdout.write(`${line}\n`)

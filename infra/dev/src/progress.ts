@@ -1,4 +1,4 @@
-import pc from 'picocolors'
+import { pc } from './colors.ts'
 import type { Task, TaskState } from '@hypercode/contracts'
 import type { MissionView } from './mission.ts'
 

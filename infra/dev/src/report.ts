@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import Table from 'cli-table3'
-import pc from 'picocolors'
+import { pc } from './colors.ts'
 import { AuditReport, ROUTES } from '@hypercode/contracts'
 import type { AuditFinding } from '@hypercode/contracts'
 import type { HyperClient } from '@hypercode/client'

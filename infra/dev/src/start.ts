@@ -1,6 +1,6 @@
 import { constants } from 'node:os'
 import { writeFileSync } from 'node:fs'
-import pc from 'picocolors'
+import { pc } from './colors.ts'
 import { createClient } from '@hypercode/client'
 import { ConfigError } from '@hypercode/config'
 import { FolderInUseError, MissingServersError, StackError } from '@hypercode/local-stack'

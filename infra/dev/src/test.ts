@@ -1,5 +1,5 @@
 import { constants } from 'node:os'
-import pc from 'picocolors'
+import { pc } from './colors.ts'
 import { provideServers } from '@hypercode/local-stack'
 import type { Tally } from './checks.ts'
 import { STATIC_CHECKS, runCheck, runTests } from './checks.ts'

@@ -96,7 +96,8 @@ export function createPublisher({ db, redis, keys, onFailure }: PublisherOptions
     },
     async idle() {
       await sender.idle()
-      await forget()
+      // What could not be deleted is sent once more by a relay, which is harmless.
+      await forget().catch(onFailure)
     },
   }
 }
