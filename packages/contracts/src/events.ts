@@ -17,8 +17,6 @@ export const MISSION_EVENTS = [
   'task.step.recorded',
   'task.artifact.stored',
   'task.retry.scheduled',
-  'task.released',
-  'task.lease.lost',
   'task.waiting',
   'task.completed',
   'task.failed',
