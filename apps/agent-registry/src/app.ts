@@ -18,7 +18,7 @@ import { heartbeatRoutes } from './routes/heartbeat.ts'
 import { managementRoutes } from './routes/management.ts'
 import { registrationRoutes } from './routes/registration.ts'
 import { tooBusy } from './routes/too-busy.ts'
-import type { Publish } from './store/agent-journal.ts'
+import type { Publish } from '@hypercode/events'
 
 export interface AppOptions {
   readonly auth: Pick<AuthOptions, 'issuer' | 'audience' | 'keys'>

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { numberEvents } from '../src/domain/agent-event.ts'
+import { numberEvents } from '@hypercode/events'
 import { planRegistrations } from '../src/domain/registration.ts'
 import type { Known, KnownAgent, KnownInstance, RegistrationRequest } from '../src/domain/registration.ts'
 

@@ -21,8 +21,12 @@ export async function buildApp(config: GatewayConfig, deps: GatewayDeps): Promis
     secrets: createSecretCheck(),
     revocations: createRevocationList(database.db),
     hub: createEventHub({ maxStreams: config.SSE_STREAMS_MAX }),
-    registry: createUpstream('agent-registry', config.REGISTRY_URL, deps.answerMs),
-    orchestrator: createUpstream('crew-orchestrator', config.ORCHESTRATOR_URL, deps.answerMs),
+    upstreams: {
+      'agent-registry': createUpstream('agent-registry', config.REGISTRY_URL, deps.answerMs),
+      'crew-orchestrator': createUpstream('crew-orchestrator', config.ORCHESTRATOR_URL, deps.answerMs),
+      'agent-factory': createUpstream('agent-factory', config.FACTORY_URL, deps.answerMs),
+      'turing-gym': createUpstream('turing-gym', config.GYM_URL, deps.answerMs),
+    },
     loops: createLoops({ log, metrics }),
     state: { revocationsKnown: false, lookAgain: false },
   }
@@ -62,14 +66,12 @@ async function chassis(config: GatewayConfig, deps: GatewayDeps, parts: Parts): 
   })
 }
 
-function measure(metrics: Metrics, { hub, registry, orchestrator, revocations }: Parts): void {
+function measure(metrics: Metrics, { hub, upstreams, revocations }: Parts): void {
   const gauge = (name: string, help: string, read: () => number): void =>
     void metrics.gauge({ name, help, collect: (held) => held.set({}, read()) })
   gauge('hypercode_event_streams', 'Event streams open now', () => hub.size)
   gauge('hypercode_revocations', 'Revocations that have to be remembered', () => revocations.size)
-  gauge(
-    'hypercode_proxy_requests_in_flight',
-    'Requests sent on and not answered yet',
-    () => registry.inFlight + orchestrator.inFlight,
+  gauge('hypercode_proxy_requests_in_flight', 'Requests sent on and not answered yet', () =>
+    Object.values(upstreams).reduce((sum, { inFlight }) => sum + inFlight, 0),
   )
 }

@@ -12,7 +12,8 @@ const HOUSEKEEPING_EVERY_MS = 60_000
 /** Ties what goes on in the background to the life of the app: it begins when the app is ready and ends with its drain or close. */
 export function startBackground(app: ServiceApp, config: GatewayConfig, deps: GatewayDeps, parts: Parts): void {
   const { log, database, keys } = deps
-  const { hub, loops, registry, orchestrator, revocations, state } = parts
+  const { hub, loops, revocations, state } = parts
+  const upstreams = Object.values(parts.upstreams)
   let news: News | undefined
 
   const readRevocations = async (): Promise<void> => {
@@ -39,10 +40,9 @@ export function startBackground(app: ServiceApp, config: GatewayConfig, deps: Ga
   })
   app.drainSignal.addEventListener('abort', () => {
     hub.close()
-    orchestrator.release()
-    registry.release()
+    for (const upstream of upstreams) upstream.release()
   })
   app.addHook('onClose', async () => {
-    await Promise.all([news?.stop(), loops.stop(), registry.close(), orchestrator.close()])
+    await Promise.all([news?.stop(), loops.stop(), ...upstreams.map(async (upstream) => await upstream.close())])
   })
 }

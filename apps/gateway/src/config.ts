@@ -23,6 +23,8 @@ export const GatewayConfig = Type.Object({
 
   REGISTRY_URL: HttpUrl({ default: 'http://127.0.0.1:7010' }),
   ORCHESTRATOR_URL: HttpUrl({ default: 'http://127.0.0.1:7020' }),
+  FACTORY_URL: HttpUrl({ default: 'http://127.0.0.1:7030' }),
+  GYM_URL: HttpUrl({ default: 'http://127.0.0.1:7040' }),
 
   RATE_LIMIT_PER_MINUTE: Type.Integer({ minimum: 1, maximum: 100_000_000, default: 60_000 }),
   RATE_LIMIT_IP_PER_MINUTE: Type.Integer({ minimum: 1, maximum: 100_000_000, default: 6000 }),

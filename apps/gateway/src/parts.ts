@@ -1,3 +1,4 @@
+import type { ServiceName } from '@hypercode/contracts'
 import type { DatabaseHandle, RevocationList } from '@hypercode/db'
 import type { Keys } from '@hypercode/events'
 import type { Loops } from '@hypercode/http'
@@ -19,14 +20,16 @@ export interface GatewayDeps {
   readonly answerMs?: number
 }
 
+export type ProxiedService = Exclude<ServiceName, 'gateway'>
+
 /** What lives as long as the app and is shared by its routes. */
 export interface Parts {
   readonly keys: SigningKeys
   readonly secrets: SecretCheck
   readonly revocations: RevocationList
   readonly hub: EventHub
-  readonly registry: Upstream
-  readonly orchestrator: Upstream
+  /** The services behind, each with its own connections. */
+  readonly upstreams: Readonly<Record<ProxiedService, Upstream>>
   readonly loops: Loops
   /** What the background knows of itself. */
   readonly state: {

@@ -1,12 +1,17 @@
 import * as agents from './agents.ts'
 import * as audit from './audit.ts'
 import * as auth from './auth.ts'
+import * as blueprints from './blueprints.ts'
 import * as crews from './crews.ts'
 import * as deadLetters from './dead-letters.ts'
+import * as gymRuns from './gym-runs.ts'
+import * as gymSuites from './gym-suites.ts'
+import * as instances from './instances.ts'
 import * as journal from './journal.ts'
 import * as missions from './missions.ts'
 import type { Route } from './route.ts'
 import * as tasks from './tasks.ts'
+import * as usage from './usage.ts'
 import * as work from './work.ts'
 
 /** Every operation of the platform by its operation id. */
@@ -56,6 +61,39 @@ export const ROUTES = {
   getDeadLetter: deadLetters.getDeadLetter,
   replayDeadLetter: deadLetters.replayDeadLetter,
   discardDeadLetter: deadLetters.discardDeadLetter,
+  createBlueprint: blueprints.createBlueprint,
+  validateBlueprint: blueprints.validateBlueprint,
+  listBlueprints: blueprints.listBlueprints,
+  getBlueprint: blueprints.getBlueprint,
+  promoteBlueprint: blueprints.promoteBlueprint,
+  demoteBlueprint: blueprints.demoteBlueprint,
+  listPromotions: blueprints.listPromotions,
+  spawnInstances: instances.spawnInstances,
+  listInstances: instances.listInstances,
+  getInstance: instances.getInstance,
+  endInstance: instances.endInstance,
+  restartInstance: instances.restartInstance,
+  hibernateInstance: instances.hibernateInstance,
+  wakeInstance: instances.wakeInstance,
+  releaseInstance: instances.releaseInstance,
+  readInstanceLogs: instances.readInstanceLogs,
+  assembleCrew: instances.assembleCrew,
+  createSuite: gymSuites.createSuite,
+  validateSuite: gymSuites.validateSuite,
+  listSuites: gymSuites.listSuites,
+  getSuite: gymSuites.getSuite,
+  captureScenario: gymSuites.captureScenario,
+  startGymRun: gymRuns.startGymRun,
+  listGymRuns: gymRuns.listGymRuns,
+  getGymRun: gymRuns.getGymRun,
+  listGymSamples: gymRuns.listGymSamples,
+  getGymReport: gymRuns.getGymReport,
+  compareGymRuns: gymRuns.compareGymRuns,
+  cancelGymRun: gymRuns.cancelGymRun,
+  resumeGymRun: gymRuns.resumeGymRun,
+  recordUsage: usage.recordUsage,
+  streamOutput: usage.streamOutput,
+  getMissionCosts: usage.getMissionCosts,
 } as const
 
 export type OperationId = keyof typeof ROUTES

@@ -24,7 +24,20 @@ export function durationMs(text: string): number {
 const closed = { additionalProperties: false } as const
 
 const Member = Type.Object(
-  { id: Name, skill: SkillId, requires: Type.Optional(Type.Array(SkillId, { maxItems: 16, uniqueItems: true })) },
+  {
+    id: Name,
+    skill: SkillId,
+    requires: Type.Optional(Type.Array(SkillId, { maxItems: 16, uniqueItems: true })),
+    blueprint: Type.Optional(
+      Type.String({
+        pattern: '^[a-z0-9][a-z0-9-]{0,62}@([1-9][0-9]{0,8}|stable|candidate)$',
+        description: 'only instances of this version; an alias is looked up when the mission is submitted',
+      }),
+    ),
+    pool: Type.Optional(
+      Type.String({ pattern: '^[a-z0-9][a-z0-9-]{0,62}$', description: 'only instances that were put into this pool' }),
+    ),
+  },
   closed,
 )
 

@@ -12,6 +12,11 @@ export const ERRORS = {
   token_invalid: { status: 401, title: 'The access token is not valid', fix: 'Ask POST /v1/auth/token for a new one.' },
   client_invalid: { status: 401, title: 'Unknown client or wrong secret' },
   insufficient_scope: { status: 403, title: 'The token lacks a scope' },
+  gym_required: {
+    status: 403,
+    title: 'The version has not passed its gym suites',
+    fix: 'Run each missing suite with POST /v1/gym/runs against this version, then promote again.',
+  },
   not_your_agent: { status: 403, title: 'An agent can act only for itself' },
   not_found: { status: 404, title: 'There is no such resource' },
   method_not_allowed: { status: 405, title: 'The resource does not know this method' },
@@ -20,6 +25,8 @@ export const ERRORS = {
   conflict: { status: 409, title: 'The resource is not in a state that allows this' },
   fenced: { status: 409, title: 'A newer incarnation of this agent instance has registered' },
   stale_attempt: { status: 409, title: 'The attempt is no longer the current one' },
+  crew_incomplete: { status: 409, title: 'Members of the crew have nobody to do their work' },
+  no_capacity: { status: 409, title: 'The population of the blueprint is at its maximum' },
   version_mismatch: {
     status: 412,
     title: 'The resource has changed since it was read',
@@ -29,6 +36,8 @@ export const ERRORS = {
   uri_too_long: { status: 414, title: 'The URL, or a part of its path, is longer than allowed' },
   unsupported_media_type: { status: 415, title: 'The content type is not supported here' },
   manifest_invalid: { status: 422, title: 'The crew manifest has faults' },
+  blueprint_invalid: { status: 422, title: 'The blueprint has faults' },
+  suite_invalid: { status: 422, title: 'The suite has faults' },
   unprocessable: { status: 422, title: 'The request cannot be carried out as it stands' },
   idempotency_mismatch: {
     status: 422,

@@ -14,6 +14,7 @@ export const MISSION_EVENTS = [
   'task.queued',
   'task.claimed',
   'task.progress',
+  'task.output',
   'task.step.recorded',
   'task.artifact.stored',
   'task.retry.scheduled',
@@ -42,7 +43,28 @@ export const AGENT_EVENTS = [
 export const AgentEventName = StringEnum(AGENT_EVENTS)
 export type AgentEventName = Static<typeof AgentEventName>
 
-export type EventName = MissionEventName | AgentEventName
+/** What else happens to the fleet: the processes of agents, their recipes and the evidence for these. */
+export const FLEET_EVENTS = [
+  ...AGENT_EVENTS,
+  'instance.spawned',
+  'instance.ready',
+  'instance.crashed',
+  'instance.hibernated',
+  'instance.stopped',
+  'instance.quarantined',
+  'blueprint.created',
+  'blueprint.promoted',
+  'blueprint.demoted',
+  'gym.run.started',
+  'gym.run.progress',
+  'gym.run.completed',
+  'gym.run.failed',
+  'gym.run.canceled',
+] as const
+export const FleetEventName = StringEnum(FLEET_EVENTS)
+export type FleetEventName = Static<typeof FleetEventName>
+
+export type EventName = MissionEventName | FleetEventName
 
 /** `task.completed` as CloudEvents type: `hypercode.task.completed.v1`. */
 export const cloudEventType = (name: EventName): string => `hypercode.${name}.v1`

@@ -24,6 +24,44 @@ export {
   AuditReport,
   SuppressedFinding,
 } from './audit-report.ts'
+export {
+  BLUEPRINT_ALIASES,
+  Blueprint,
+  BlueprintAlias,
+  BlueprintManifest,
+  BlueprintValidation,
+  BlueprintVersionRef,
+  DRIVERS,
+  DriverName,
+  EnvName,
+  EnvVariables,
+  Promotion,
+  memoryBytes,
+} from './blueprints.ts'
+export {
+  GYM_RUN_STATES,
+  GymComparison,
+  GymRun,
+  GymRunState,
+  GymSample,
+  ScenarioSummary,
+  Score,
+  VERDICTS,
+  Verdict,
+} from './gym-runs.ts'
+export { GateRule, GymFault, Scenario, Scorer, Suite, SuiteManifest, SuiteValidation } from './gym-suites.ts'
+export {
+  AssembledMember,
+  Assembly,
+  Crash,
+  FAILURES,
+  Failure,
+  Instance,
+  PoolName,
+  SpawnAnswer,
+  SpawnRequest,
+} from './instances.ts'
+export { MissionCosts, RecordUsage, StreamOutput } from './usage.ts'
 export { Client, ClientPage, ClientWithSecret, CreateClient, TokenAnswer, TokenClaims, TokenRequest } from './auth.ts'
 export { ROUTES, routesOf } from './catalogue.ts'
 export type { OperationId } from './catalogue.ts'
@@ -32,7 +70,16 @@ export { DeadLetter } from './dead-letters.ts'
 export { ERRORS, problemType } from './errors.ts'
 export type { ErrorCode } from './errors.ts'
 export { AuditEntry } from './audit.ts'
-export { AGENT_EVENTS, AgentEventName, CloudEvent, MISSION_EVENTS, MissionEventName, cloudEventType } from './events.ts'
+export {
+  AGENT_EVENTS,
+  AgentEventName,
+  CloudEvent,
+  FLEET_EVENTS,
+  FleetEventName,
+  MISSION_EVENTS,
+  MissionEventName,
+  cloudEventType,
+} from './events.ts'
 export type { EventName } from './events.ts'
 export { Id, newId } from './ids.ts'
 export {
@@ -56,7 +103,7 @@ export {
   StepRecord,
 } from './journal.ts'
 export { Fault, Problem } from './problem.ts'
-export { defineRoute, fillPath, routerPath } from './route.ts'
+export { SERVICES, defineRoute, fillPath, routerPath } from './route.ts'
 export type { AnswerOf, BodyOf, ParamsOf, QueryOf, Route, ServiceName } from './route.ts'
 export { AGENT_SCOPES, SCOPES, Scope } from './scopes.ts'
 export { Readiness } from './service.ts'

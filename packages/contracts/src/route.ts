@@ -1,7 +1,8 @@
 import type { Static, TObject, TSchema } from '@sinclair/typebox'
 import type { Scope } from './scopes.ts'
 
-export type ServiceName = 'gateway' | 'agent-registry' | 'crew-orchestrator'
+export const SERVICES = ['gateway', 'agent-registry', 'crew-orchestrator', 'agent-factory', 'turing-gym'] as const
+export type ServiceName = (typeof SERVICES)[number]
 
 /**
  * One operation of the API. The catalogue of these is the single source for the services' routes, the gateway's proxy table,

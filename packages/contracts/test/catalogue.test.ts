@@ -1,4 +1,4 @@
-import { AGENT_SCOPES, ROUTES, SCOPES, routesOf } from '@hypercode/contracts'
+import { AGENT_SCOPES, ROUTES, SCOPES, SERVICES, routesOf } from '@hypercode/contracts'
 import type { Route } from '@hypercode/contracts'
 import { describe, expect, test } from 'vitest'
 
@@ -19,9 +19,8 @@ describe('the catalogue', () => {
   })
 
   test('gives every operation to exactly one service', () => {
-    const services = ['gateway', 'agent-registry', 'crew-orchestrator'] as const
-    expect(services.flatMap(routesOf).length).toBe(routes.length)
-    for (const service of services) expect(routesOf(service).length, service).toBeGreaterThan(0)
+    expect(SERVICES.flatMap(routesOf).length).toBe(routes.length)
+    for (const service of SERVICES) expect(routesOf(service).length, service).toBeGreaterThan(0)
   })
 })
 

@@ -5,6 +5,9 @@ import pg from 'pg'
 import * as foundation from './migrations/0001-foundation.ts'
 import * as agentSearch from './migrations/0002-agent-search.ts'
 import * as bounds from './migrations/0003-bounds.ts'
+import * as factory from './migrations/0004-factory.ts'
+import * as gym from './migrations/0005-gym.ts'
+import * as usage from './migrations/0006-usage.ts'
 import { grantTo } from './roles.ts'
 import type { Database } from './schema.ts'
 
@@ -12,6 +15,9 @@ const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0001-foundation': foundation,
   '0002-agent-search': agentSearch,
   '0003-bounds': bounds,
+  '0004-factory': factory,
+  '0005-gym': gym,
+  '0006-usage': usage,
 }
 
 export interface MigrateOptions {

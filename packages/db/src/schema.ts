@@ -1,10 +1,14 @@
 import type { Health, Labels, Lifecycle, MissionState, Scope, Skill, TaskError, TaskState } from '@hypercode/contracts'
 import type { ColumnType, Generated, JSONColumnType, Kysely, Selectable, Transaction } from 'kysely'
-
-/** jsonb that may hold any JSON value; written as text so that arrays do not turn into Postgres arrays. */
-type Jsonb = ColumnType<unknown, string | null, string | null>
-type Instant = ColumnType<Date, Date | string, Date | string>
-type SetOnce = ColumnType<Date, Date | string | undefined, never>
+import type { Instant, Jsonb, SetOnce } from './columns.ts'
+import type {
+  BlueprintAliasTable,
+  BlueprintTable,
+  FactoryInstanceTable,
+  InstanceLogTable,
+  PromotionTable,
+} from './factory-tables.ts'
+import type { GymLiveScoreTable, GymRunTable, GymSampleTable, GymSuiteTable } from './gym-tables.ts'
 
 export interface TenantTable {
   id: string
@@ -62,14 +66,18 @@ export interface AgentInstanceTable {
   registered_at: Instant
   last_heartbeat_at: Instant | null
   lease_expires_at: Instant | null
+  /** How long the main thread had been blocked at the last beat. */
+  loop_lag_ms: Generated<number>
 }
 
 export interface AgentEventTable {
   tenant_id: string
   seq: number
   type: string
-  agent_id: string
+  agent_id: string | null
   instance_id: string | null
+  /** What the event is about when it is no agent: its path below /v1. */
+  ref: string | null
   body: JSONColumnType<Record<string, unknown>>
   at: Generated<Date>
 }
@@ -252,6 +260,19 @@ export interface AuditTable {
   detail: JSONColumnType<Record<string, unknown>>
 }
 
+export interface UsageTable {
+  task_id: string
+  key: string
+  tenant_id: string
+  mission_id: string
+  attempt: number
+  model: string
+  input_tokens: number
+  output_tokens: number
+  usd: number
+  at: Generated<Date>
+}
+
 export interface Database {
   tenants: TenantTable
   clients: ClientTable
@@ -271,6 +292,16 @@ export interface Database {
   outbox: OutboxTable
   dead_letters: DeadLetterTable
   audit: AuditTable
+  blueprints: BlueprintTable
+  blueprint_aliases: BlueprintAliasTable
+  promotions: PromotionTable
+  factory_instances: FactoryInstanceTable
+  instance_logs: InstanceLogTable
+  gym_suites: GymSuiteTable
+  gym_runs: GymRunTable
+  gym_samples: GymSampleTable
+  gym_live_scores: GymLiveScoreTable
+  usage: UsageTable
 }
 
 /** A transaction is also a Db, so a function that takes Db works inside and outside of one. */

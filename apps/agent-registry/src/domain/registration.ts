@@ -7,7 +7,7 @@
  */
 import { REGISTERED_AS, canRegister } from '@hypercode/base-agent/lifecycle'
 import type { Health, Labels, Lifecycle, RegisterAgent, Skill } from '@hypercode/contracts'
-import type { AgentEventDraft } from './agent-event.ts'
+import type { FleetEventDraft } from '@hypercode/events'
 
 export interface RegistrationRequest {
   readonly tenantId: string
@@ -76,7 +76,7 @@ export interface RegistrationPlan {
   /** Agents to insert, or to change because their card did. */
   readonly agents: readonly KnownAgent[]
   readonly instances: readonly RegisteredInstance[]
-  readonly events: readonly AgentEventDraft[]
+  readonly events: readonly FleetEventDraft[]
 }
 
 export function planRegistrations(
@@ -91,7 +91,7 @@ export function planRegistrations(
   )
   const changed = new Map<string, KnownAgent>()
   const registered = new Map<string, RegisteredInstance>()
-  const events: AgentEventDraft[] = []
+  const events: FleetEventDraft[] = []
 
   const outcomes = requests.map((request): RegistrationOutcome => {
     const { tenantId, subject, card } = request
@@ -160,7 +160,7 @@ function registeredEvent(
   instance: RegisteredInstance,
   { card, correlationId }: RegistrationRequest,
   before: KnownInstance | undefined,
-): AgentEventDraft {
+): FleetEventDraft {
   return {
     tenantId: instance.tenantId,
     type: 'agent.registered',

@@ -4,8 +4,8 @@ import type { Db, Trx } from '@hypercode/db'
 import { sql } from 'kysely'
 import { canDrain, canStop } from '../domain/leaving.ts'
 import { ifMatchAllows } from '../domain/etag.ts'
-import { changeAgents } from './agent-journal.ts'
-import type { Journal, Publish } from './agent-journal.ts'
+import { changeFleet } from '@hypercode/events'
+import type { FleetJournal, Publish } from '@hypercode/events'
 import { endTaskLeases } from './task-leases.ts'
 
 export interface ManagementDeps {
@@ -46,7 +46,7 @@ export async function updateAgent(
   card: CardChange,
   ifMatch: string | undefined,
 ): Promise<ChangeOutcome> {
-  return await changeAgents(db, publish, [change.tenantId], async (trx, journal) => {
+  return await changeFleet(db, publish, [change.tenantId], async (trx, journal) => {
     const agent = await lockAgent(trx, change)
     if (agent === undefined) return 'not_found'
     if (ifMatch !== undefined && !ifMatchAllows(ifMatch, agent.rowVersion)) return 'version_mismatch'
@@ -62,7 +62,7 @@ export async function updateAgent(
 
 /** Removes the agent and stops its instances, whose leases end at once. */
 export async function deleteAgent({ db, publish }: ManagementDeps, change: Change): Promise<ChangeOutcome> {
-  return await changeAgents(db, publish, [change.tenantId], async (trx, journal) => {
+  return await changeFleet(db, publish, [change.tenantId], async (trx, journal) => {
     if ((await lockAgent(trx, change)) === undefined) return 'not_found'
     const instances = (await lockInstances(trx, change)).filter((one) => canStop(one.lifecycle))
     await stopAll(trx, journal, change, instances, 'the agent was deleted')
@@ -78,7 +78,7 @@ export async function drainAgent(
   change: Change,
   only: InstanceRef | undefined,
 ): Promise<ChangeOutcome> {
-  return await changeAgents(db, publish, [change.tenantId], async (trx, journal) => {
+  return await changeFleet(db, publish, [change.tenantId], async (trx, journal) => {
     if ((await lockAgent(trx, change)) === undefined) return 'not_found'
     const instances = await lockInstances(trx, change, only?.instanceId)
     if (only !== undefined && instances.length === 0) return 'not_found'
@@ -99,7 +99,7 @@ export async function stopInstance(
   change: Change,
   only: InstanceRef,
 ): Promise<ChangeOutcome> {
-  return await changeAgents(db, publish, [change.tenantId], async (trx, journal) => {
+  return await changeFleet(db, publish, [change.tenantId], async (trx, journal) => {
     const instances = await lockInstances(trx, change, only.instanceId)
     if (instances.length === 0) return 'not_found'
     if (isSucceeded(only, instances)) return 'fenced'
@@ -138,7 +138,7 @@ async function lockInstances(trx: Trx, { tenantId, agentId }: Change, instanceId
 
 async function stopAll(
   trx: Trx,
-  journal: Journal,
+  journal: FleetJournal,
   change: Change,
   instances: readonly LockedInstance[],
   reason: string,
@@ -166,7 +166,7 @@ type ManagementEvent = 'agent.updated' | 'agent.draining' | 'agent.stopped' | 'a
 
 /** An event of one instance, and its audit row. */
 function tellOf(
-  journal: Journal,
+  journal: FleetJournal,
   change: Change,
   instance: LockedInstance,
   type: ManagementEvent,
@@ -177,7 +177,7 @@ function tellOf(
 }
 
 function tell(
-  journal: Journal,
+  journal: FleetJournal,
   change: Change,
   type: ManagementEvent,
   body: Record<string, unknown>,

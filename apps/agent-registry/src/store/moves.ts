@@ -2,7 +2,7 @@ import { recordset } from '@hypercode/db'
 import type { Trx } from '@hypercode/db'
 import type { Health, Lifecycle } from '@hypercode/contracts'
 import { sql } from 'kysely'
-import type { AgentEventDraft } from '../domain/agent-event.ts'
+import type { FleetEventDraft } from '@hypercode/events'
 import type { Move, Vitals } from '../domain/health.ts'
 
 /** An instance with what its moves need to be judged and told. */
@@ -32,11 +32,11 @@ export async function writeMoves(trx: Trx, moved: readonly Moved[]): Promise<voi
 }
 
 /** One event per step of health, and one for leaving. */
-export function eventsOf({ instance, move }: Moved): AgentEventDraft[] {
+export function eventsOf({ instance, move }: Moved): FleetEventDraft[] {
   const { lifecycle } = standing(instance, move)
   const base = { tenantId: instance.tenantId, agentId: instance.agentId, instanceId: instance.id }
   const told = { reason: move.reason, silentMs: Math.round(instance.silentMs), incarnation: instance.incarnation }
-  const steps = move.health.map((to, index): AgentEventDraft => {
+  const steps = move.health.map((to, index): FleetEventDraft => {
     const from = move.health[index - 1] ?? instance.health
     // The lifecycle moves with the last step.
     const at = index === move.health.length - 1 ? lifecycle : instance.lifecycle

@@ -2,8 +2,8 @@ import type { Lifecycle } from '@hypercode/contracts'
 import type { Db } from '@hypercode/db'
 import { sql } from 'kysely'
 import { judgeBeat } from '../domain/health.ts'
-import { changeAgents } from './agent-journal.ts'
-import type { Publish } from './agent-journal.ts'
+import { changeFleet } from '@hypercode/events'
+import type { Publish } from '@hypercode/events'
 import { isLive } from './live.ts'
 import { eventsOf, vitalsColumns, writeMoves } from './moves.ts'
 import type { InstanceVitals, Moved } from './moves.ts'
@@ -26,7 +26,7 @@ export async function recoverAll(
 ): Promise<{ moved: readonly Moved[]; lifecycles: ReadonlyMap<string, Lifecycle> }> {
   const tenantIds = recovering.map((one) => one.tenantId)
   const incarnations = new Map(recovering.map((one) => [one.instanceId, one.incarnation]))
-  return await changeAgents(db, publish, tenantIds, async (trx, journal) => {
+  return await changeFleet(db, publish, tenantIds, async (trx, journal) => {
     const instances = await sql<InstanceVitals>`select ${vitalsColumns} from agent_instances i
       where i.id = any(${[...incarnations.keys()]}::uuid[]) and ${isLive} and i.lease_expires_at > now()
       order by i.tenant_id, i.subject for no key update`.execute(trx)

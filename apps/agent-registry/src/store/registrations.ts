@@ -12,8 +12,8 @@ import type {
   RegistrationOutcome,
   RegistrationRequest,
 } from '../domain/registration.ts'
-import { changeAgents } from './agent-journal.ts'
-import type { Journal, Publish } from './agent-journal.ts'
+import { changeFleet } from '@hypercode/events'
+import type { FleetJournal, Publish } from '@hypercode/events'
 import { endTaskLeases } from './task-leases.ts'
 
 export interface RegistrarDeps {
@@ -28,7 +28,7 @@ export async function registerAll(
   requests: readonly RegistrationRequest[],
 ): Promise<readonly RegistrationOutcome[]> {
   const tenantIds = requests.map((request) => request.tenantId)
-  return await changeAgents(db, publish, tenantIds, async (trx, journal) => {
+  return await changeFleet(db, publish, tenantIds, async (trx, journal) => {
     const plan = planRegistrations(requests, await readKnown(trx, journal.tenants, requests), newId)
     await writeAgents(trx, plan.agents)
     await writeInstances(trx, plan.instances, leaseMs)
@@ -121,7 +121,7 @@ async function writeInstances(trx: Trx, instances: readonly RegisteredInstance[]
 }
 
 function auditRegistrations(
-  journal: Journal,
+  journal: FleetJournal,
   requests: readonly RegistrationRequest[],
   outcomes: readonly RegistrationOutcome[],
 ): void {

@@ -5,8 +5,8 @@ import { sql } from 'kysely'
 import type { RawBuilder } from 'kysely'
 import { judgeSilence } from '../domain/health.ts'
 import type { SilenceLimits } from '../domain/health.ts'
-import { changeAgents } from './agent-journal.ts'
-import type { Publish } from './agent-journal.ts'
+import { changeFleet } from '@hypercode/events'
+import type { Publish } from '@hypercode/events'
 import { REAPABLE, isLive } from './live.ts'
 import { eventsOf, vitalsColumns, writeMoves } from './moves.ts'
 import type { InstanceVitals, Moved } from './moves.ts'
@@ -44,7 +44,7 @@ export async function moveSilent(
     select i.tenant_id from agent_instances i where ${due} limit ${SWEEP_LIMIT}) as silent`.execute(db)
   const tenantIds = tenants.rows.map((row) => row.tenant)
   if (tenantIds.length === 0) return { found: 0, moved: [] }
-  return await changeAgents(db, publish, tenantIds, async (trx, journal) => {
+  return await changeFleet(db, publish, tenantIds, async (trx, journal) => {
     const instances = await sql<InstanceVitals>`select ${vitalsColumns} from agent_instances i
       where i.tenant_id = any(${tenantIds}::uuid[]) and ${due}
       limit ${SWEEP_LIMIT} for no key update skip locked`.execute(trx)

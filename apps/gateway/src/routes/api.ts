@@ -4,7 +4,7 @@ import type { GatewayConfig } from '../config.ts'
 import { limitRate } from '../limits/rate-limit.ts'
 import { createSharedCounter } from '../limits/shared-counter.ts'
 import { VERSION } from '../parts.ts'
-import type { GatewayDeps, Parts } from '../parts.ts'
+import type { GatewayDeps, Parts, ProxiedService } from '../parts.ts'
 import { auditRoutes } from './audit.ts'
 import { authRoutes } from './auth.ts'
 import { clientRoutes } from './clients.ts'
@@ -35,8 +35,9 @@ export async function apiRoutes(
   })
   clientRoutes(scope, { db, secrets, revocations, tokenLifeS: config.TOKEN_TTL_S })
   auditRoutes(scope, db)
-  proxyRoutes(scope, 'agent-registry', parts.registry)
-  proxyRoutes(scope, 'crew-orchestrator', parts.orchestrator)
+  for (const [service, upstream] of Object.entries(parts.upstreams)) {
+    proxyRoutes(scope, service as ProxiedService, upstream)
+  }
   eventStreamRoutes(scope, {
     db,
     hub: parts.hub,

@@ -17,6 +17,8 @@ export interface EventRow {
   /** The task, or the agent. */
   aboutId: string | null
   instanceId: string | null
+  /** What a fleet event is about when it is no agent: its path below /v1. */
+  ref: string | null
   body: Record<string, unknown>
   at: Date
 }
@@ -27,7 +29,7 @@ export interface EventRow {
  */
 export async function readMissionEvents(db: Db, wants: readonly ReadFrom[], limit: number): Promise<EventRow[][]> {
   const answer = await sql<EventRow & { at_index: number }>`
-    select w.at_index, e.seq, e.type, e.task_id as "aboutId", null as "instanceId", e.body, e.at
+    select w.at_index, e.seq, e.type, e.task_id as "aboutId", null as "instanceId", null as ref, e.body, e.at
     from ${wanted(wants)} cross join lateral (
       select seq, type, task_id, body, at from mission_events
       where mission_id = w.key and tenant_id = w.tenant_id and seq > w.after order by seq limit ${limit}) e
@@ -37,9 +39,9 @@ export async function readMissionEvents(db: Db, wants: readonly ReadFrom[], limi
 
 export async function readAgentEvents(db: Db, wants: readonly ReadFrom[], limit: number): Promise<EventRow[][]> {
   const answer = await sql<EventRow & { at_index: number }>`
-    select w.at_index, e.seq, e.type, e.agent_id as "aboutId", e.instance_id as "instanceId", e.body, e.at
+    select w.at_index, e.seq, e.type, e.agent_id as "aboutId", e.instance_id as "instanceId", e.ref, e.body, e.at
     from ${wanted(wants)} cross join lateral (
-      select seq, type, agent_id, instance_id, body, at from agent_events
+      select seq, type, agent_id, instance_id, ref, body, at from agent_events
       where tenant_id = w.key and seq > w.after order by seq limit ${limit}) e
     order by w.at_index, e.seq`.execute(db)
   return grouped(answer.rows, wants.length)

@@ -25,13 +25,17 @@ export function missionSseEvent(tenantId: string, missionId: string, head: Missi
 }
 
 export function agentSseEvent(tenantId: string, row: EventRow): SseEvent {
-  const agentId = row.aboutId ?? ''
+  const agentId = row.aboutId
   return sseEvent(row, {
     ...envelope(tenantId, row),
     id: `${tenantId}/agents/${row.seq}`,
-    source: `/v1/agents/${agentId}`,
-    subject: row.instanceId ?? agentId,
-    data: { agentId, ...(row.instanceId !== null && { instanceId: row.instanceId }), ...row.body },
+    source: `/v1/${row.ref ?? `agents/${agentId}`}`,
+    subject: row.instanceId ?? agentId ?? row.ref ?? tenantId,
+    data: {
+      ...(agentId !== null && { agentId }),
+      ...(row.instanceId !== null && { instanceId: row.instanceId }),
+      ...row.body,
+    },
   })
 }
 

@@ -1,20 +1,21 @@
 /**
- * The one way in which agents change: a transaction that holds the event heads of its tenants from the start, so that events are
+ * The one way in which the fleet (agents, their processes, blueprints, gym verdicts) changes: a transaction that holds the event heads of its tenants from the start, so that events are
  * numbered without gaps and registrations of a tenant come one after the other. Lock order: heads by tenant, instances by subject, tasks by id.
  */
 import { inTransaction, recordset, writeAudit } from '@hypercode/db'
 import type { AuditEntry, Db, Trx } from '@hypercode/db'
-import { addToOutbox } from '@hypercode/events'
-import type { Hint, OutboxRow } from '@hypercode/events'
 import { sql } from 'kysely'
-import { numberEvents } from '../domain/agent-event.ts'
-import type { AgentEventDraft, NumberedEvent } from '../domain/agent-event.ts'
+import { numberEvents } from './fleet-event.ts'
+import type { FleetEventDraft, NumberedEvent } from './fleet-event.ts'
+import type { Hint } from './hints.ts'
+import { addToOutbox } from './outbox.ts'
+import type { OutboxRow } from './outbox.ts'
 
 /** What a change has to tell; it is written with the change. */
-export interface Journal {
+export interface FleetJournal {
   /** Tenants that exist, of those asked for. */
   readonly tenants: ReadonlySet<string>
-  add(...events: AgentEventDraft[]): void
+  add(...events: FleetEventDraft[]): void
   audit(...entries: AuditEntry[]): void
 }
 
@@ -22,15 +23,15 @@ export interface Journal {
 export type Publish = (row: OutboxRow) => void
 
 /** Runs `work` in one transaction, writes its events, audit rows and hints, and publishes the hints after the commit. */
-export async function changeAgents<T>(
+export async function changeFleet<T>(
   db: Db,
   publish: Publish,
   tenantIds: readonly string[],
-  work: (trx: Trx, journal: Journal) => Promise<T>,
+  work: (trx: Trx, journal: FleetJournal) => Promise<T>,
 ): Promise<T> {
   const { result, row } = await inTransaction(db, async (trx) => {
     const heads = await holdHeads(trx, tenantIds)
-    const drafts: AgentEventDraft[] = []
+    const drafts: FleetEventDraft[] = []
     const entries: AuditEntry[] = []
     const result = await work(trx, {
       tenants: new Set(heads.keys()),
@@ -68,13 +69,13 @@ async function lockHeads(trx: Trx, tenantIds: readonly string[]): Promise<Map<st
 
 async function writeEvents(
   trx: Trx,
-  drafts: readonly AgentEventDraft[],
+  drafts: readonly FleetEventDraft[],
   before: ReadonlyMap<string, number>,
 ): Promise<OutboxRow | undefined> {
   if (drafts.length === 0) return undefined
   const { events, heads } = numberEvents(drafts, before)
-  await sql`insert into agent_events (tenant_id, seq, type, agent_id, instance_id, body, at)
-    select e.tenant_id, e.seq, e.type, e.agent_id, e.instance_id, e.body, clock_timestamp()
+  await sql`insert into agent_events (tenant_id, seq, type, agent_id, instance_id, ref, body, at)
+    select e.tenant_id, e.seq, e.type, e.agent_id, e.instance_id, e.ref, e.body, clock_timestamp()
     from ${recordset(events.map(eventRow), 'e', EVENT_COLUMNS)} order by e.tenant_id, e.seq`.execute(trx)
   const moved = [...heads].map(([tenant_id, seq]) => ({ tenant_id, seq }))
   await sql`update agent_event_heads h set seq = r.seq
@@ -83,13 +84,14 @@ async function writeEvents(
   return await addToOutbox(trx, hints)
 }
 
-const EVENT_COLUMNS = 'tenant_id uuid, seq bigint, type text, agent_id uuid, instance_id uuid, body jsonb'
+const EVENT_COLUMNS = 'tenant_id uuid, seq bigint, type text, agent_id uuid, instance_id uuid, ref text, body jsonb'
 
 const eventRow = (event: NumberedEvent): object => ({
   tenant_id: event.tenantId,
   seq: event.seq,
   type: event.type,
-  agent_id: event.agentId,
+  agent_id: event.agentId ?? null,
   instance_id: event.instanceId ?? null,
+  ref: event.ref ?? null,
   body: event.body,
 })
