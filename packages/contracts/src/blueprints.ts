@@ -20,7 +20,7 @@ const Entry = Type.Union([
     { module: Type.String({ pattern: '^(@[a-z0-9-]+/)?[a-z0-9][a-z0-9._-]*(/[A-Za-z0-9._-]+)*$', maxLength: 200 }) },
     closed,
   ),
-  Type.Object({ path: Type.String({ pattern: '^/[^\\u0000]+$', maxLength: 1000, description: 'absolute' }) }, closed),
+  Type.Object({ path: Type.String({ pattern: '^/[^\\u0000-\\u001f]+$', maxLength: 1000, description: 'absolute' }) }, closed),
   Type.Object({ image: Type.String({ pattern: '^[A-Za-z0-9][A-Za-z0-9._/:@-]*$', maxLength: 300 }) }, closed),
 ])
 

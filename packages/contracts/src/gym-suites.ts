@@ -11,7 +11,7 @@ import { StringEnum } from './string-enum.ts'
 const closed = { additionalProperties: false } as const
 
 /** A file below the workspace of a sample: no `..`, not absolute. */
-const FilePath = Type.String({ pattern: '^(?!/)(?!.*(^|/)\\.\\.?(/|$))[^\\u0000]+$', maxLength: 400 })
+const FilePath = Type.String({ pattern: '^(?!/)(?!.*(^|/)\\.\\.?(/|$))[^\\u0000-\\u001f]+$', maxLength: 400 })
 /** Where a scorer looks, as a path into the output: `files[0].path`; the whole output when absent. */
 const At = Type.Optional(Type.String({ maxLength: 300, description: 'path into the output; all of it when absent' }))
 const Text = Type.String({ maxLength: 100_000 })
