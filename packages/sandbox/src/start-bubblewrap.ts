@@ -1,0 +1,159 @@
+import type { ChildProcess } from 'node:child_process'
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { closeSync, openSync, writeFileSync } from 'node:fs'
+import { constants, setPriority } from 'node:os'
+import { Readable, Writable } from 'node:stream'
+import { ARGUMENTS_FD, SECCOMP_FD, STATUS_FD, argumentList, commandLine, etcContents } from './bubblewrap-arguments.ts'
+import type { Limits } from './command-limits.ts'
+import { SandboxUnavailable, codeOf } from './errors.ts'
+import type { SandboxCommand } from './sandbox.ts'
+
+/** A bubblewrap, as the parts of the machine that it needs. */
+export interface Bubblewrap {
+  readonly path: string
+  readonly seccomp: Buffer
+  /** Descriptors up to this one could be somebody's files, and are replaced. */
+  readonly highestInherited: number
+}
+
+export interface RunningCommand {
+  readonly stdout: Readable
+  readonly stderr: Readable
+  /** The first process inside, as this machine numbers it; undefined until it is there. */
+  readonly rootPid: number | undefined
+  /** Kills every process inside. They are gone when `ended` resolves. */
+  kill(): void
+  /** How bubblewrap ended, once all that it ran has. */
+  readonly ended: Promise<Ending>
+}
+
+export interface Ending {
+  readonly signal: string | null
+  /** As of a shell; undefined when it never came to the command. */
+  readonly exitCode: number | undefined
+}
+
+/** How long bubblewrap gets to tell whom to kill before it is killed itself. */
+const ROOT_WAIT_MS = 1_000
+
+/** @throws {SandboxUnavailable} when bubblewrap cannot be started */
+export function startBubblewrap(bubblewrap: Bubblewrap, command: SandboxCommand, limits: Limits): RunningCommand {
+  const child = spawnProgram(bubblewrap, commandLine(command, limits))
+  const { stdout, stderr } = child
+  assert(stdout !== null && stderr !== null, 'pipes were asked for')
+  const ended = new Promise<Ending>((resolve, reject) => {
+    child.once('error', (error) => reject(startFailure(bubblewrap.path, error)))
+    child.once('close', (_, signal) => resolve({ signal, exitCode: status.exitCode }))
+  })
+  const pipes: readonly unknown[] = child.stdio
+  const status = readStatus(pipes[STATUS_FD])
+  if (child.pid !== undefined) yieldToOthers(child.pid)
+  feed(pipes[0], command.stdin ?? '')
+  feed(pipes[ARGUMENTS_FD], argumentList(command, limits))
+  feed(pipes[SECCOMP_FD], bubblewrap.seccomp)
+  for (const [index, content] of etcContents.entries()) feed(pipes[STATUS_FD + 1 + index], content)
+  return {
+    stdout,
+    stderr,
+    get rootPid() {
+      return status.rootPid
+    },
+    kill: () => killTree(child, status),
+    ended,
+  }
+}
+
+function spawnProgram({ path, highestInherited }: Bubblewrap, args: string[]): ChildProcess {
+  const pipes = STATUS_FD + etcContents.length - 2
+  const nothing = openSync('/dev/null', 'r')
+  try {
+    return spawn(path, args, {
+      cwd: '/',
+      env: {}, // the first process inside is bubblewrap, and what it was started with can be read there
+      detached: true, // a Ctrl-C is for us to judge
+      stdio: [
+        ...(['pipe', 'pipe', 'pipe'] as const),
+        ...Array.from({ length: pipes }, () => 'pipe' as const),
+        ...Array.from({ length: Math.max(0, highestInherited - 2 - pipes) }, () => nothing),
+      ],
+    })
+  } finally {
+    closeSync(nothing)
+  }
+}
+
+interface Status {
+  rootPid?: number
+  exitCode?: number
+  onRoot?: (pid: number) => void
+}
+
+/** bubblewrap writes one JSON object a line: first the number of the first process, in the end the exit code. */
+function readStatus(stream: unknown): Status {
+  const status: Status = {}
+  let text = ''
+  if (!(stream instanceof Readable)) return status
+  stream.on('data', (chunk: Buffer) => {
+    text += chunk.toString()
+    const [, pid] = /"child-pid": (\d+)/.exec(text) ?? []
+    const [, exitCode] = /"exit-code": (\d+)\s*\}/.exec(text) ?? []
+    if (exitCode !== undefined) status.exitCode = Number(exitCode)
+    if (pid === undefined || status.rootPid !== undefined) return
+    status.rootPid = Number(pid)
+    status.onRoot?.(status.rootPid)
+  })
+  return status
+}
+
+/**
+ * Killing the first process of a pid namespace ends all of it, and bubblewrap with it. Killing bubblewrap alone would
+ * leave that to a signal which the first process asks for only after it has begun.
+ */
+function killTree(child: ChildProcess, status: Status): void {
+  if (child.exitCode !== null || child.signalCode !== null) return
+  if (status.rootPid !== undefined) {
+    killProcess(status.rootPid)
+    return
+  }
+  const timer = setTimeout(() => child.kill('SIGKILL'), ROOT_WAIT_MS)
+  child.once('exit', () => clearTimeout(timer))
+  status.onRoot = killProcess
+}
+
+function killProcess(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL')
+  } catch (error) {
+    if (codeOf(error) !== 'ESRCH') throw error // it has ended by itself
+  }
+}
+
+/**
+ * The command gets the processor when others do not want it, and is the first to go when the machine is out of memory.
+ * bubblewrap still waits for its arguments, so everything that it will start inherits both.
+ */
+function yieldToOthers(pid: number): void {
+  try {
+    setPriority(pid, constants.priority.PRIORITY_BELOW_NORMAL)
+    writeFileSync(`/proc/${pid}/oom_score_adj`, '1000')
+  } catch (error) {
+    // A bubblewrap that is setuid is not ours to change, and one that failed at once is gone: its ending says so.
+    if (!['EACCES', 'EPERM', 'ENOENT', 'ESRCH'].includes(codeOf(error) ?? '')) throw error
+  }
+}
+
+function feed(stream: unknown, content: string | Buffer): void {
+  if (!(stream instanceof Writable)) return
+  // A command may end without reading all of its input; what that means is in its ending.
+  stream.on('error', (error) => {
+    if (!['EPIPE', 'ECONNRESET'].includes(codeOf(error) ?? '')) throw error
+  })
+  stream.end(content)
+}
+
+function startFailure(path: string, error: Error): Error {
+  return ['ENOENT', 'EACCES', 'ENOEXEC'].includes(codeOf(error) ?? '')
+    ? new SandboxUnavailable(`${path} cannot be run: ${error.message}`, { cause: error })
+    : error
+}
