@@ -9,7 +9,7 @@ import { enter, lockMissions } from '../store/load.ts'
 import { lockReported } from '../store/reports.ts'
 import type { FenceClaim, ReportedAttempt } from '../store/reports.ts'
 import type { Saved } from '../store/save-ledger.ts'
-import { hashText } from './canonical.ts'
+import { hashText } from '@hypercode/manifest'
 import { settle } from './settle.ts'
 
 /** The report of one attempt by its agent. */

@@ -2,7 +2,7 @@ import { ROUTES } from '@hypercode/contracts'
 import { AppError, implement } from '@hypercode/http'
 import type { ServiceApp } from '@hypercode/http'
 import type { Engine } from '../engine/engine.ts'
-import { canonical, hashText } from '../engine/canonical.ts'
+import { contentHash } from '@hypercode/manifest'
 import { dependenciesOf, waves } from '../manifest/graph.ts'
 import { parseManifest } from '../manifest/parse.ts'
 import { findCrew, listCrews, storeCrew } from '../store/crews.ts'
@@ -17,7 +17,7 @@ export function crewRoutes(app: ServiceApp, engine: Engine): void {
       const { manifest, faults } = parseManifest(request.body)
       if (manifest === undefined) throw new AppError('manifest_invalid', { detail: `${faults.length} faults`, faults })
       const { tenantId, subject } = request.principal
-      const { crew, created } = await storeCrew(engine.db, tenantId, subject, manifest, hashText(canonical(manifest)))
+      const { crew, created } = await storeCrew(engine.db, tenantId, subject, manifest, contentHash(manifest))
       return reply
         .code(created ? 201 : 200)
         .header('location', `/v1/crews/${crew.name}/versions/${crew.version}`)

@@ -1,10 +1,9 @@
-import { CrewManifest, Duration } from '@hypercode/contracts'
+import { Duration } from '@hypercode/contracts'
 import type { Fault } from '@hypercode/contracts'
+import type { TSchema } from '@sinclair/typebox'
 import { Ajv } from 'ajv'
 import type { ErrorObject } from 'ajv'
-
-// verbose is off on purpose: an error object must not carry the data it is about.
-const validate = new Ajv({ allErrors: true, strict: false }).compile<CrewManifest>(CrewManifest)
+import { nearestBranches } from './nearest-branches.ts'
 
 /** A fault whose place in the text is still to be looked up. */
 export interface FaultDraft extends Fault {
@@ -15,11 +14,20 @@ export interface FaultDraft extends Fault {
 /** Rules about a single word or number, or a key too many: what breaks them leaves the manifest as well built as it was. */
 const LOCAL = new Set(['additionalProperties', 'pattern', 'enum', 'const', 'minimum', 'maximum'])
 
-/** Faults against the schema of a manifest; `isSound` when what it means can be judged all the same. */
-export function shapeFaults(value: unknown): { faults: FaultDraft[]; isSound: boolean } {
-  if (validate(value)) return { faults: [], isSound: true }
-  const errors = validate.errors ?? []
-  return { faults: distinct(errors.map(toFault)), isSound: errors.every((error) => LOCAL.has(error.keyword)) }
+export type ShapeCheck = (value: unknown) => { faults: FaultDraft[]; isSound: boolean }
+
+/** Finds faults against a schema; `isSound` when what the manifest means can be judged all the same. */
+export function createShapeCheck(schema: TSchema): ShapeCheck {
+  // verbose is off on purpose: an error object must not carry the data it is about.
+  const validate = new Ajv({ allErrors: true, strict: false }).compile(schema)
+  return (value) => {
+    if (validate(value)) return { faults: [], isSound: true }
+    const errors = validate.errors ?? []
+    return {
+      faults: distinct(nearestBranches(errors).map(toFault)),
+      isSound: errors.every((error) => LOCAL.has(error.keyword)),
+    }
+  }
 }
 
 function toFault(error: ErrorObject): FaultDraft {

@@ -13,3 +13,6 @@ export function canonical(value: unknown): string {
 
 /** SHA-256 in hex. */
 export const hashText = (text: string): string => createHash('sha256').update(text).digest('hex')
+
+/** What a manifest says, whatever the order of its keys and however it was written. */
+export const contentHash = (value: unknown): string => hashText(canonical(value))
