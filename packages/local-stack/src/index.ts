@@ -1,5 +1,6 @@
 export { findBinaries } from './binaries.ts'
 export type { Binaries, FoundBinaries, Program, ServerName } from './binaries.ts'
+export { findBubblewrap, provideBubblewrap } from './bubblewrap.ts'
 export { dataHome } from './data-home.ts'
 export type { DataHome } from './data-home.ts'
 export { FolderInUseError, MissingServersError, StackError } from './errors.ts'

@@ -3,7 +3,8 @@ import { chmodSync, existsSync, mkdirSync, symlinkSync, writeFileSync } from 'no
 import path from 'node:path'
 import { describe, expect, test, vi } from 'vitest'
 import { unpackedPlaces } from '../src/binaries.ts'
-import { unpackPackages } from '../src/fetch-binaries.ts'
+import { withDebianArchive } from '../src/debian-archive.ts'
+import { unpackServers } from '../src/fetch-binaries.ts'
 import { fetchBinaries, findBinaries, provideServers } from '../src/index.ts'
 import { runtimeDir, temporaryFolder } from './helpers.ts'
 
@@ -53,7 +54,9 @@ describe('fetchBinaries', () => {
   test('unpacks packages whose programs run, and leaves no trace but one folder', { timeout: 180_000 }, async () => {
     const dir = temporaryFolder()
     const before = spawnSync('dpkg-query', ['-f', '${Package} ${Status}\n', '-W'], { encoding: 'utf8' }).stdout
-    await unpackPackages(dir, ['postgres', 'pgbouncer', 'redis'])
+    await withDebianArchive(dir, undefined, async (archive) => {
+      await unpackServers(archive, ['postgres', 'pgbouncer', 'redis'])
+    })
     const places = unpackedPlaces(dir)
     const version = (name: string): string => {
       const place = places.find((candidate) => existsSync(path.join(candidate.dir, name)))
