@@ -28,9 +28,11 @@ export interface GymRunTable {
   reasons: JSONColumnType<string[]>
   error: string | null
   idempotency_key: string | null
-  request_hash: Buffer | null
+  request_hash: string | null
   owner: string | null
   owner_until: Instant | null
+  /** When all that the run had started was ended. */
+  cleaned_at: Instant | null
   created_by: string
   created_at: SetOnce
   started_at: Instant | null
@@ -41,6 +43,8 @@ export interface GymSampleTable {
   id: string
   run_id: string
   tenant_id: string
+  /** Place in the plan, from 1. */
+  ord: number
   scenario: string
   repetition: number
   state: GymSample['state']
@@ -56,8 +60,20 @@ export interface GymSampleTable {
   faults: JSONColumnType<string[]> | null
   error: string | null
   tries: Generated<number>
+  faults_seen: Generated<number>
   started_at: Instant | null
   ended_at: Instant | null
+}
+
+/** How far the production tasks of a blueprint's stable version have been looked through for a suite. */
+export interface GymLiveWatchTable {
+  tenant_id: string
+  suite: string
+  blueprint: string
+  owner: string | null
+  owner_until: Instant | null
+  seen_until: Instant
+  seen_task: string
 }
 
 export interface GymLiveScoreTable {
@@ -71,5 +87,7 @@ export interface GymLiveScoreTable {
   passed: boolean
   score: number
   scores: JSONColumnType<Score[]>
+  latency_ms: number | null
+  usd: Generated<number>
   at: Generated<Date>
 }

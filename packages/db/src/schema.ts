@@ -8,7 +8,7 @@ import type {
   InstanceLogTable,
   PromotionTable,
 } from './factory-tables.ts'
-import type { GymLiveScoreTable, GymRunTable, GymSampleTable, GymSuiteTable } from './gym-tables.ts'
+import type { GymLiveScoreTable, GymLiveWatchTable, GymRunTable, GymSampleTable, GymSuiteTable } from './gym-tables.ts'
 
 export interface TenantTable {
   id: string
@@ -300,6 +300,7 @@ export interface Database {
   gym_suites: GymSuiteTable
   gym_runs: GymRunTable
   gym_samples: GymSampleTable
+  gym_live_watches: GymLiveWatchTable
   gym_live_scores: GymLiveScoreTable
   usage: UsageTable
 }
