@@ -1,12 +1,11 @@
 import { ROUTES } from '@hypercode/contracts'
-import { AppError, implement } from '@hypercode/http'
+import { AppError, implement, pageOf } from '@hypercode/http'
 import type { ServiceApp } from '@hypercode/http'
 import type { Engine } from '../engine/engine.ts'
 import { contentHash } from '@hypercode/manifest'
 import { dependenciesOf, waves } from '../manifest/graph.ts'
 import { parseManifest } from '../manifest/parse.ts'
 import { findCrew, listCrews, storeCrew } from '../store/crews.ts'
-import { pageOf } from './paging.ts'
 
 /** Manifests arrive as text, JSON too: YAML reads both, and only text has lines to point at. */
 export function crewRoutes(app: ServiceApp, engine: Engine): void {

@@ -1,11 +1,10 @@
 import { ROUTES } from '@hypercode/contracts'
-import { AppError, implement } from '@hypercode/http'
+import { AppError, checkIdCursor, implement, pageOf } from '@hypercode/http'
 import type { Principal, ServiceApp } from '@hypercode/http'
 import { discard, replay } from '../engine/dead-letters.ts'
 import type { LetterOrder } from '../engine/dead-letters.ts'
 import type { Engine } from '../engine/engine.ts'
 import { findDeadLetter, listDeadLetters } from '../store/dead-letters.ts'
-import { checkIdCursor, pageOf } from './paging.ts'
 
 export function deadLetterRoutes(app: ServiceApp, engine: Engine): void {
   implement(app, ROUTES.listDeadLetters, async (request) => {

@@ -1,6 +1,6 @@
 import { ROUTES } from '@hypercode/contracts'
 import type { Mission, SubmitMission } from '@hypercode/contracts'
-import { AppError, implement, problemOf } from '@hypercode/http'
+import { AppError, badCursor, checkIdCursor, implement, pageOf, problemOf } from '@hypercode/http'
 import type { Principal, ServiceApp } from '@hypercode/http'
 import { currentContext } from '@hypercode/telemetry'
 import { isMissionTerminal } from '../domain/states.ts'
@@ -12,7 +12,6 @@ import type { SubmitOrder } from '../engine/submit.ts'
 import { listMissions, missionExists, readJournal } from '../store/read-missions.ts'
 import { listArtifacts, listTasks } from '../store/read-tasks.ts'
 import { hangUpOf } from './hang-up.ts'
-import { badCursor, checkIdCursor, pageOf } from './paging.ts'
 import { preferredWaitMs } from './prefer-wait.ts'
 
 export function missionRoutes(app: ServiceApp, engine: Engine, plans: PlanSource): void {

@@ -1,10 +1,8 @@
 import { newId } from '@hypercode/contracts'
 import type { Crew, CrewManifest } from '@hypercode/contracts'
-import { inTransaction, recordset, writeAudit } from '@hypercode/db'
-import type { Db } from '@hypercode/db'
+import { charsOf, inTransaction, readPage, recordset, writeAudit } from '@hypercode/db'
+import type { Cut, Db } from '@hypercode/db'
 import { sql } from 'kysely'
-import { charsOf, readPage } from './page.ts'
-import type { Cut } from './page.ts'
 
 interface CrewRow {
   id: string

@@ -1,10 +1,8 @@
-import { recordset } from '@hypercode/db'
-import type { Db } from '@hypercode/db'
+import { charsOf, readPage, recordset } from '@hypercode/db'
+import type { Cut, Db } from '@hypercode/db'
 import type { JournalEntry, Labels, Mission, MissionState, TaskError } from '@hypercode/contracts'
 import { sql } from 'kysely'
 import { isMissionTerminal } from '../domain/states.ts'
-import { charsOf, readPage } from './page.ts'
-import type { Cut } from './page.ts'
 
 interface Row {
   id: string

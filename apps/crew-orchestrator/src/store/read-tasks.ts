@@ -1,9 +1,8 @@
 import type { Artifact, Task, TaskError, TaskState } from '@hypercode/contracts'
-import type { Db } from '@hypercode/db'
+import type { Cut, Db } from '@hypercode/db'
 import { sql } from 'kysely'
 import type { RawBuilder } from 'kysely'
-import { charsOf, readPage } from './page.ts'
-import type { Cut } from './page.ts'
+import { charsOf, readPage } from '@hypercode/db'
 
 interface Row {
   id: string

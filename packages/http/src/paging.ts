@@ -1,12 +1,15 @@
-import { AppError } from '@hypercode/http'
-import type { Cut } from '../store/page.ts'
+import { AppError } from './app-error.ts'
 
-/**
- * A page of a list that was read one element too far: the last one tells only that there is a next page. One that was cut short for its
- * size has a next page too.
- */
+/** Rows of a list that was read one element too far: the last one tells only that there is a next page. */
+interface ReadRows<T> {
+  readonly rows: readonly T[]
+  /** There were more, which would have made the page too large. */
+  readonly cut: boolean
+}
+
+/** The page of a list, with a cursor when there is a next one. */
 export function pageOf<T>(
-  { rows, cut }: Cut<T>,
+  { rows, cut }: ReadRows<T>,
   limit: number,
   cursorOf: (last: T) => string,
 ): { items: T[]; nextCursor?: string } {

@@ -1,4 +1,4 @@
-import type { Db } from '@hypercode/db'
+import type { Db } from './schema.ts'
 import { sql } from 'kysely'
 import type { RawBuilder } from 'kysely'
 
