@@ -1,15 +1,24 @@
 import { readArtifact, storeArtifact } from './artifacts.ts'
 import type { Attempt } from './attempt.ts'
+import type { OutputStream } from './output-stream.ts'
 import type { Progress } from './progress.ts'
 import type { AttemptDeps } from './run-attempt.ts'
 import { createSteps, idempotencyKey } from './steps.ts'
 import type { TaskContext } from './task-context.ts'
+import { createUsage } from './usage.ts'
+
+/** Where an attempt tells people how it goes. */
+export interface Telling {
+  readonly progress: Pick<Progress, 'report'>
+  readonly output: Pick<OutputStream, 'write'>
+}
 
 /** The `ctx` of one attempt. */
-export function createContext(attempt: Attempt, deps: AttemptDeps, progress: Pick<Progress, 'report'>): TaskContext {
+export function createContext(attempt: Attempt, deps: AttemptDeps, { progress, output }: Telling): TaskContext {
   const { task, signal, dead } = attempt
   const { port, log, previousError } = deps
   const step = createSteps(task, port, signal)
+  const usage = createUsage(port)
   return {
     taskId: task.taskId,
     missionId: task.missionId,
@@ -26,6 +35,14 @@ export function createContext(attempt: Attempt, deps: AttemptDeps, progress: Pic
     progress: async (fraction, message) => {
       dead.throwIfAborted()
       progress.report(fraction, message)
+    },
+    output: async (text) => {
+      dead.throwIfAborted()
+      output.write(text)
+    },
+    usage: async (report) => {
+      port.assertLive()
+      await usage(report)
     },
     artifact: async (name, data, mediaType) => {
       signal.throwIfAborted()

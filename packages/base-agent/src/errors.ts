@@ -22,6 +22,18 @@ export class TerminalError extends Error {
   }
 }
 
+/**
+ * The agent refuses the task, for a reason that no other attempt changes: nothing has failed, the task is not for it as things
+ * are (`no model configured`). The task ends `rejected`, and people read the reason.
+ */
+export class RejectedError extends TerminalError {
+  override readonly name: string = 'RejectedError'
+
+  constructor(reason: string, detail?: string, options: FailureOptions = {}) {
+    super(reason, detail, { code: 'rejected', ...options })
+  }
+}
+
 /** Another attempt may succeed; the task's retry policy says how many there are. */
 export class RetryableError extends Error {
   override readonly name: string = 'RetryableError'

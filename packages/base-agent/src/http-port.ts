@@ -43,6 +43,17 @@ export function createHttpPort(options: HttpPortOptions): TaskPort {
         client.call(ROUTES.reportProgress, { params, body, signal: dead, timeoutMs: 2_000 }),
       )
     },
+    recordUsage: async (usage) => {
+      const body = { ...fence, ...usage }
+      await own(() => client.call(ROUTES.recordUsage, { params: { id: taskId }, body, signal: dead }))
+    },
+    streamOutput: async (text) => {
+      const body = { ...fence, text }
+      const params = { id: taskId }
+      await translated(options, () =>
+        client.call(ROUTES.streamOutput, { params, body, signal: dead, timeoutMs: 5_000 }),
+      )
+    },
     putArtifact: async (name, bytes, mediaType) => {
       const request = { params: { id: taskId, name }, query: fence, body: bytes, contentType: mediaType, signal: dead }
       const answer = await own(() => client.raw(ROUTES.putArtifact, request))

@@ -1,6 +1,6 @@
 import type { ClaimedTask, CompletionReport } from '@hypercode/contracts'
 import type { Attempt } from './attempt.ts'
-import { RetryableError, TerminalError } from './errors.ts'
+import { RejectedError, RetryableError, TerminalError } from './errors.ts'
 import type { JsonText } from './json.ts'
 
 export interface Report {
@@ -21,8 +21,8 @@ export const ended = (task: ClaimedTask, outcome: 'canceled' | 'released'): Repo
   bytes: ENVELOPE_BYTES,
 })
 
-export const failed = (task: ClaimedTask, error: ReportedError): Report => ({
-  report: { taskId: task.taskId, attempt: task.attempt, outcome: 'failed', error },
+export const failed = (task: ClaimedTask, error: ReportedError, outcome: 'failed' | 'rejected' = 'failed'): Report => ({
+  report: { taskId: task.taskId, attempt: task.attempt, outcome, error },
   bytes: ENVELOPE_BYTES + Buffer.byteLength(error.message),
 })
 
@@ -42,7 +42,7 @@ export function reportOfError(attempt: Attempt, error: unknown): Report | undefi
       retryable: true,
     })
   }
-  return failed(task, toReportedError(error))
+  return failed(task, toReportedError(error), error instanceof RejectedError ? 'rejected' : 'failed')
 }
 
 /** The thrown thing as the platform takes it: text that can be stored, within its bounds. */

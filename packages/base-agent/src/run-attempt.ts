@@ -2,10 +2,12 @@ import type { TaskError } from '@hypercode/contracts'
 import type { Logger } from '@hypercode/telemetry'
 import type { Attempt } from './attempt.ts'
 import { createContext } from './create-context.ts'
+import type { Telling } from './create-context.ts'
 import type { Agent } from './define-agent.ts'
-import { RetryableError, TerminalError } from './errors.ts'
+import { RejectedError, RetryableError, TerminalError } from './errors.ts'
 import { toJson } from './json.ts'
 import type { JsonText } from './json.ts'
+import { OutputStream } from './output-stream.ts'
 import { Progress } from './progress.ts'
 import { completed, ended, reportOfError } from './report.ts'
 import type { Report } from './report.ts'
@@ -26,28 +28,24 @@ export interface AttemptDeps {
 export async function runAttempt(attempt: Attempt, deps: AttemptDeps): Promise<Report | undefined> {
   const { port, log } = deps
   const progress = new Progress({ send: (fraction, message) => port.reportProgress(fraction, message), log })
+  const output = new OutputStream({ send: (text) => port.streamOutput(text), log })
   const stopTimer = startTimer(attempt)
   let report: Report | undefined
   try {
-    const output = await workOn(attempt, deps, progress)
-    report = reportOfOutput(attempt, output)
+    report = reportOfOutput(attempt, await workOn(attempt, deps, { progress, output }))
   } catch (error) {
     logEnd(attempt, error, log)
     report = reportOfError(attempt, error)
   } finally {
     clearTimeout(stopTimer)
   }
-  if (!attempt.dead.aborted) await progress.close()
+  if (!attempt.dead.aborted) await Promise.all([progress.close(), output.close()])
   attempt.settle()
   return attempt.dead.aborted ? undefined : report
 }
 
 /** The handler between the checks of what goes in and what comes out. Throws what is to be reported. */
-export async function workOn(
-  attempt: Attempt,
-  deps: AttemptDeps,
-  progress: Pick<Progress, 'report'>,
-): Promise<JsonText> {
+export async function workOn(attempt: Attempt, deps: AttemptDeps, telling: Telling): Promise<JsonText> {
   const { agent } = deps
   const { input } = attempt.task
   const inputFaults = agent.inputFaults(input)
@@ -56,7 +54,7 @@ export async function workOn(
       code: 'input_invalid',
     })
   }
-  const context = createContext(attempt, deps, progress)
+  const context = createContext(attempt, deps, telling)
   const output = outputJson(await agent.handle(context, input))
   const outputFaults = agent.outputFaults(output.value)
   if (outputFaults.length > 0) throw outputInvalid(describeFaults(outputFaults))
@@ -73,7 +71,8 @@ function outputJson(output: unknown): JsonText {
 
 /** An attempt that was stopped has not failed; what it threw is of interest only when it is something else. */
 function logEnd({ stopReason, signal }: Attempt, error: unknown, log: Logger): void {
-  if (stopReason === undefined) log.warn({ err: error }, 'attempt failed')
+  if (stopReason === undefined && error instanceof RejectedError) log.warn({ reason: error.message }, 'task rejected')
+  else if (stopReason === undefined) log.warn({ err: error }, 'attempt failed')
   else if (error === signal.reason || (error instanceof Error && error.cause === signal.reason)) {
     log.info({ reason: stopReason }, 'attempt stopped')
   } else log.info({ reason: stopReason, err: error }, 'attempt stopped')

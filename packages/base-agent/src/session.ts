@@ -15,7 +15,7 @@ import type { Heartbeat } from './heartbeat/start-heartbeat.ts'
 import type { WorkerSettings } from './heartbeat/messages.ts'
 import { createHttpPort } from './http-port.ts'
 import { announceDrain, deregister } from './leave-platform.ts'
-import { takesWork } from './lifecycle/lifecycle.ts'
+import { asksForWork } from './lifecycle/lifecycle.ts'
 import { ended } from './report.ts'
 import type { Report } from './report.ts'
 import { runAttempt } from './run-attempt.ts'
@@ -195,9 +195,10 @@ export class Session {
     for (const task of lost) this.#running.get(keyOf(task))?.attempt.stop('lease_lost')
     if (lifecycle === this.#lifecycle) return
     this.#options.log.info({ from: this.#lifecycle, to: lifecycle }, 'lifecycle changed by the platform')
+    const asked = asksForWork(this.#lifecycle)
     this.#lifecycle = lifecycle
-    if (takesWork(lifecycle)) this.#allowed.resolve()
-    else this.#allowed = Promise.withResolvers()
+    if (asksForWork(lifecycle)) this.#allowed.resolve()
+    else if (asked) this.#allowed = Promise.withResolvers()
   }
 
   /** N1 */

@@ -4,6 +4,7 @@ import { TerminalError } from './errors.ts'
 import { hashOf, toJson } from './json.ts'
 import type { TaskPort } from './task-port.ts'
 import type { StepOptions, StepRun } from './task-context.ts'
+import { inStep } from './usage.ts'
 
 export type RunStep = (name: string, work: (run: StepRun) => unknown, options?: StepOptions) => Promise<unknown>
 
@@ -28,7 +29,7 @@ export function createSteps(task: ClaimedTask, port: TaskPort, signal: AbortSign
     }
     signal.throwIfAborted() // S3
     port.assertLive()
-    const result = await work({ idempotencyKey: idempotencyKey(task.taskId, name), signal })
+    const result = await inStep(name, () => work({ idempotencyKey: idempotencyKey(task.taskId, name), signal }))
     return await port.recordStep({
       name,
       ...(requestHash !== undefined && { requestHash }),

@@ -13,6 +13,16 @@ export interface StepRun {
   readonly signal: AbortSignal
 }
 
+/** What one call of a model took. */
+export interface ModelUsage {
+  /** Names the call within its task, up to 200 characters. */
+  readonly key?: string
+  readonly model: string
+  readonly inputTokens: number
+  readonly outputTokens: number
+  readonly usd: number
+}
+
 /** An artifact of the mission with its bytes. */
 export interface StoredArtifact {
   readonly name: string
@@ -57,6 +67,19 @@ export interface TaskContext {
    * always. It never fails the task, unless the attempt has lost its lease.
    */
   progress(fraction: number, message?: string): Promise<void>
+
+  /**
+   * Shows people what is said, as it comes: it becomes events of the mission, in order, gathered for about 200 ms. Call it as
+   * often as you like. It never fails the task, unless the attempt has lost its lease: without the platform, text is left out.
+   */
+  output(text: string): Promise<void>
+
+  /**
+   * Counts what one call of a model took, once per key, also when the report is repeated. Without a key it is named after the
+   * running step, or after its place in the handler, so call it in the same order in every attempt. A wrong number is a
+   * `TerminalError` (`usage_invalid`).
+   */
+  usage(usage: ModelUsage): Promise<void>
 
   /** Stores an artifact of the task, up to 8 MiB; the same name again replaces it. Objects are stored as JSON. */
   artifact(name: string, data: string | Uint8Array | object, mediaType?: string): Promise<Artifact>

@@ -1,4 +1,5 @@
 import type { Artifact } from '@hypercode/contracts'
+import type { NamedUsage } from './usage.ts'
 
 export interface StepResult {
   readonly name: string
@@ -16,6 +17,10 @@ export interface TaskPort {
   /** Journals the result and answers the one that counts: the first of its name. */
   recordStep(result: StepResult): Promise<unknown>
   reportProgress(fraction: number, message: string | undefined): Promise<void>
+  /** Repeated until it is answered: the key makes sure that it counts once. */
+  recordUsage(usage: NamedUsage): Promise<void>
+  /** One try: a repeat would be read twice. */
+  streamOutput(text: string): Promise<void>
   putArtifact(name: string, bytes: Buffer, mediaType: string): Promise<Artifact>
   listArtifacts(): Promise<readonly Artifact[]>
   getArtifact(artifact: Artifact): Promise<Buffer>

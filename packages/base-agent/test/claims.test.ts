@@ -67,6 +67,46 @@ describe('claims', () => {
     instance.lifecycle = 'ready'
     expect((await platform.ended(id)).state).toBe('completed')
   })
+
+  // Goal: a spare that is promoted has its claim at the platform already, so it works in the same moment.
+  test('an instance that is warming keeps its claim waiting, and has work as soon as it is ready', async ({
+    platform,
+    start,
+  }) => {
+    await start(
+      agentOf(() => ({ text: '' })),
+      { claimWaitMs: 50 },
+    )
+    const [instance] = platform.instances()
+    if (instance === undefined) throw new Error('nobody has registered')
+    instance.lifecycle = 'warming'
+    await platform.until('two beats', () => instance.beats.length > 2)
+    const id = platform.queue({ skill: 'work', input: { text: '' } })
+    const before = platform.received('claimTasks').length
+    await platform.until('more claims', () => platform.received('claimTasks').length > before + 2, 800)
+    expect(platform.task(id).state).toBe('queued')
+    instance.lifecycle = 'ready'
+    expect((await platform.ended(id)).state).toBe('completed')
+  })
+
+  test('an instance that was drained and then quarantined works again once it is released', async ({
+    platform,
+    start,
+  }) => {
+    await start(
+      agentOf(() => ({ text: '' })),
+      { claimWaitMs: 50 },
+    )
+    const [instance] = platform.instances()
+    if (instance === undefined) throw new Error('nobody has registered')
+    for (const lifecycle of ['draining', 'quarantined', 'ready'] as const) {
+      instance.lifecycle = lifecycle
+      const before = instance.beats.length
+      await platform.until('two beats', () => instance.beats.length > before + 1)
+    }
+    const id = platform.queue({ skill: 'work', input: { text: '' } })
+    expect((await platform.ended(id)).state).toBe('completed')
+  })
 })
 
 describe('completions', () => {

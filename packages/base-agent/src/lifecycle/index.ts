@@ -3,6 +3,7 @@ export {
   LIFECYCLE_MOVES,
   MoveRefused,
   REGISTERED_AS,
+  asksForWork,
   assertMove,
   canMove,
   canRegister,

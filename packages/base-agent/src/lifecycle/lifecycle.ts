@@ -47,6 +47,9 @@ export const isTerminal = (state: Lifecycle): boolean => nextStates(state).lengt
 /** May the instance be given new work? */
 export const takesWork = (state: Lifecycle): boolean => state === 'ready'
 
+/** May the instance ask for work? One that is warming gets none, and is first in line the moment it is made ready. */
+export const asksForWork = (state: Lifecycle): boolean => state === 'ready' || state === 'warming'
+
 /** May the instance begin a new life? Everybody may but a quarantined one, which a person has to release first. */
 export const canRegister = (before: Lifecycle | undefined): boolean => before !== 'quarantined'
 

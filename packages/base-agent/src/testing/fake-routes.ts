@@ -89,6 +89,17 @@ function addTaskRoutes(app: ServiceApp, platform: FakePlatform): void {
     task.progress.push({ fraction, ...(message !== undefined && { message }), atMs: performance.now() })
     return await reply.code(204).send()
   })
+  implement(app, ROUTES.recordUsage, async ({ body, params, principal }, reply) => {
+    const task = platform.held(principal.subject, params.id, body)
+    const { incarnation: _, attempt: __, ...usage } = body
+    if (!task.usage.has(usage.key)) task.usage.set(usage.key, usage)
+    return await reply.code(204).send()
+  })
+  implement(app, ROUTES.streamOutput, async ({ body, params, principal }, reply) => {
+    const task = platform.held(principal.subject, params.id, body)
+    task.said.push({ text: body.text, attempt: body.attempt, atMs: performance.now() })
+    return await reply.code(204).send()
+  })
 }
 
 function addArtifactRoutes(app: ServiceApp, platform: FakePlatform): void {

@@ -1,5 +1,6 @@
 import { newId } from '@hypercode/contracts'
 import type { Artifact, CompletionReport, StepRecord, Task, TaskError, TaskState } from '@hypercode/contracts'
+import type { ModelUsage } from '../task-context.ts'
 
 /** A task to be queued at the fake. */
 export interface QueuedTask {
@@ -16,6 +17,13 @@ export interface QueuedTask {
 export interface ProgressPoint {
   readonly fraction: number
   readonly message?: string
+  readonly atMs: number
+}
+
+/** A piece of what the handler said by `ctx.output`. */
+export interface OutputPiece {
+  readonly text: string
+  readonly attempt: number
   readonly atMs: number
 }
 
@@ -44,6 +52,9 @@ export class FakeTask {
   readonly createdAt = new Date().toISOString()
   readonly steps: StepRecord[] = []
   readonly progress: ProgressPoint[] = []
+  readonly said: OutputPiece[] = []
+  /** What model calls took, by key; the first report of a key counts. */
+  readonly usage = new Map<string, ModelUsage>()
   readonly attempts: AttemptRecord[] = []
   readonly artifacts = new Map<string, { readonly artifact: Artifact; readonly bytes: Buffer }>()
   maxAttempts: number

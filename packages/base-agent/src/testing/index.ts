@@ -4,7 +4,7 @@ export { createScriptedModel } from './create-scripted-model.ts'
 export type { ScriptedModel, ScriptedModelOptions } from './create-scripted-model.ts'
 export type { Received } from './fake-faults.ts'
 export type { FakeInstance } from './fake-instance.ts'
-export type { AttemptRecord, FakeTask, ProgressPoint, QueuedTask } from './fake-task.ts'
+export type { AttemptRecord, FakeTask, OutputPiece, ProgressPoint, QueuedTask } from './fake-task.ts'
 export type { MemoryArtifact } from './memory-port.ts'
 export type {
   ModelMessage,

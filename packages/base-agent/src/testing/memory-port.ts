@@ -4,6 +4,7 @@ import type { Artifact } from '@hypercode/contracts'
 import type { Attempt } from '../attempt.ts'
 import { TerminalError } from '../errors.ts'
 import type { StepResult, TaskPort } from '../task-port.ts'
+import type { NamedUsage } from '../usage.ts'
 
 export interface MemoryArtifact {
   readonly mediaType: string
@@ -14,6 +15,8 @@ export interface MemoryArtifact {
 export class MemoryPort implements TaskPort {
   readonly recorded: Record<string, unknown> = {}
   readonly stored = new Map<string, MemoryArtifact>()
+  /** What model calls took, by key. */
+  readonly used = new Map<string, NamedUsage>()
   readonly #attempt: Attempt
   readonly #others: { readonly artifact: Artifact; readonly bytes: Buffer }[]
 
@@ -35,6 +38,12 @@ export class MemoryPort implements TaskPort {
   }
 
   async reportProgress(): Promise<void> {}
+
+  async recordUsage(usage: NamedUsage): Promise<void> {
+    if (!this.used.has(usage.key)) this.used.set(usage.key, usage)
+  }
+
+  async streamOutput(): Promise<void> {}
 
   async putArtifact(name: string, bytes: Buffer, mediaType: string): Promise<Artifact> {
     this.stored.set(name, { bytes, mediaType })

@@ -6,6 +6,7 @@ import { Attempt } from '../attempt.ts'
 import type { Agent } from '../define-agent.ts'
 import { TerminalError } from '../errors.ts'
 import { workOn } from '../run-attempt.ts'
+import type { ModelUsage } from '../task-context.ts'
 import { MemoryPort } from './memory-port.ts'
 import type { MemoryArtifact } from './memory-port.ts'
 
@@ -31,6 +32,10 @@ export interface TaskRun<Output> {
   /** Results of the steps that ran, by name; those given by `options.steps` did not run. */
   readonly steps: Readonly<Record<string, unknown>>
   readonly progress: readonly { readonly fraction: number; readonly message: string | undefined }[]
+  /** What the handler said by `ctx.output`. */
+  readonly said: string
+  /** What model calls took, each with its key, counted once per key. */
+  readonly usage: readonly (ModelUsage & { readonly key: string })[]
   /** What the task has stored, by name. */
   readonly artifacts: ReadonlyMap<string, MemoryArtifact>
 }
@@ -65,14 +70,22 @@ export async function runTask<I extends TSchema, O extends TSchema>(
   })
   const port = new MemoryPort(attempt, artifacts)
   const progress: { fraction: number; message: string | undefined }[] = []
+  let said = ''
+  const telling = {
+    progress: {
+      report: (fraction: number, message?: string): void => void progress.push({ fraction, message }),
+    },
+    output: { write: (text: string): void => void (said += text) },
+  }
   const cancel = (): void => attempt.stop('canceled')
   if (signal?.aborted === true) cancel()
   signal?.addEventListener('abort', cancel, { once: true })
   try {
     const log = createLogger({ service: agent.card.name, level: 'silent' })
-    const report = (fraction: number, message?: string): void => void progress.push({ fraction, message })
-    const output = await workOn(attempt, { agent: agent as Agent, port, log, previousError }, { report })
-    return { output: output.value as Static<O>, steps: port.recorded, progress, artifacts: port.stored }
+    const { value } = await workOn(attempt, { agent: agent as Agent, port, log, previousError }, telling)
+    const { recorded, stored } = port
+    const usage = [...port.used.values()]
+    return { output: value as Static<O>, steps: recorded, progress, said, usage, artifacts: stored }
   } finally {
     signal?.removeEventListener('abort', cancel)
   }
