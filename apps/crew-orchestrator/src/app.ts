@@ -16,6 +16,7 @@ import { createSkillBook } from './engine/skill-book.ts'
 import { sweepTurn } from './engine/sweep.ts'
 import { crewRoutes } from './routes/crews.ts'
 import { deadLetterRoutes } from './routes/dead-letters.ts'
+import { journalRoutes } from './routes/journal.ts'
 import { missionRoutes } from './routes/missions.ts'
 import { taskRoutes } from './routes/tasks.ts'
 import { workRoutes } from './routes/work.ts'
@@ -112,6 +113,7 @@ export async function buildApp(config: OrchestratorConfig, deps: AppDeps): Promi
   crewRoutes(app, engine)
   missionRoutes(app, engine, createPlanSource(engine.crews))
   workRoutes(app, engine, createSkillBook(db))
+  journalRoutes(app, engine, { outputMaxChars: config.TASK_OUTPUT_MAX_CHARS })
   taskRoutes(app, engine)
   deadLetterRoutes(app, engine)
   watchGauges(metrics, engine, deps)

@@ -20,6 +20,8 @@ export const OrchestratorConfig = Type.Object({
   LANE_WAITING_MAX: Type.Integer({ minimum: 1, maximum: 1_000_000, default: 20_000 }),
   /** Missions of a tenant that may be open at once. */
   MISSIONS_OPEN_MAX: Type.Integer({ minimum: 1, maximum: 10_000_000, default: 100_000 }),
+  /** Characters that a task may bring out as events while it runs, in all its attempts. */
+  TASK_OUTPUT_MAX_CHARS: Type.Integer({ minimum: 0, maximum: 1_000_000_000, default: 1_048_576 }),
   /** Time that running tasks of a canceled mission have to stop by themselves. */
   CANCEL_GRACE_MS: Milliseconds(30_000, 0, 3_600_000),
 })

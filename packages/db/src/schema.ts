@@ -169,6 +169,8 @@ export interface TaskTable {
   output: Jsonb | null
   error: JSONColumnType<TaskError> | null
   progress: Jsonb | null
+  /** Characters that its attempts have brought out as events. */
+  said_chars: Generated<number>
   version: Generated<number>
   created_at: SetOnce
   started_at: Instant | null

@@ -39,7 +39,7 @@ export function endAttempt(ledger: Ledger, task: TaskFacts, ending: Ending, rand
   if (ending.kind === 'rejected') {
     close('rejected', ending.error)
     addLetter(ledger, task, ending.error)
-    move(ledger, task, 'rejected', { error: ending.error, reason: 'the agent refused the task' })
+    move(ledger, task, 'rejected', { error: ending.error, reason: `rejected: ${cut(ending.error.message)}` })
     return
   }
   if (mission.canceling || ending.kind === 'canceled') {
@@ -68,6 +68,10 @@ export function endAttempt(ledger: Ledger, task: TaskFacts, ending: Ending, rand
   }
   exhaust(ledger, task, ending.error, decision.onExhausted)
 }
+
+/** A reason is one line; the whole message is in the error. No character is cut in half. */
+const cut = (message: string): string => message.slice(0, REASON_MAX).toWellFormed()
+const REASON_MAX = 500
 
 function tooLarge(chars: number): Ending {
   const code = 'output_too_large'

@@ -11,6 +11,7 @@ import type { PlanSource } from '../engine/plans.ts'
 import type { SubmitOrder } from '../engine/submit.ts'
 import { listMissions, missionExists, readJournal } from '../store/read-missions.ts'
 import { listArtifacts, listTasks } from '../store/read-tasks.ts'
+import { readCosts } from '../store/usage.ts'
 import { hangUpOf } from './hang-up.ts'
 import { preferredWaitMs } from './prefer-wait.ts'
 
@@ -121,6 +122,12 @@ function readRoutes(app: ServiceApp, engine: Engine): void {
     await mustExist(engine, request.principal.tenantId, request.params.id)
     const entries = await readJournal(engine.db, request.params.id, limit + 1, Number(cursor))
     return pageOf(entries, limit, () => String(Number(cursor) + Math.min(limit, entries.rows.length)))
+  })
+
+  implement(app, ROUTES.getMissionCosts, async (request) => {
+    const costs = await readCosts(engine.db, request.principal.tenantId, request.params.id)
+    if (costs === undefined) throw new AppError('not_found')
+    return costs
   })
 
   implement(app, ROUTES.listMissionArtifacts, async (request) => {

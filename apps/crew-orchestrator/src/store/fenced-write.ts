@@ -18,7 +18,7 @@ export function fenced(claim: FenceClaim, set: RawBuilder<unknown> = sql``): Raw
       for no key update of t),
     held as (
       update tasks t set progress_deadline_at = now() + t.heartbeat_timeout_ms * interval '1 millisecond', version = version + 1 ${set}
-      from fence where t.id = fence.id returning t.id, t.tenant_id, t.mission_id, t.key, t.attempt)`
+      from fence where t.id = fence.id returning t.id, t.tenant_id, t.mission_id, t.key, t.attempt, t.said_chars)`
 }
 
 /** `told` and `sent`: one event of the mission, and its hint in the outbox, for each row of `written`. */

@@ -72,6 +72,26 @@ export async function reportProgress(
   return row === undefined || row.held === 0 ? { kind: 'fenced' } : { kind: 'written', outbox: outboxOf(row) }
 }
 
+/**
+ * Tells a piece of what the attempt brings out. Answers `full` when the task has brought out as much as it may; from then on nothing more
+ * is taken, however short, so that what people read has no hole in it.
+ */
+export async function streamOutput(
+  db: Db,
+  claim: FenceClaim,
+  text: string,
+  maxChars: number,
+): Promise<Written<object> | { kind: 'full' }> {
+  const said = sql`, said_chars = least(t.said_chars + ${text.length}::int, ${maxChars}::int + 1)`
+  const statement = sql<WrittenRow>`
+    with ${fenced(claim, said)}, written as (select id from held where said_chars <= ${maxChars}),
+      ${toldOf('task.output', { text })}
+    select ${WRITTEN}`
+  const [row] = (await repeatable(async () => await statement.execute(db))).rows
+  if (row === undefined || row.held === 0) return { kind: 'fenced' }
+  return row.outbox_id === null ? { kind: 'full' } : { kind: 'written', outbox: outboxOf(row) }
+}
+
 /** Artifacts of a task, and their bytes together. */
 export const ARTIFACTS_MAX = 200
 export const ARTIFACTS_BYTES_MAX = 128 * 1024 * 1024

@@ -38,6 +38,8 @@ const put = async (
 const types = async (stage: Stage, task: ClaimedTask): Promise<string[]> =>
   (await stage.events(task.missionId)).map((event) => event.type)
 
+const usageOf = (key: string) => ({ key, model: 'small', inputTokens: 1, outputTokens: 1, usd: 0.1 })
+
 /** Everything that an agent may write about its attempt, each with the status of a success. */
 const WRITES: readonly [
   number,
@@ -45,6 +47,11 @@ const WRITES: readonly [
 ][] = [
   [201, (agent, task, fence) => step(agent, task, newId(), { ...fence, response: 1 })],
   [204, (agent, task, fence) => agent.call('POST', `/v1/tasks/${task.taskId}/progress`, { ...fence, fraction: 0.1 })],
+  [204, (agent, task, fence) => agent.call('POST', `/v1/tasks/${task.taskId}/output`, { ...fence, text: 'hello' })],
+  [
+    204,
+    (agent, task, fence) => agent.call('POST', `/v1/tasks/${task.taskId}/usage`, { ...fence, ...usageOf(newId()) }),
+  ],
   [201, (agent, task, fence) => put(agent, task, `f${newId()}`, Buffer.from('x'), 'text/plain', fence)],
 ]
 

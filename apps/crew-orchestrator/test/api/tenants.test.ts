@@ -34,9 +34,13 @@ async function ask(caller: Caller, route: Route, id: string): Promise<Answer<Pro
       ? { ...fence, response: 1 }
       : route === ROUTES.reportProgress
         ? { ...fence, fraction: 0.5 }
-        : route === ROUTES.putArtifact
-          ? Buffer.from('x')
-          : undefined
+        : route === ROUTES.recordUsage
+          ? { ...fence, key: 'k', model: 'm', inputTokens: 1, outputTokens: 1, usd: 1 }
+          : route === ROUTES.streamOutput
+            ? { ...fence, text: 'hello' }
+            : route === ROUTES.putArtifact
+              ? Buffer.from('x')
+              : undefined
   return await caller.call<Problem>(route.method, path + query, body, {
     'x-correlation-id': 'same',
     ...(route === ROUTES.putArtifact ? { 'content-type': 'text/plain' } : {}),
@@ -50,7 +54,7 @@ describe('what belongs to another tenant', () => {
   }) => {
     const own = await furnished(stage)
     const stranger = await stage.as(secondTenant)
-    expect(BY_ID.length).toBeGreaterThanOrEqual(12)
+    expect(BY_ID.length).toBeGreaterThanOrEqual(15)
     for (const route of BY_ID) {
       const id = route.path.startsWith('/v1/missions')
         ? own.mission
