@@ -26,6 +26,15 @@ export function measureTree(root: number, tasksMax: number): TreeUse {
   return { tasks, memoryBytes }
 }
 
+/**
+ * Whether the first process of a pid namespace has ended, and with it, because the kernel sees to that first, every other.
+ * Whoever inherited it may not have noticed yet.
+ */
+export function isOver(root: number): boolean {
+  const stat = unlessGone(() => readFileSync(`/proc/${root}/stat`, 'utf8'))
+  return stat === undefined || /^[ZX]/.test(stat.slice(stat.lastIndexOf(')') + 2))
+}
+
 /** Whether the kernel tells the children of a process at all (CONFIG_PROC_CHILDREN). */
 export function canMeasureTrees(): boolean {
   return unlessGone(() => readFileSync(`/proc/self/task/${process.pid}/children`, 'utf8')) !== undefined

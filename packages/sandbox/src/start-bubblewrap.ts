@@ -7,6 +7,7 @@ import { Readable, Writable } from 'node:stream'
 import { ARGUMENTS_FD, SECCOMP_FD, STATUS_FD, argumentList, commandLine, etcContents } from './bubblewrap-arguments.ts'
 import type { Limits } from './command-limits.ts'
 import { SandboxUnavailable, codeOf } from './errors.ts'
+import { isOver } from './process-tree.ts'
 import type { SandboxCommand } from './sandbox.ts'
 
 /** A bubblewrap, as the parts of the machine that it needs. */
@@ -36,6 +37,7 @@ export interface Ending {
 
 /** How long bubblewrap gets to tell whom to kill before it is killed itself. */
 const ROOT_WAIT_MS = 1_000
+const OVER_POLL_MS = 2
 
 /** @throws {SandboxUnavailable} when bubblewrap cannot be started */
 export function startBubblewrap(bubblewrap: Bubblewrap, command: SandboxCommand, limits: Limits): RunningCommand {
@@ -44,7 +46,7 @@ export function startBubblewrap(bubblewrap: Bubblewrap, command: SandboxCommand,
   assert(stdout !== null && stderr !== null, 'pipes were asked for')
   const ended = new Promise<Ending>((resolve, reject) => {
     child.once('error', (error) => reject(startFailure(bubblewrap.path, error)))
-    child.once('close', (_, signal) => resolve({ signal, exitCode: status.exitCode }))
+    child.once('close', (_, signal) => whenOver(status.rootPid, () => resolve({ signal, exitCode: status.exitCode })))
   })
   const pipes: readonly unknown[] = child.stdio
   const status = readStatus(pipes[STATUS_FD])
@@ -104,6 +106,12 @@ function readStatus(stream: unknown): Status {
     status.onRoot?.(status.rootPid)
   })
   return status
+}
+
+/** bubblewrap ends as soon as it knows the exit code, while what was left in the background is still being killed. */
+function whenOver(rootPid: number | undefined, tell: () => void): void {
+  if (rootPid === undefined || isOver(rootPid)) tell()
+  else setTimeout(() => whenOver(rootPid, tell), OVER_POLL_MS)
 }
 
 /**
