@@ -1,89 +1,14 @@
 import { Type } from '@sinclair/typebox'
-import type { Static, TSchema } from '@sinclair/typebox'
+import type { Static } from '@sinclair/typebox'
 import { SkillId } from './agents.ts'
 import { Json, Labels, Name, Page, Timestamp, pageQuery } from './common.ts'
 import { Duration } from './crews.ts'
+import { Files, Scorer } from './gym-scorers.ts'
 import { Id } from './ids.ts'
 import { Fault } from './problem.ts'
 import { defineRoute } from './route.ts'
-import { StringEnum } from './string-enum.ts'
 
 const closed = { additionalProperties: false } as const
-
-/** A file below the workspace of a sample: no `..`, not absolute. */
-const FilePath = Type.String({ pattern: '^(?!/)(?!.*(^|/)\\.\\.?(/|$))[^\\u0000-\\u001f]+$', maxLength: 400 })
-/** Where a scorer looks, as a path into the output: `files[0].path`; the whole output when absent. */
-const At = Type.Optional(Type.String({ maxLength: 300, description: 'path into the output; all of it when absent' }))
-const Text = Type.String({ maxLength: 100_000 })
-const Argv = Type.Array(Type.String({ minLength: 1, maxLength: 1000 }), { minItems: 1, maxItems: 64 })
-const scorer = <const K extends string, P extends Record<string, TSchema>>(kind: K, properties: P) =>
-  Type.Object(
-    {
-      kind: Type.Literal(kind),
-      name: Type.Optional(Name),
-      weight: Type.Optional(Type.Number({ minimum: 0, maximum: 1000, default: 1 })),
-      ...properties,
-    },
-    closed,
-  )
-
-/** How one sample is judged. Each gives 0 to 1; a sample passes when every scorer reaches its `pass` (1 where it has none). */
-export const Scorer = Type.Union(
-  [
-    scorer('equals', { at: At, value: Json }),
-    scorer('contains', { at: At, text: Text, ignoreCase: Type.Optional(Type.Boolean()) }),
-    scorer('regex', { at: At, pattern: Type.String({ maxLength: 1000 }) }),
-    scorer('schema', { at: At, schema: Type.Record(Type.String(), Type.Unknown()) }),
-    scorer('path', {
-      at: Type.String({ maxLength: 300 }),
-      value: Type.Optional(Json),
-      exists: Type.Optional(Type.Boolean()),
-    }),
-    scorer('file-exists', { file: FilePath, exists: Type.Optional(Type.Boolean({ default: true })) }),
-    scorer('file-contains', { file: FilePath, text: Text }),
-    scorer('file-equals', { file: FilePath, content: Text }),
-    scorer('command', {
-      argv: Argv,
-      exitCode: Type.Optional(Type.Integer({ minimum: 0, maximum: 255, default: 0 })),
-      timeout: Type.Optional(Duration),
-    }),
-    scorer('tool-calls', {
-      sequence: Type.Array(Type.String({ maxLength: 200 }), {
-        maxItems: 200,
-        description: 'names of the tools called, from the step journal',
-      }),
-      match: Type.Optional(StringEnum(['exact', 'in-order', 'any-order'], { default: 'in-order' })),
-    }),
-    scorer('steps', {
-      names: Type.Array(Type.String({ maxLength: 200 }), { maxItems: 200 }),
-      match: Type.Optional(StringEnum(['exact', 'in-order', 'any-order'], { default: 'in-order' })),
-    }),
-    scorer('latency', { max: Duration }),
-    scorer('tokens', { max: Type.Integer({ minimum: 0 }) }),
-    scorer('cost', { maxUsd: Type.Number({ minimum: 0 }) }),
-    scorer('outcome', {
-      is: StringEnum(['completed', 'failed', 'rejected']),
-      code: Type.Optional(Type.String({ maxLength: 100 })),
-    }),
-    scorer('resilience', {}),
-    scorer('judge', {
-      rubric: Type.String({ maxLength: 10_000 }),
-      at: At,
-      pass: Type.Optional(Type.Number({ minimum: 0, maximum: 1 })),
-    }),
-    scorer('module', {
-      module: Type.String({
-        pattern: '^[a-z0-9@][A-Za-z0-9@/._-]*$',
-        maxLength: 200,
-        description: 'name of a scorer module that the gym was given',
-      }),
-      options: Type.Optional(Json),
-      pass: Type.Optional(Type.Number({ minimum: 0, maximum: 1 })),
-    }),
-  ],
-  { $id: 'Scorer' },
-)
-export type Scorer = Static<typeof Scorer>
 
 const Limits = Type.Object(
   {
@@ -133,7 +58,7 @@ export const Scenario = Type.Object(
     workspace: Type.Optional(
       Type.Object(
         {
-          files: Type.Record(Type.String(), Type.String({ maxLength: 1_000_000 }), { maxProperties: 500 }),
+          files: Files,
           patch: Type.Optional(
             Type.String({
               maxLength: 200,
@@ -179,7 +104,7 @@ export const GateRule = Type.Union(
           }),
         ),
         maxP95Ms: Type.Optional(Type.Integer({ minimum: 1 })),
-        maxUsdPerSample: Type.Optional(Type.Number({ minimum: 0 })),
+        maxUsdPerSample: Type.Optional(Type.Number({ minimum: 0, description: 'on average' })),
       },
       closed,
     ),

@@ -49,7 +49,8 @@ export {
   VERDICTS,
   Verdict,
 } from './gym-runs.ts'
-export { GateRule, GymFault, Scenario, Scorer, Suite, SuiteManifest, SuiteValidation } from './gym-suites.ts'
+export { FilePath, Scorer } from './gym-scorers.ts'
+export { GateRule, GymFault, Scenario, Suite, SuiteManifest, SuiteValidation } from './gym-suites.ts'
 export {
   AssembledMember,
   Assembly,
