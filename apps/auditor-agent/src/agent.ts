@@ -25,8 +25,9 @@ export const auditor = defineAgent({
   ],
   input: AuditInput,
   output: AuditOutput,
-  async onTask(ctx, { root }) {
-    if (ctx.skill === 'audit.report') return await reportTask(ctx)
+  async onTask(ctx, input) {
+    const { root } = input
+    if (ctx.skill === 'audit.report') return await reportTask(ctx, input)
     if (root === undefined) {
       throw new TerminalError('the task names no root', 'input.root is the absolute path of a repository', {
         code: 'root_missing',

@@ -1,11 +1,11 @@
 import { Type } from '@sinclair/typebox'
 import type { Static } from '@sinclair/typebox'
-import { AuditCounts, AuditKind } from '@hypercode/contracts'
+import { AuditCounts, AuditFinding, AuditKind } from '@hypercode/contracts'
 
 const closed = { additionalProperties: false } as const
 const Count = Type.Integer({ minimum: 0 })
 
-/** Every task of the crew but the report names the repository; the report works on what the others have stored. */
+/** Every task of the crew names the repository; the report works on what the others have stored of it. */
 export const AuditInput = Type.Object(
   {
     root: Type.Optional(
@@ -14,6 +14,9 @@ export const AuditInput = Type.Object(
         maxLength: 4096,
         description: 'absolute path of the repository, as the agent sees it',
       }),
+    ),
+    before: Type.Optional(
+      Type.String({ maxLength: 200, description: 'for a report: key of the task with the report to compare with' }),
     ),
   },
   closed,
@@ -36,10 +39,17 @@ export const KindOutput = Type.Object(
   closed,
 )
 
+/** Findings that one mission has put right at most. */
+export const URGENT_MAX = 50
+
 export const ReportOutput = Type.Object(
   {
     score: Type.Integer({ minimum: 0, maximum: 100 }),
     counts: AuditCounts,
+    urgent: Type.Array(Type.Omit(AuditFinding, ['code']), {
+      maxItems: URGENT_MAX,
+      description: 'P0 and P1, most urgent first, for those who put them right',
+    }),
     reportArtifact: Type.Literal('report.json'),
     markdownArtifact: Type.Literal('report.md'),
   },

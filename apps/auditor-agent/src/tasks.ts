@@ -1,21 +1,28 @@
 import { isAbsolute } from 'node:path'
-import type { AuditKind } from '@hypercode/contracts'
+import type { AuditKind, AuditReport } from '@hypercode/contracts'
 import { TerminalError } from '@hypercode/base-agent'
 import type { TaskContext } from '@hypercode/base-agent'
 import {
   Project,
   RootError,
   buildReport,
+  changeOf,
   createAudit,
   renderMarkdown,
   runAudits,
   takeInventory,
 } from './audit/index.ts'
 import type { Inventory, KindResult } from './audit/index.ts'
-import type { AuditOutput } from './schemas.ts'
+import { URGENT_MAX } from './schemas.ts'
+import type { AuditInput, AuditOutput } from './schemas.ts'
 
 const INVENTORY = 'inventory.json'
 const FINDINGS = 'findings.json'
+const REPORT = 'report.json'
+const MARKDOWN = 'report.md'
+
+/** Which of several repositories of a mission the findings are of. */
+type StoredResult = KindResult & { readonly root: string }
 
 /** `audit.inventory`: walks the repository once for all the others. */
 export async function inventoryTask(ctx: TaskContext, root: string): Promise<AuditOutput> {
@@ -34,26 +41,35 @@ export async function kindTask(ctx: TaskContext, kind: AuditKind, root: string):
   })
   if (result === undefined) throw new Error('an audit gave no result')
   for (const { file, reason } of result.failures) ctx.log.warn({ file, reason }, 'file not analysable')
-  await ctx.artifact(FINDINGS, result)
+  const stored: StoredResult = { root: inventory.root, ...result }
+  await ctx.artifact(FINDINGS, stored)
   const { checkedFiles, counts, suppressed } = result
   return { kind, checkedFiles, counts, suppressed: suppressed.length, artifact: FINDINGS }
 }
 
-/** `audit.report`: everything that the other tasks of the mission have stored, as JSON and as Markdown. */
-export async function reportTask(ctx: TaskContext): Promise<AuditOutput> {
-  const stored = await ctx.tasks.artifacts()
-  const inventoryTaskKey = stored.find(({ name }) => name === INVENTORY)?.taskKey
-  if (inventoryTaskKey === undefined) throw new TerminalError('the mission has no inventory to report on')
-  const inventory = await readStored<Inventory>(ctx, inventoryTaskKey, INVENTORY)
-  const results: KindResult[] = []
-  for (const { taskKey } of stored.filter(({ name }) => name === FINDINGS)) {
-    results.push(await readStored<KindResult>(ctx, taskKey, FINDINGS))
-  }
+/**
+ * `audit.report`: everything that the other tasks of the mission have stored of the repository, as JSON and as Markdown; with `before`, the
+ * key of the task that reported on the same repository before it was patched, also what has changed since.
+ */
+export async function reportTask(ctx: TaskContext, { root, before }: AuditInput): Promise<AuditOutput> {
+  const inventory = await storedInventory(ctx, root)
+  if (inventory === undefined) throw new TerminalError('the mission has no inventory to report on')
+  const results = (await allStored<StoredResult>(ctx, FINDINGS)).filter((result) => result.root === inventory.root)
   const report = buildReport({ inventory, results, generatedAt: new Date() })
+  const change = before === undefined ? undefined : changeOf(await readStored<AuditReport>(ctx, before, REPORT), report)
+  const whole = change === undefined ? report : { ...report, change }
   await ctx.progress(0.5, 'writing the report')
-  await ctx.artifact('report.json', report)
-  await ctx.artifact('report.md', renderMarkdown(report), 'text/markdown')
-  return { score: report.score, counts: report.counts, reportArtifact: 'report.json', markdownArtifact: 'report.md' }
+  await ctx.artifact(REPORT, whole)
+  await ctx.artifact(MARKDOWN, renderMarkdown(whole), 'text/markdown')
+  const { score, counts, findings } = report
+  const urgent = findings.filter(({ priority }) => priority !== 'P2').slice(0, URGENT_MAX)
+  return {
+    score,
+    counts,
+    urgent: urgent.map(({ code: _, ...finding }) => finding),
+    reportArtifact: REPORT,
+    markdownArtifact: MARKDOWN,
+  }
 }
 
 async function inventoryOf(ctx: TaskContext, root: string): Promise<Inventory> {
@@ -72,12 +88,15 @@ async function inventoryOf(ctx: TaskContext, root: string): Promise<Inventory> {
   }
 }
 
-/** The inventory that a task of this mission took of the same root; absent when a kind is audited on its own. */
-async function storedInventory(ctx: TaskContext, root: string): Promise<Inventory | undefined> {
-  const stored = (await ctx.tasks.artifacts()).find(({ name }) => name === INVENTORY)
-  if (stored === undefined) return undefined
-  const inventory = await readStored<Inventory>(ctx, stored.taskKey, INVENTORY)
-  return inventory.root === root ? inventory : undefined
+/** The inventory that a task of this mission took of `root`, or of whatever it audits; absent when a kind is audited on its own. */
+async function storedInventory(ctx: TaskContext, root: string | undefined): Promise<Inventory | undefined> {
+  const inventories = await allStored<Inventory>(ctx, INVENTORY)
+  return inventories.find((inventory) => root === undefined || inventory.root === root)
+}
+
+async function allStored<T>(ctx: TaskContext, name: string): Promise<T[]> {
+  const stored = (await ctx.tasks.artifacts()).filter((artifact) => artifact.name === name)
+  return await Promise.all(stored.map(async ({ taskKey }) => await readStored<T>(ctx, taskKey, name)))
 }
 
 /** What this agent itself wrote: only the fence stands between the two, so the shape is known. */

@@ -14,7 +14,7 @@ import { faultsOf, withRepository } from './support/repository.ts'
 type Stored = { taskKey: string; name: string; data: Uint8Array }
 
 /** Runs a task of the mission on what the tasks before it have stored, and adds what it stores. */
-async function runIn(mission: Stored[], key: string, skill: string, input: { root?: string }) {
+async function runIn(mission: Stored[], key: string, skill: string, input: { root?: string; before?: string }) {
   const run = await runTask(auditor, input, { skill, artifacts: mission })
   for (const [name, artifact] of run.artifacts) mission.push({ taskKey: key, name, data: artifact.bytes })
   return run
@@ -53,11 +53,46 @@ describe('the crew', () => {
       expect(output).toEqual({
         score: whole.score,
         counts: whole.counts,
+        urgent: whole.findings.filter(({ priority }) => priority !== 'P2').map(({ code: _, ...finding }) => finding),
         reportArtifact: 'report.json',
         markdownArtifact: 'report.md',
       })
+      expect(report.change).toBeUndefined()
       const markdown = mission.find(({ name }) => name === 'report.md')
       expect(Buffer.from(markdown?.data ?? []).toString('utf8')).toContain('# Readiness audit')
+    })
+  })
+})
+
+describe('a second report of a mission', () => {
+  // Goal: one mission audits a repository and a patched copy of it, and says what the patch did. Method: both audits in one mission, every
+  // finding of one file put right and one made anew.
+  test('keeps the two repositories apart and tells before and after', async () => {
+    await withRepository({ 'a.py': 'API_KEY = "changeme"\n', 'b.py': 'TOKEN = "changeme"\n' }, async (root) => {
+      await withRepository(
+        { 'a.py': 'import os\n', 'b.py': '\n\nTOKEN = "changeme"\n', 'c.py': 'PASSWORD = "changeme"\n' },
+        async (patched) => {
+          const mission: Stored[] = []
+          for (const [suffix, where] of [
+            ['', root],
+            ['-after', patched],
+          ] as const) {
+            await runIn(mission, `inventory${suffix}`, 'audit.inventory', { root: where })
+            for (const kind of AUDIT_KINDS) await runIn(mission, `${kind}${suffix}`, `audit.${kind}`, { root: where })
+          }
+          const first = await runIn(mission, 'report', 'audit.report', { root })
+          expect(first.output).toMatchObject({ counts: { P0: 2 }, urgent: [{ file: 'a.py' }, { file: 'b.py' }] })
+          await runIn(mission, 'report-after', 'audit.report', { root: patched, before: 'report' })
+          const stored = mission.findLast(({ name }) => name === 'report.json')
+          const report = JSON.parse(Buffer.from(stored?.data ?? []).toString('utf8')) as AuditReport
+          expect(faultsOf(report)).toEqual([])
+          expect(report).toMatchObject({ root: patched, counts: { P0: 2 }, change: { root, counts: { P0: 2 } } })
+          expect(report.change?.fixed.map(({ file }) => file)).toEqual(['a.py'])
+          expect(report.change?.introduced.map(({ file }) => file)).toEqual(['c.py'])
+          const markdown = mission.findLast(({ name }) => name === 'report.md')
+          expect(Buffer.from(markdown?.data ?? []).toString('utf8')).toContain('| Before | ')
+        },
+      )
     })
   })
 })

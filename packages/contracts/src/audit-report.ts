@@ -69,6 +69,22 @@ export const AuditKindSummary = Type.Object(
 )
 export type AuditKindSummary = Static<typeof AuditKindSummary>
 
+/** Without an id: a schema may name one only once. */
+const MovedFinding = Type.Object(AuditFinding.properties, closed)
+
+/** What the patches of the same mission changed, beside the counts and the score of the report itself. */
+export const AuditChange = Type.Object(
+  {
+    root: Type.String({ description: 'absolute path of the repository as it was before' }),
+    score: Type.Integer({ minimum: 0, maximum: 100 }),
+    counts: AuditCounts,
+    fixed: Type.Array(MovedFinding, { description: 'found before and no more' }),
+    introduced: Type.Array(MovedFinding, { description: 'not found before' }),
+  },
+  closed,
+)
+export type AuditChange = Static<typeof AuditChange>
+
 export const AuditReport = Type.Object(
   {
     root: Type.String({ description: 'absolute path of the audited repository' }),
@@ -95,6 +111,7 @@ export const AuditReport = Type.Object(
       },
       closed,
     ),
+    change: Type.Optional(AuditChange),
     durationMs: Type.Number({ minimum: 0 }),
   },
   { $id: 'AuditReport', ...closed },

@@ -15,6 +15,7 @@ export {
 } from './agents.ts'
 export {
   AUDIT_KINDS,
+  AuditChange,
   AuditConfidence,
   AuditCounts,
   AuditFinding,

@@ -19,6 +19,7 @@ export function renderMarkdown(report: AuditReport): string {
     '# Readiness audit',
     `**Date:** ${report.generatedAt.slice(0, 10)}  \n**Repository:** \`${report.root}\`  \n**Read:** ${filesLine(report)}`,
     summary(report),
+    changed(report),
     section(2, 'P0', 'Critical issues (P0, before anything else)', report),
     section(3, 'P1', 'Major improvements (P1, before production)', report),
     section(4, 'P2', 'Minor improvements (P2)', report),
@@ -54,6 +55,33 @@ function summary(report: AuditReport): string {
     ['| Area | P0 | P1 | P2 | Files | Score |', '| --- | --- | --- | --- | --- | --- |', ...rows].join('\n'),
     `How the score is made: ${report.scoreFormula}`,
   ].join('\n\n')
+}
+
+function changed({ change, score, counts }: AuditReport): string {
+  if (change === undefined) return ''
+  const moved = (title: string, findings: readonly AuditFinding[]): string =>
+    findings.length === 0
+      ? ''
+      : `${title}:\n\n${findings
+          .slice(0, MAX_PLACES)
+          .map(
+            ({ priority, file, line, title: what }) =>
+              `- ${priority} \`${file.replaceAll('`', "'")}:${line}\` ${inline(what)}`,
+          )
+          .join('\n')}`
+  return [
+    '### Before and after the patches',
+    [
+      '| | Score | P0 | P1 | P2 |',
+      '| --- | --- | --- | --- | --- |',
+      `| Before | ${change.score} | ${change.counts.P0} | ${change.counts.P1} | ${change.counts.P2} |`,
+      `| After | ${score} | ${counts.P0} | ${counts.P1} | ${counts.P2} |`,
+    ].join('\n'),
+    moved(`Put right (${change.fixed.length})`, change.fixed),
+    moved(`New (${change.introduced.length})`, change.introduced),
+  ]
+    .filter((part) => part !== '')
+    .join('\n\n')
 }
 
 function sentence({ P0, P1, P2 }: AuditReport['counts']): string {
