@@ -68,9 +68,9 @@ describe('a second report of a mission', () => {
   // Goal: one mission audits a repository and a patched copy of it, and says what the patch did. Method: both audits in one mission, every
   // finding of one file put right and one made anew.
   test('keeps the two repositories apart and tells before and after', async () => {
-    await withRepository({ 'a.py': 'API_KEY = "changeme"\n', 'b.py': 'TOKEN = "changeme"\n' }, async (root) => {
+    await withRepository({ 'a.py': 'API_KEY = "changeme"\n', 'b.py': 'JWT_SECRET = "changethis"\n' }, async (root) => {
       await withRepository(
-        { 'a.py': 'import os\n', 'b.py': '\n\nTOKEN = "changeme"\n', 'c.py': 'PASSWORD = "changeme"\n' },
+        { 'a.py': 'import os\n', 'b.py': '\n\nJWT_SECRET = "changethis"\n', 'c.py': 'API_KEY = "changeme"\n' },
         async (patched) => {
           const mission: Stored[] = []
           for (const [suffix, where] of [
