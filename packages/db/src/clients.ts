@@ -1,9 +1,11 @@
 /** API clients that services make for themselves and for what they start; people make theirs through the gateway. */
 import { newId } from '@hypercode/contracts'
 import type { Scope } from '@hypercode/contracts'
+import { sql } from 'kysely'
 import { writeAudit } from './audit.ts'
 import { hashSecret, verifySecret } from './secret-hash.ts'
-import type { Db } from './schema.ts'
+import { addRevocation } from './revocations.ts'
+import type { Db, Trx } from './schema.ts'
 import { inTransaction } from './transaction.ts'
 
 export interface ServiceClient {
@@ -45,4 +47,45 @@ export async function ensureClient(db: Db, { tenantId, name, scopes, secret }: S
     await writeAudit(trx, [{ tenantId, actor: 'system', action, ref: id, detail: { name, scopes: [...scopes] } }])
     return id
   })
+}
+
+/** Makes clients that cannot log in before `setClientSecret`: no secret fits what is stored for them. */
+export async function addClients(
+  trx: Trx,
+  clients: readonly { id: string; tenantId: string; name: string; scopes: readonly Scope[] }[],
+): Promise<void> {
+  if (clients.length === 0) return
+  const rows = clients.map(({ id, tenantId, name, scopes }) => ({
+    id,
+    tenant_id: tenantId,
+    name,
+    scopes: [...scopes],
+    secret_hash: Buffer.alloc(0),
+    revoked_at: null,
+  }))
+  await trx.insertInto('clients').values(rows).execute()
+}
+
+/** From now on the client logs in with this secret and no other; false when it is revoked. */
+export async function setClientSecret(db: Db, tenantId: string, id: string, secretHash: Buffer): Promise<boolean> {
+  const changed = await db
+    .updateTable('clients')
+    .set({ secret_hash: secretHash })
+    .where('tenant_id', '=', tenantId)
+    .where('id', '=', id)
+    .where('revoked_at', 'is', null)
+    .executeTakeFirst()
+  return changed.numUpdatedRows === 1n
+}
+
+/** Ends a client and every token that it holds, which can live for `tokenLifeS` at most. Revoking it again changes nothing. */
+export async function revokeClient(trx: Trx, tenantId: string, id: string, tokenLifeS: number): Promise<void> {
+  const changed = await trx
+    .updateTable('clients')
+    .set({ revoked_at: sql<Date>`now()` })
+    .where('tenant_id', '=', tenantId)
+    .where('id', '=', id)
+    .where('revoked_at', 'is', null)
+    .executeTakeFirst()
+  if (changed.numUpdatedRows === 1n) await addRevocation(trx, { tenantId, kind: 'client', ref: id, lifeS: tokenLifeS })
 }

@@ -61,7 +61,9 @@ export interface FactoryInstanceTable {
   starts: Generated<number>
   crashes: JSONColumnType<Crash[]>
   last_lines: JSONColumnType<string[]> | null
+  /** How far the driver's log of the launch was read, and the number of the last line of all launches that was kept. */
   log_cursor: Generated<number>
+  log_seq: Generated<number>
   created_at: SetOnce
   started_at: Instant | null
   ready_at: Instant | null

@@ -1,7 +1,7 @@
 export { writeAudit } from './audit.ts'
 export type { AuditEntry } from './audit.ts'
 export { bootstrap, DEFAULT_TENANT_ID } from './bootstrap.ts'
-export { ensureClient } from './clients.ts'
+export { addClients, ensureClient, revokeClient, setClientSecret } from './clients.ts'
 export type { ServiceClient } from './clients.ts'
 export { createLane } from './lane.ts'
 export type { Lane, LaneOptions, Weights } from './lane.ts'

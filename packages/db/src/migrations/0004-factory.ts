@@ -39,7 +39,7 @@ const STATEMENTS = [
     origin text not null check (origin in ('spawned', 'population', 'warm', 'assembly')), env jsonb not null default '{}',
     client_id uuid not null, lifecycle text not null, desired text not null check (desired in ('running', 'hibernating', 'stopped')), reason text,
     host text, launch_id uuid, handle jsonb, owner uuid, owner_until timestamptz, next_action_at timestamptz not null default now(),
-    starts int not null default 0, crashes jsonb not null default '[]', last_lines jsonb, log_cursor bigint not null default 0,
+    starts int not null default 0, crashes jsonb not null default '[]', last_lines jsonb, log_cursor bigint not null default 0, log_seq bigint not null default 0,
     created_at timestamptz not null default now(), started_at timestamptz, ready_at timestamptz, idle_since timestamptz, ended_at timestamptz,
     version_no bigint not null default 1)`,
   `create unique index factory_instances_by_client on factory_instances (tenant_id, client_id)`,
