@@ -1,0 +1,2 @@
+export { createSuiteReader } from './suite-reader.ts'
+export type { SuiteReader } from './suite-reader.ts'
