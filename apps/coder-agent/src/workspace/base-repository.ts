@@ -6,7 +6,7 @@ import { Git } from './git.ts'
  * The repository of the coder itself, below its work folder. Snapshots and everything that is made out of them are objects in
  * it; the repository of the user is only ever read.
  * - B1: attributes of a checked-out tree change no byte: no filters, no line endings, no encodings.
- * - B2: a snapshot stays as long as its ref; what nothing refers to is given up after a day.
+ * - B2: a snapshot stays for a week, for attempts that go on later; what nothing refers to is given up after a day.
  */
 export class BaseRepository {
   /** With the base as its repository, and no work tree. */
@@ -15,6 +15,7 @@ export class BaseRepository {
   readonly outside: Git
   readonly #worktrees: string
   readonly #gitDir: string
+  #tidiedAtMs = 0
 
   private constructor(workDir: string, outside: Git) {
     const gitDir = join(workDir, BASE)
@@ -31,7 +32,7 @@ export class BaseRepository {
     const outside = new Git({ cwd: workDir, path })
     if ((await changedAtMs(join(gitDir, 'HEAD'))) === undefined) await create(outside, workDir, gitDir)
     const base = new BaseRepository(workDir, outside)
-    await base.#tidy()
+    await base.tidy()
     return base
   }
 
@@ -57,10 +58,6 @@ export class BaseRepository {
   /** Is this tree kept under the name of the task? */
   async keeps(taskId: string, tree: string): Promise<boolean> {
     return (await this.git.line(['for-each-ref', '--format=%(tree)', refOf(taskId)])) === tree
-  }
-
-  async forget(taskId: string): Promise<void> {
-    await this.git.line(['update-ref', '-d', refOf(taskId)])
   }
 
   /** A folder of its own for an attempt, empty so far; those of earlier attempts of the task end. */
@@ -89,8 +86,10 @@ export class BaseRepository {
     return join(this.#gitDir, 'worktrees', basename(folder))
   }
 
-  /** B2, and what killed processes have left. */
-  async #tidy(): Promise<void> {
+  /** B2, and what killed processes have left. Does nothing when it was done within the hour. */
+  async tidy(): Promise<void> {
+    if (Date.now() - this.#tidiedAtMs < TIDY_EVERY_MS) return
+    this.#tidiedAtMs = Date.now()
     const oldestMs = Date.now() - KEPT_MS
     const refs = await this.git.text(['for-each-ref', '--format=%(refname) %(committerdate:unix)', 'refs/hypercode'])
     for (const line of refs.split('\n').filter((one) => one !== '')) {
@@ -146,4 +145,5 @@ const refOf = (taskId: string): string => `refs/hypercode/${taskId}`
 
 const BASE = 'base.git'
 const WORKTREES = 'worktrees'
+const TIDY_EVERY_MS = 3_600_000
 const KEPT_MS = 7 * 24 * 3_600_000

@@ -100,12 +100,13 @@ export class Workspace {
     return await this.#git.bytes(['cat-file', 'blob', entry.id])
   }
 
-  /** Lines that match, as `path`, line number and text; at most `maxBytes` of them. */
+  /** Lines that match, as `path:line:text`. */
   async search(query: readonly string[], pathspec: string, signal: AbortSignal): Promise<string[]> {
-    const args = ['grep', '-n', '-I', '--null', '--full-name', ...query, this.#tree, '--', pathspec]
+    const args = ['grep', '-n', '-I', '--full-name', ...query, this.#tree, '--', pathspec]
     try {
       const text = await this.#git.text(args, { signal, maxBytes: SEARCH_MAX_BYTES })
-      return text.split('\n').filter((line) => line !== '')
+      const prefix = `${this.#tree}:`
+      return text.split('\n').flatMap((line) => (line.startsWith(prefix) ? [line.slice(prefix.length)] : []))
     } catch (error) {
       if (error instanceof GitError && error.exitCode === 1) return [] // nothing matches
       if (error instanceof GitError) throw new Refused(`the search failed: ${error.stderr.trim() || error.message}`)
@@ -128,8 +129,8 @@ export class Workspace {
   }
 
   /** @throws {Refused} when the patch does not apply, or touches what it must not; then nothing of it is done */
-  async patch(diff: string, judge: Judge): Promise<Change> {
-    const bytes = Buffer.from(diff.endsWith('\n') ? diff : `${diff}\n`)
+  async patch(diff: string | Buffer, judge: Judge): Promise<Change> {
+    const bytes = withNewline(typeof diff === 'string' ? Buffer.from(diff) : diff)
     let tree: string
     try {
       tree = await this.#patched(this.#tree, bytes)
@@ -257,6 +258,9 @@ function parseEntries(parts: readonly string[]): TreeEntry[] {
     return { path: part.slice(tab + 1), kind, id, bytes: Number(size) || 0 }
   })
 }
+
+const NEWLINE = Buffer.from('\n')
+const withNewline = (diff: Buffer): Buffer => (diff.at(-1) === NEWLINE[0] ? diff : Buffer.concat([diff, NEWLINE]))
 
 function asRefused(error: unknown, what: string): unknown {
   if (!(error instanceof GitError)) return error

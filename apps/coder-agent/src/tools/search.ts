@@ -1,0 +1,31 @@
+import { Type } from '@sinclair/typebox'
+import { treePath } from '../workspace/tree-path.ts'
+import { storable } from './bounded-text.ts'
+import { defineTool } from './tool.ts'
+
+export const search = defineTool({
+  name: 'search',
+  description: 'Finds lines in the files of the repository. Answers path:line: text.',
+  input: Type.Object(
+    {
+      text: Type.String({ minLength: 1, maxLength: 500, pattern: '^[^\\n\\u0000]+$' }),
+      regex: Type.Optional(Type.Boolean({ description: 'text is an extended regular expression; default false' })),
+      ignoreCase: Type.Optional(Type.Boolean()),
+      files: Type.Optional(
+        Type.String({ minLength: 1, maxLength: 200, description: 'such as src or **/*.ts; all files when absent' }),
+      ),
+    },
+    { additionalProperties: false },
+  ),
+  async run({ text, regex = false, ignoreCase = false, files = '' }, { workspace, signal }) {
+    const query = [...(ignoreCase ? ['-i'] : []), regex ? '-E' : '-F', '-e', text]
+    const lines = await workspace.search(query, `:(top,glob)${treePath(files)}`, signal)
+    if (lines.length === 0) return { text: 'nothing found' }
+    const shown = lines.slice(0, LINES_MAX).map((line) => storable(line).slice(0, LINE_MAX))
+    if (lines.length > LINES_MAX) shown.push(`… and ${lines.length - LINES_MAX} more lines; ask for something narrower`)
+    return { text: shown.join('\n') }
+  },
+})
+
+const LINES_MAX = 200
+const LINE_MAX = 300
