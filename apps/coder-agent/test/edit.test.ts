@@ -1,8 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { runTask } from '@hypercode/base-agent/testing'
 import { describe, expect, test } from 'vitest'
-import { byTurn, call, coder, model, realSandbox } from './support/coder.ts'
+import { call, coder, model, realSandbox, runEdit } from './support/coder.ts'
 import { git, put, repository, tempFolder } from './support/repository.ts'
 
 const FILES = {
@@ -36,11 +35,7 @@ describe('code.edit', () => {
       RUN,
       { text: 'I have fixed `add`, which subtracted.\nThe tests pass.' },
     ])
-    const run = await runTask(
-      await coder(scripted, { sandbox }),
-      { root, instruction: 'fix add' },
-      { skill: 'code.edit' },
-    )
+    const run = await runEdit(await coder(scripted, { sandbox }), { root, instruction: 'fix add' })
     expect(run.output).toMatchObject({
       summary: 'I have fixed `add`, which subtracted.\nThe tests pass.',
       changed: true,
@@ -80,7 +75,7 @@ describe('code.edit', () => {
       { text: ['I ', 'look.'], ...call('list_files', {}), usage: { inputTokens: 1000, outputTokens: 100 } },
       { text: 'Nothing to do.', usage: { inputTokens: 2000, outputTokens: 50 } },
     ])
-    const run = await runTask(await coder(scripted), { root, instruction: 'look' }, { skill: 'code.edit' })
+    const run = await runEdit(await coder(scripted), { root, instruction: 'look' })
     expect(run.said).toBe('I look.Nothing to do.')
     expect(run.usage).toEqual([
       { key: 'turn-1', model: 'scripted', inputTokens: 1000, outputTokens: 100, usd: 0.0045 },
@@ -98,11 +93,7 @@ describe('code.edit', () => {
   test('usage that a model does not say is reckoned, and said to be', async () => {
     const root = await repository(FILES)
     const scripted = await model([{ text: 'Nothing to do here.', usage: null }])
-    const { output, usage } = await runTask(
-      await coder(scripted),
-      { root, instruction: 'look' },
-      { skill: 'code.edit' },
-    )
+    const { output, usage } = await runEdit(await coder(scripted), { root, instruction: 'look' })
     expect(output).toMatchObject({ usage: { estimated: true, outputTokens: 6 } })
     expect(usage[0]?.inputTokens).toBeGreaterThan(100)
   })
@@ -131,7 +122,7 @@ describe('what a model must not', () => {
       ['run_command', { argv: ['node', '--test'] }, /no sandbox on this machine/],
     ]
     const scripted = await model([...asked.map(([name, input]) => call(name, input)), { text: 'I could do nothing.' }])
-    const { output } = await runTask(await coder(scripted), { root, instruction: 'try' }, { skill: 'code.edit' })
+    const { output } = await runEdit(await coder(scripted), { root, instruction: 'try' })
     for (const [index, [name, input, reason]] of asked.entries()) {
       const told = scripted.requests[index + 1]?.messages.at(-1)?.text
       expect(told, `${name} ${JSON.stringify(input)}`).toMatch(reason)
@@ -158,11 +149,7 @@ describe('what a model must not', () => {
       "import fs from 'node:fs'\nfs.writeFileSync('README.md', 'x'); fs.writeFileSync('src/by.js', '')\n",
     )
     const policy = { deny: ['search' as const], paths: ['src/*'], commands: ['ls*', 'node src/*'] }
-    const { output } = await runTask(
-      await coder(scripted, { sandbox }),
-      { root, instruction: 'x', policy },
-      { skill: 'code.edit' },
-    )
+    const { output } = await runEdit(await coder(scripted, { sandbox }), { root, instruction: 'x', policy })
     const told = scripted.requests.slice(1).map(({ messages }) => messages.at(-1)?.text ?? '')
     expect(told[0]).toContain('the policy of this task denies search')
     expect(told[1]).toContain('README.md is not among the paths')
@@ -184,7 +171,7 @@ describe('what a model must not', () => {
         ? call('run_command', { argv: ['node', 'a.js', root, new URL(scripted.baseUrl).port] })
         : { text: 'done' },
     )
-    await runTask(await coder(scripted, { sandbox }), { root, instruction: 'x' }, { skill: 'code.edit' })
+    await runEdit(await coder(scripted, { sandbox }), { root, instruction: 'x' })
     const told = scripted.requests[1]?.messages.at(-1)?.text ?? ''
     expect(told).toMatch(/CI,HOME,LANG,NO_COLOR,PATH\S* false\n(?:ECONNREFUSED|ENETUNREACH)/)
   })
@@ -205,7 +192,7 @@ describe('nonsense', () => {
       { text: 'cut', finishReason: 'length' },
       { text: 'all good now' },
     ])
-    const { output } = await runTask(await coder(scripted), { root, instruction: 'x' }, { skill: 'code.edit' })
+    const { output } = await runEdit(await coder(scripted), { root, instruction: 'x' })
     const last = (index: number, count: number): (string | undefined)[] =>
       scripted.requests[index]?.messages.slice(-count).map(({ text }) => text) ?? []
     expect(last(1, 3)).toEqual([
@@ -221,9 +208,9 @@ describe('nonsense', () => {
   test('has an end', async () => {
     const root = await repository(FILES)
     const scripted = await model(() => ({ toolCalls: [{ name: 'read_file', input: {} }] }))
-    await expect(
-      runTask(await coder(scripted), { root, instruction: 'x' }, { skill: 'code.edit' }),
-    ).rejects.toMatchObject({ code: 'model_confused' })
+    await expect(runEdit(await coder(scripted), { root, instruction: 'x' })).rejects.toMatchObject({
+      code: 'model_confused',
+    })
     expect(scripted.requests).toHaveLength(5)
   })
 })

@@ -1,12 +1,10 @@
-import { runTask } from '@hypercode/base-agent/testing'
 import type { ModelTurn, TaskRun } from '@hypercode/base-agent/testing'
 import { expect, test } from 'vitest'
-import type { createCoder } from '../src/agent.ts'
-import { EditInput } from '../src/schemas.ts'
-import { byTurn, call, coder, model, realSandbox } from './support/coder.ts'
+import type { EditInput, EditOutput } from '../src/schemas.ts'
+import { byTurn, call, coder, model, realSandbox, runEdit } from './support/coder.ts'
 import { put, repository } from './support/repository.ts'
 
-type Run = TaskRun<Awaited<ReturnType<ReturnType<typeof createCoder>['handle']>>>
+type Run = TaskRun<EditOutput>
 
 const FILES = {
   'package.json': '{"type":"module"}\n',
@@ -48,7 +46,7 @@ test('killed after any step, the task ends the same and no finished command runs
   const scripted = await model(byTurn(TURNS))
   const input: EditInput = { root, instruction: 'count' }
   const sandbox = await realSandbox()
-  const whole: Run = await runTask(await coder(scripted, { sandbox }), input, { skill: 'code.edit' })
+  const whole: Run = await runEdit(await coder(scripted, { sandbox }), input)
   const commands = [...sandbox.ran]
   expect(commands).toHaveLength(4)
   expect(patchOf(whole)).toContain('+21\n')
@@ -76,8 +74,7 @@ test('killed after any step, the task ends the same and no finished command runs
     sandbox.ran.length = 0
     const asked = scripted.requests.length
     const recorded = steps.slice(0, killedAfter)
-    const rest: Run = await runTask(await coder(scripted, { sandbox }), input, {
-      skill: 'code.edit',
+    const rest: Run = await runEdit(await coder(scripted, { sandbox }), input, {
       steps: Object.fromEntries(recorded),
       attempt: 2,
       artifacts: stored.filter(({ name }) => name.startsWith('change-')),
@@ -91,8 +88,8 @@ test('killed after any step, the task ends the same and no finished command runs
     expect(rest.usage, where).toEqual(whole.usage)
     expect(rest.output, where).toMatchObject({
       summary: 'Counted to 21.',
-      files: (whole.output as { files: unknown }).files,
-      commands: (whole.output as { commands: { argv: unknown }[] }).commands.map(({ argv }) => ({ argv, exitCode: 0 })),
+      files: whole.output.files,
+      commands: whole.output.commands.map(({ argv }) => ({ argv, exitCode: 0 })),
     })
     expect(rest.artifacts.get('test-output.txt')?.bytes.toString(), where).toBe(
       whole.artifacts.get('test-output.txt')?.bytes.toString(),
@@ -104,10 +101,10 @@ test('on another machine a repository that has changed meanwhile is told apart',
   const root = await repository({ 'a.txt': 'a\n' })
   const scripted = await model(byTurn([call('write_file', { path: 'b.txt', content: 'b\n' }), { text: 'done' }]))
   const input = { root, instruction: 'x' }
-  const { steps } = await runTask(await coder(scripted), input, { skill: 'code.edit' })
+  const { steps } = await runEdit(await coder(scripted), input)
   const recorded = { snapshot: steps['snapshot'] }
   await put(root, 'a.txt', 'changed by somebody\n')
-  await expect(
-    runTask(await coder(scripted), input, { skill: 'code.edit', steps: recorded, attempt: 2 }),
-  ).rejects.toMatchObject({ code: 'snapshot_changed' })
+  await expect(runEdit(await coder(scripted), input, { steps: recorded, attempt: 2 })).rejects.toMatchObject({
+    code: 'snapshot_changed',
+  })
 })

@@ -1,13 +1,21 @@
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { createScriptedModel } from '@hypercode/base-agent/testing'
-import type { ModelScript, ModelTurn, ScriptedModel } from '@hypercode/base-agent/testing'
+import { createScriptedModel, runTask } from '@hypercode/base-agent/testing'
+import type { ModelScript, ModelTurn, RunTaskOptions, ScriptedModel, TaskRun } from '@hypercode/base-agent/testing'
 import { dataHome, provideBubblewrap } from '@hypercode/local-stack'
 import { findSandbox } from '@hypercode/sandbox'
 import type { Sandbox } from '@hypercode/sandbox'
 import { onTestFinished } from 'vitest'
 import { createCoder } from '../../src/agent.ts'
 import type { CoderOptions } from '../../src/coder-options.ts'
+import type {
+  EditInput,
+  EditOutput,
+  ExplainInput,
+  ExplainOutput,
+  ReviewInput,
+  ReviewOutput,
+} from '../../src/schemas.ts'
 import { tempFolder } from './repository.ts'
 
 export const LIMITS = { turns: 30, tokens: 100_000, usd: 10, ms: 60_000 }
@@ -20,11 +28,10 @@ export async function model(script: ModelScript): Promise<ScriptedModel> {
   return scripted
 }
 
+export type Coder = ReturnType<typeof createCoder>
+
 /** A coder that asks this model and has a work folder of its own. */
-export async function coder(
-  scripted: ScriptedModel,
-  options: Partial<CoderOptions> = {},
-): Promise<ReturnType<typeof createCoder>> {
+export async function coder(scripted: ScriptedModel, options: Partial<CoderOptions> = {}): Promise<Coder> {
   return createCoder({
     model: { baseUrl: scripted.baseUrl, name: 'scripted', patience: PATIENCE, prices: { inputUsd: 3, outputUsd: 15 } },
     sandbox: undefined,
@@ -69,3 +76,22 @@ export const byTurn =
     }
 
 export const call = (name: string, input: unknown): ModelTurn => ({ toolCalls: [{ name, input }] })
+
+type Options = Omit<RunTaskOptions, 'skill'>
+
+export const runEdit = async (agent: Coder, input: EditInput, options: Options = {}): Promise<TaskRun<EditOutput>> =>
+  (await runTask(agent, input, { ...options, skill: 'code.edit' })) as TaskRun<EditOutput>
+
+export const runReview = async (
+  agent: Coder,
+  input: ReviewInput,
+  options: Options = {},
+): Promise<TaskRun<ReviewOutput>> =>
+  (await runTask(agent, input, { ...options, skill: 'code.review' })) as TaskRun<ReviewOutput>
+
+export const runExplain = async (
+  agent: Coder,
+  input: ExplainInput,
+  options: Options = {},
+): Promise<TaskRun<ExplainOutput>> =>
+  (await runTask(agent, input, { ...options, skill: 'code.explain' })) as TaskRun<ExplainOutput>
