@@ -1,0 +1,29 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { areEmpty, killCgroups } from './cgroup.ts'
+import { launchProcesses, signalPid } from './processes.ts'
+import type { Identity } from './processes.ts'
+
+const GONE_WITHIN_MS = 10_000
+const LOOK_EVERY_MS = 10
+
+/**
+ * Ends every process of a launch, also those that ignore signals, have left the group or are forked meanwhile. Resolves
+ * when the last one is gone; that there is none is fine.
+ *
+ * @throws when the kernel does not let go of one (a dead network disk, for example)
+ */
+export async function killLaunch(agent: Identity, cgroups: readonly string[]): Promise<void> {
+  const deadline = performance.now() + GONE_WITHIN_MS
+  for (;;) {
+    killCgroups(cgroups)
+    const left = launchProcesses(agent)
+    for (const { pid } of left) signalPid(pid, 'SIGKILL')
+    if (left.length === 0 && areEmpty(cgroups)) return
+    if (performance.now() > deadline) {
+      throw new Error(
+        `processes ${left.map(({ pid }) => pid).join(', ')} do not end ${GONE_WITHIN_MS} ms after SIGKILL`,
+      )
+    }
+    await sleep(LOOK_EVERY_MS)
+  }
+}
