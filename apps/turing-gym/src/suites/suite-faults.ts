@@ -14,7 +14,7 @@ export function suiteFaults({ spec }: SuiteManifest, modules: ScorerModules): Fa
       spec.scenarios.map(({ id }) => id),
       (index) => `/spec/scenarios/${index}/id`,
     ),
-    ...ruleFaults(spec.gate, '/spec/gate', plannedSamples(spec)),
+    ...ruleFaults(spec.gate, '/spec/gate'),
     ...spec.scenarios.flatMap((scenario, index) => {
       const at = `/spec/scenarios/${index}`
       return [
@@ -33,10 +33,7 @@ export function suiteFaults({ spec }: SuiteManifest, modules: ScorerModules): Fa
   ]
 }
 
-const plannedSamples = ({ scenarios, repetitions = 1 }: SuiteManifest['spec']): number =>
-  scenarios.reduce((sum, scenario) => sum + (scenario.repetitions ?? repetitions), 0)
-
-function ruleFaults(rule: GateRule, at: string, planned?: number): Fault[] {
+function ruleFaults(rule: GateRule, at: string): Fault[] {
   if (rule.kind === 'thresholds') return []
   const faults: Fault[] = []
   if (rule.good <= rule.bad) {
@@ -52,12 +49,6 @@ function ruleFaults(rule: GateRule, at: string, planned?: number): Fault[] {
     faults.push({
       pointer: `${at}/maxSamples`,
       message: `cannot ever pass: even without a fail that takes ${fewest} samples`,
-    })
-  } else if (planned !== undefined && planned < fewest) {
-    faults.push({
-      pointer: at,
-      message: `cannot ever pass: even without a fail that takes ${fewest} samples, and the scenarios have ${planned} with their repetitions`,
-      fix: 'Raise repetitions, or ask for less certainty.',
     })
   }
   return faults

@@ -1,0 +1,2 @@
+export { renderReport } from './render-report.ts'
+export type { RenderedReport, ReportFormat, ReportInput } from './report.ts'
