@@ -194,7 +194,13 @@ export const getGymReport = defineRoute({
   path: '/v1/gym/runs/{id}/report',
   summary: 'The report of a run as JSON, JUnit XML or one self-contained HTML page',
   params: IdParams,
-  query: Type.Object({ format: Type.Optional(StringEnum(['json', 'junit', 'html'], { default: 'json' })) }, closed),
+  query: Type.Object(
+    {
+      format: Type.Optional(StringEnum(['json', 'junit', 'html'], { default: 'json' })),
+      with: Type.Optional(Type.Unsafe<Id>({ ...Id, description: 'an earlier run that it is compared with' })),
+    },
+    closed,
+  ),
   answers: { 200: null },
   produces: '*/*',
 })

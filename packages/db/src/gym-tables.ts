@@ -23,6 +23,10 @@ export interface GymRunTable {
   blueprint_hash: string
   rule: JSONColumnType<GateRule>
   parallel: number
+  planned: number
+  passed: Generated<number>
+  failed: Generated<number>
+  errored: Generated<number>
   state: GymRunState
   verdict: Verdict | null
   reasons: JSONColumnType<string[]>
@@ -31,6 +35,8 @@ export interface GymRunTable {
   request_hash: string | null
   owner: string | null
   owner_until: Instant | null
+  /** How often it was taken over without a sample being finished in between. */
+  strikes: Generated<number>
   /** When all that the run had started was ended. */
   cleaned_at: Instant | null
   created_by: string

@@ -30,5 +30,5 @@ export async function readPage<T>(
 }
 
 /** Characters of a jsonb value as text; for `readPage`. */
-export const charsOf = (column: 'input' | 'output' | 'response' | 'manifest'): RawBuilder<number> =>
+export const charsOf = (column: 'input' | 'output' | 'response' | 'manifest' | 'reasons'): RawBuilder<number> =>
   sql<number>`coalesce(octet_length(${sql.ref(`p.${column}`)}::text), 0)`

@@ -19,13 +19,15 @@ const STATEMENTS = [
     manifest jsonb not null, created_by text not null, created_at timestamptz not null default now(),
     unique (tenant_id, name, version))`,
   // Who holds the lease carries the run out. A run that has ended is work until what it started is gone: cleaned_at.
+  // Strikes count how often it was taken over without a sample being finished in between.
   `create table gym_runs (
     id uuid primary key, tenant_id uuid not null references tenants, suite text not null, suite_version int not null,
     blueprint text not null, blueprint_version int not null, blueprint_hash text not null, rule jsonb not null, parallel int not null,
+    planned int not null, passed int not null default 0, failed int not null default 0, errored int not null default 0,
     state text not null check (state in ('queued', 'running', 'completed', 'failed', 'canceled')),
     verdict text check (verdict in ('passed', 'failed', 'inconclusive')), reasons jsonb not null default '[]', error text,
-    idempotency_key text, request_hash text, owner uuid, owner_until timestamptz, cleaned_at timestamptz,
-    created_by text not null, created_at timestamptz not null default now(), started_at timestamptz, ended_at timestamptz,
+    idempotency_key text, request_hash text, owner uuid, owner_until timestamptz, strikes int not null default 0,
+    cleaned_at timestamptz, created_by text not null, created_at timestamptz not null default now(), started_at timestamptz, ended_at timestamptz,
     check ((verdict is not null) = (state = 'completed')), check ((ended_at is not null) = (state not in ('queued', 'running'))),
     check (cleaned_at is null or ended_at is not null), unique (tenant_id, idempotency_key))`,
   `create index gym_runs_newest on gym_runs (tenant_id, id)`,
