@@ -111,7 +111,7 @@ export async function buildApp(config: OrchestratorConfig, deps: AppDeps): Promi
   })
 
   crewRoutes(app, engine)
-  missionRoutes(app, engine, createPlanSource(engine.crews))
+  missionRoutes(app, engine, createPlanSource(engine))
   workRoutes(app, engine, createSkillBook(db))
   journalRoutes(app, engine, { outputMaxChars: config.TASK_OUTPUT_MAX_CHARS })
   taskRoutes(app, engine)

@@ -11,7 +11,8 @@ export interface QueueRef {
 }
 
 /**
- * Tells every replica that work was queued. Best effort: a lost, doubled or trimmed doorbell is harmless, since waiting claims also
+ * Tells every replica to serve the claims that wait at these queues: work was queued, or an agent instance that keeps its claim waiting
+ * was made ready (a spare that is promoted). Ring after the commit. Best effort: a lost, doubled or trimmed doorbell is harmless, since waiting claims also
  * poll. Rejects when Redis did not take it within its command time-out.
  */
 export async function ringBell(redis: Redis, keys: Keys, queues: readonly QueueRef[]): Promise<void> {

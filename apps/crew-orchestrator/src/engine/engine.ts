@@ -10,6 +10,8 @@ import type { Hint, Keys, OutboxRow, Publisher, QueueRef } from '@hypercode/even
 import { AppError } from '@hypercode/http'
 import type { Redis } from 'ioredis'
 import type { OrchestratorConfig } from '../config.ts'
+import { findBlueprints } from '../store/blueprints.ts'
+import type { BlueprintAsk } from '../store/blueprints.ts'
 import { findCrews } from '../store/crews.ts'
 import type { CrewRef } from '../store/crews.ts'
 import { leaseTasks } from '../store/lease.ts'
@@ -54,6 +56,7 @@ export interface Engine {
   readonly submits: Lane<NewMissionRow, SubmitResult>
   readonly reports: Lane<Report, ReportResult>
   readonly crews: Lane<CrewRef, Crew | undefined>
+  readonly blueprints: Lane<BlueprintAsk, ReadonlyMap<string, number>>
   readonly missions: Lane<MissionRef, Mission | undefined>
   readonly desk: ClaimDesk
   readonly waiters: MissionWaiters
@@ -139,6 +142,14 @@ export function createEngine(deps: EngineDeps): Engine {
     onFull: full('submits'),
     run: async (refs) => findCrews(db, refs),
   })
+  const blueprints = createLane<BlueprintAsk, ReadonlyMap<string, number>>({
+    ...bounds,
+    weights: { of: ({ references }) => references.length, maxBatch: 5000, maxWaiting: 200_000 },
+    name: 'blueprints',
+    lanes: 1,
+    onFull: full('submits'),
+    run: async (asks) => findBlueprints(db, asks),
+  })
   const missions = createLane<MissionRef, Mission | undefined>({
     ...bounds,
     name: 'missions',
@@ -178,6 +189,7 @@ export function createEngine(deps: EngineDeps): Engine {
     submits,
     reports,
     crews,
+    blueprints,
     missions,
     desk,
     waiters,

@@ -1,9 +1,10 @@
 import type { Crew, SubmitMission } from '@hypercode/contracts'
 import type { Lane } from '@hypercode/db'
 import { AppError } from '@hypercode/http'
-import { compile } from '../manifest/compile.ts'
+import { compile, withBlueprints } from '../manifest/compile.ts'
 import type { CrewPlan } from '../manifest/compile.ts'
 import { readManifest } from '../manifest/parse.ts'
+import type { BlueprintAsk } from '../store/blueprints.ts'
 import type { CrewRef } from '../store/crews.ts'
 
 /** What a mission is planned from: a stored crew, or a manifest that came with the request. */
@@ -14,14 +15,19 @@ export interface PlannedCrew {
 }
 
 export interface PlanSource {
-  /** Throws 404 for an unknown crew, 422 with every fault for a bad manifest, 400 when both or neither are given. */
+  /** Throws 404 for an unknown crew, 422 with every fault for a bad manifest or unknown blueprints, 400 when both or neither are given. */
   planOf(tenantId: string, body: Pick<SubmitMission, 'crew' | 'manifest'>): Promise<PlannedCrew>
 }
 
 const PLANS_MAX = 1000
 
+export interface PlanLanes {
+  crews: Lane<CrewRef, Crew | undefined>
+  blueprints: Lane<BlueprintAsk, ReadonlyMap<string, number>>
+}
+
 /** Compiles each stored version once. Versions never change, so the cache needs no expiry, only a bound. */
-export function createPlanSource(crews: Lane<CrewRef, Crew | undefined>): PlanSource {
+export function createPlanSource({ crews, blueprints }: PlanLanes): PlanSource {
   const plans = new Map<string, CrewPlan>()
 
   const compiled = (crew: Crew): CrewPlan => {
@@ -31,6 +37,21 @@ export function createPlanSource(crews: Lane<CrewRef, Crew | undefined>): PlanSo
     if (plans.size >= PLANS_MAX) plans.delete(plans.keys().next().value as string)
     plans.set(crew.id, plan)
     return plan
+  }
+
+  /** What a blueprint means is looked up each time: an alias moves. `at` is where the manifest stands in the request. */
+  const settled = async (tenantId: string, plan: CrewPlan, at: string): Promise<CrewPlan> => {
+    if (plan.blueprints.length === 0) return plan
+    const references = [...new Set(plan.blueprints.map(({ reference }) => reference))]
+    const versions = await blueprints.submit({ tenantId, references })
+    const unknown = plan.blueprints.filter(({ reference }) => !versions.has(reference))
+    if (unknown.length === 0) return withBlueprints(plan, versions)
+    const faults = unknown.map(({ reference, pointer }) => ({
+      pointer: `${at}${pointer}`,
+      message: `there is no blueprint ${reference}`,
+      fix: 'Name a version that exists, or an alias that points to one.',
+    }))
+    throw new AppError('unprocessable', { detail: `There is no blueprint ${unknown[0]?.reference}.`, faults })
   }
 
   return {
@@ -48,14 +69,15 @@ export function createPlanSource(crews: Lane<CrewRef, Crew | undefined>): PlanSo
             detail: `There is no crew ${reference}.`,
             fix: 'Store it with POST /v1/crews.',
           })
-        return { plan: compiled(crew), crewVersion: crew.version, manifest: null }
+        return { plan: await settled(tenantId, compiled(crew), ''), crewVersion: crew.version, manifest: null }
       }
       const read = readManifest(manifest)
       if (read.manifest === undefined)
         throw new AppError('manifest_invalid', {
           faults: read.faults.map((fault) => ({ ...fault, pointer: `/manifest${fault.pointer}` })),
         })
-      return { plan: compile(read.manifest), crewVersion: null, manifest: read.manifest }
+      const plan = await settled(tenantId, compile(read.manifest), '/manifest')
+      return { plan, crewVersion: null, manifest: read.manifest }
     },
   }
 }

@@ -1,4 +1,4 @@
-import { durationMs } from '@hypercode/contracts'
+import { blueprintMark, claimSkill, durationMs } from '@hypercode/contracts'
 import type { CrewManifest } from '@hypercode/contracts'
 import type { Template, Timeouts } from '../domain/facts.ts'
 import { parsePath, referencesIn } from '../domain/references.ts'
@@ -28,8 +28,19 @@ export interface CrewPlan {
   tasks: readonly PlannedTask[]
   onTaskFailure: 'fail' | 'continue'
   deadlineMs: number | null
+  /** What its members ask for; which versions these are is known when a mission is submitted. */
+  blueprints: readonly NamedBlueprint[]
   /** Characters of what each mission stores of it, about. */
   chars: number
+}
+
+export interface NamedBlueprint {
+  /** `coder@3`, or `coder@stable`. */
+  reference: string
+  /** Where it stands in the manifest. */
+  pointer: string
+  /** Keys of the tasks that only its instances may take. */
+  tasks: readonly string[]
 }
 
 type ManifestTask = CrewManifest['spec']['tasks'][number]
@@ -48,8 +59,9 @@ export function compile(manifest: CrewManifest): CrewPlan {
       const template = templateOf(task)
       return {
         key: id,
-        queue: member.skill,
-        requires: member.requires ?? [],
+        queue: claimSkill(member.skill, member.pool),
+        // An instance of a pool has no skill but in the pool.
+        requires: (member.requires ?? []).map((skill) => claimSkill(skill, member.pool)),
         priority: task.priority ?? 0,
         dependsOn: graph.get(id) ?? [],
         leaf: !needed.has(id),
@@ -64,8 +76,32 @@ export function compile(manifest: CrewManifest): CrewPlan {
     tasks: planned,
     onTaskFailure: policy?.onTaskFailure ?? 'fail',
     deadlineMs: ms(policy?.deadline),
+    blueprints: blueprintsOf(manifest),
     chars: JSON.stringify(planned).length,
   }
+}
+
+function blueprintsOf({ spec: { members, tasks } }: CrewManifest): NamedBlueprint[] {
+  return members.flatMap(({ id, blueprint }, index) => {
+    if (blueprint === undefined) return []
+    const keys = tasks.filter((task) => task.member === id).map((task) => task.id)
+    return [{ reference: blueprint, pointer: `/spec/members/${index}/blueprint`, tasks: keys }]
+  })
+}
+
+/** The plan with the versions that its blueprints mean now; every task of a member can be taken only by instances of its version. */
+export function withBlueprints(plan: CrewPlan, versions: ReadonlyMap<string, number>): CrewPlan {
+  const marks = new Map(
+    plan.blueprints.flatMap(({ reference, tasks }) => {
+      const [name, version] = [reference.split('@')[0] as string, versions.get(reference)]
+      return version === undefined ? [] : tasks.map((key) => [key, blueprintMark(name, version)] as const)
+    }),
+  )
+  const tasks = plan.tasks.map((task) => {
+    const mark = marks.get(task.key)
+    return mark === undefined ? task : { ...task, requires: [...task.requires, mark] }
+  })
+  return { ...plan, tasks }
 }
 
 function templateOf(task: ManifestTask): Template | null {

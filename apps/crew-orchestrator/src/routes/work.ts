@@ -1,4 +1,4 @@
-import { ROUTES } from '@hypercode/contracts'
+import { ROUTES, blueprintOfMark, parseClaimSkill } from '@hypercode/contracts'
 import { implement } from '@hypercode/http'
 import type { ServiceApp } from '@hypercode/http'
 import { reportOf } from '../engine/complete.ts'
@@ -15,7 +15,7 @@ export function workRoutes(app: ServiceApp, engine: Engine, skillBook: SkillBook
     const { claimId, incarnation, max, waitMs = 0, skills: only } = request.body
     const registered = await skillBook.skillsOf(tenantId, subject, incarnation)
     if (registered === undefined) throw fencedError()
-    const skills = only === undefined ? registered : registered.filter((skill) => only.includes(skill))
+    const skills = only === undefined ? registered : registered.filter((skill) => isAmong(only, skill))
     const tasks = await engine.desk.claim({
       claimId,
       tenantId,
@@ -47,3 +47,7 @@ export function workRoutes(app: ServiceApp, engine: Engine, skillBook: SkillBook
     }
   })
 }
+
+/** A claim names plain skills, and keeps what its instance is: a pool and a blueprint. */
+const isAmong = (only: readonly string[], registered: string): boolean =>
+  blueprintOfMark(registered) !== undefined || only.includes(parseClaimSkill(registered).skill)

@@ -1,3 +1,4 @@
+import { parseClaimSkill } from '@hypercode/contracts'
 import { recordset, repeatable } from '@hypercode/db'
 import type { Db } from '@hypercode/db'
 import type { ClaimedTask, StepRecord, TaskError } from '@hypercode/contracts'
@@ -178,7 +179,7 @@ function toClaimed(row: LeasedRow, tenantId: string, leaseMs: number, steps: Ste
     tenantId,
     crew: row.crew,
     key: row.key,
-    skill: row.queue,
+    skill: parseClaimSkill(row.queue).skill,
     attempt: row.attempt,
     maxAttempts: row.max_attempts,
     input: row.input ?? null,

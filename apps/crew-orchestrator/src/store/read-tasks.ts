@@ -1,3 +1,4 @@
+import { blueprintOfMark, parseClaimSkill } from '@hypercode/contracts'
 import type { Artifact, Task, TaskError, TaskState } from '@hypercode/contracts'
 import type { Cut, Db } from '@hypercode/db'
 import { sql } from 'kysely'
@@ -11,6 +12,7 @@ interface Row {
   state: TaskState
   reason: string | null
   queue: string
+  requires: string[]
   priority: number
   attempt: number
   max_attempts: number
@@ -62,7 +64,7 @@ export async function listTasks(
 async function read(db: Db, where: RawBuilder<unknown>, limit: number): Promise<Cut<Task>> {
   const rows = sql`
     with page as materialized (select * from tasks t ${where} order by t.id limit ${limit}), candidates as (${CANDIDATES})
-    select t.id, t.mission_id, t.key, t.state, t.reason, t.queue, t.priority, t.attempt, t.max_attempts, t.input, t.output, t.error, t.progress, t.lease_owner,
+    select t.id, t.mission_id, t.key, t.state, t.reason, t.queue, t.requires, t.priority, t.attempt, t.max_attempts, t.input, t.output, t.error, t.progress, t.lease_owner,
       t.available_at, t.lease_expires_at, t.created_at, t.started_at, t.ended_at, t.version, t.blocked_by, coalesce(c.with_skill, 0) as with_skill, coalesce(c.with_slot, 0) as with_slot
     from page t left join candidates c on t.state = 'queued' and c.tenant_id = t.tenant_id and c.queue = t.queue and c.requires = t.requires
     order by t.id`
@@ -78,7 +80,7 @@ function toTask(row: Row): Task {
     key: row.key,
     state: row.state,
     ...(reason === null ? {} : { reason }),
-    skill: row.queue,
+    skill: parseClaimSkill(row.queue).skill,
     priority: row.priority,
     attempt: row.attempt,
     maxAttempts: row.max_attempts,
@@ -99,9 +101,22 @@ function toTask(row: Row): Task {
 function reasonOf(row: Row): string | null {
   if (row.state === 'blocked') return `waits for ${row.blocked_by} of its dependencies`
   if (row.state !== 'queued') return row.reason
-  if (row.with_skill === 0) return `no live agent has the skills it needs (${row.queue})`
-  if (row.with_slot === 0) return `all ${row.with_skill} agents with the skill ${row.queue} are busy`
+  if (row.with_skill === 0) return `no live agent has the skills it needs (${neededBy(row)})`
+  if (row.with_slot === 0) return `all ${row.with_skill} agents with the skill ${neededBy(row)} are busy`
   return row.reason ?? 'an agent will take it at its next claim'
+}
+
+/** `code.edit`, or `code.edit, of blueprint coder@3, in pool gym-7`. */
+function neededBy({ queue, requires }: Row): string {
+  const { skill, pool } = parseClaimSkill(queue)
+  const blueprint = requires.map(blueprintOfMark).find((one) => one !== undefined)
+  const others = requires.filter((one) => blueprintOfMark(one) === undefined).map((one) => parseClaimSkill(one).skill)
+  return [
+    skill,
+    ...others,
+    ...(blueprint === undefined ? [] : [`of blueprint ${blueprint}`]),
+    ...(pool === undefined ? [] : [`in pool ${pool}`]),
+  ].join(', ')
 }
 
 interface ArtifactRow {

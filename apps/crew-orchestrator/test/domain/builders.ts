@@ -80,6 +80,7 @@ export const aPlan = (tasks: readonly PlannedTask[], changes: Partial<CrewPlan> 
   tasks,
   onTaskFailure: 'fail',
   deadlineMs: null,
+  blueprints: [],
   chars: 0,
   ...changes,
 })
