@@ -12,7 +12,7 @@ const request = (subject: string, name: string, more: Partial<RegistrationReques
   ...more,
 })
 
-const nothing: Known = { tenants: new Set(['t1', 't2']), agents: [], instances: [] }
+const nothing: Known = { tenants: new Set(['t1', 't2']), agents: [], instances: [], makes: [] }
 
 function ids(): () => string {
   let n = 0
@@ -25,7 +25,12 @@ function after(known: Known, plan: ReturnType<typeof planRegistrations>): Known 
   for (const agent of plan.agents) agents.set(agent.id, agent)
   const instances = new Map(known.instances.map((one) => [one.id, one]))
   for (const one of plan.instances) instances.set(one.id, { ...one, health: 'unknown' })
-  return { tenants: known.tenants, agents: [...agents.values()], instances: [...instances.values()] }
+  return {
+    tenants: known.tenants,
+    agents: [...agents.values()],
+    instances: [...instances.values()],
+    makes: known.makes,
+  }
 }
 
 describe('a batch of registrations', () => {

@@ -169,7 +169,7 @@ export async function silence(db: Db, instanceIds: readonly string[], ms: number
 export interface StoredEvent {
   seq: number
   type: string
-  agent_id: string
+  agent_id: string | null
   instance_id: string | null
   body: Record<string, unknown>
 }

@@ -104,6 +104,28 @@ test('silence leads to warning, then critical, then reaped: each move once, each
   expect(await db.selectFrom('outbox').selectAll().execute()).not.toEqual([])
 })
 
+// Goal: a spare is never made ready by its own silence and return, and one that is gone does not stay for ever.
+test('a warming instance that falls silent is warming when it comes back, and reaped when it does not', async ({
+  registry,
+  db,
+}) => {
+  const agent = registry.caller()
+  const { id, instanceId } = (await agent.register()).body
+  await agent.beat(id, { incarnation: 1, seq: 1 })
+  await db.updateTable('agent_instances').set({ lifecycle: 'warming' }).where('id', '=', instanceId).execute()
+  const sweeper = await sweeperOf(db)
+  const silentFor = async (ms: number): Promise<string[]> => {
+    await silence(db, [instanceId], ms)
+    for (let turn = 0; turn < 3; turn += 1) await sweeper.turn()
+    return await healthOf(db, [instanceId])
+  }
+  expect(await silentFor(LEASE_MS + 100)).toEqual(['critical warming'])
+  await agent.beat(id, { incarnation: 1, seq: 2 })
+  expect(await healthOf(db, [instanceId])).toEqual(['passing warming'])
+  expect(await silentFor(LEASE_MS + 100)).toEqual(['critical warming'])
+  expect(await silentFor(DEREGISTER_MS)).toEqual(['critical reaped'])
+})
+
 test('what never beat stays unknown, and turns critical when its lease runs out', async ({ registry, db, tenant }) => {
   const { body } = await registry.caller().register()
   const sweeper = await sweeperOf(db)

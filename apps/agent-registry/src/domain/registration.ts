@@ -4,8 +4,11 @@
  * G1 A token subject is one agent instance for life, an agent is (tenant, name); neither is ever handed to somebody else.
  * G2 Every registration of a subject is an incarnation of its own: 1, 2, 3… without a gap.
  * G3 The card of the latest registration is the agent's card; description and labels that it does not name stay as they are.
+ * G4 What the factory made claims as what it was made for, a pool and a blueprint, and a spare gets no work until it is promoted. Its
+ *    card says nothing of that, and what people see is the card.
  */
 import { REGISTERED_AS, canRegister } from '@hypercode/base-agent/lifecycle'
+import { blueprintMark, claimSkill } from '@hypercode/contracts'
 import type { Health, Labels, Lifecycle, RegisterAgent, Skill } from '@hypercode/contracts'
 import type { FleetEventDraft } from '@hypercode/events'
 
@@ -37,11 +40,22 @@ export interface KnownInstance {
   readonly incarnation: number
 }
 
+/** What the factory made, by the client that it made for it. */
+export interface KnownMake {
+  readonly tenantId: string
+  readonly clientId: string
+  readonly blueprint: string
+  readonly version: number
+  readonly pool: string | null
+  readonly role: 'member' | 'spare'
+}
+
 /** The rows that the batch is about, read under their locks. */
 export interface Known {
   readonly tenants: ReadonlySet<string>
   readonly agents: readonly KnownAgent[]
   readonly instances: readonly KnownInstance[]
+  readonly makes: readonly KnownMake[]
 }
 
 export type RegistrationOutcome =
@@ -64,6 +78,7 @@ export interface RegisteredInstance {
   readonly agentId: string
   readonly subject: string
   readonly version: string
+  /** As claims see them. */
   readonly skills: readonly string[]
   readonly slots: number
   readonly lifecycle: Lifecycle
@@ -89,6 +104,7 @@ export function planRegistrations(
   const instances = new Map<string, KnownInstance>(
     known.instances.map((one) => [instanceKey(one.tenantId, one.subject), one]),
   )
+  const makes = new Map(known.makes.map((make) => [makeKey(make.tenantId, make.clientId), make]))
   const changed = new Map<string, KnownAgent>()
   const registered = new Map<string, RegisteredInstance>()
   const events: FleetEventDraft[] = []
@@ -107,7 +123,7 @@ export function planRegistrations(
     agents.set(agentKey(tenantId, card.name), agent)
     nameOf.set(agent.id, agent.name)
 
-    const instance = instanceAfter(before, agent.id, request, newId)
+    const instance = instanceAfter(before, agent.id, request, makes.get(makeKey(tenantId, clientOf(subject))), newId)
     instances.set(instanceKey(tenantId, subject), { ...instance, health: 'unknown' })
     registered.set(instance.id, instance)
     events.push(registeredEvent(instance, request, before))
@@ -116,6 +132,12 @@ export function planRegistrations(
   })
   return { outcomes, agents: [...changed.values()], instances: [...registered.values()], events }
 }
+
+/**
+ * The client of a token subject, which is `<client>` or `<client>/<instance>`: an instance with a name of its own choice is as much in
+ * its pool as one without.
+ */
+export const clientOf = (subject: string): string => subject.split('/', 1)[0] as string
 
 /** Skills without repetition, as claims and searches use them. */
 export const skillIdsOf = (skills: readonly Skill[]): string[] => [...new Set(skills.map((skill) => skill.id))]
@@ -141,6 +163,7 @@ function instanceAfter(
   before: KnownInstance | undefined,
   agentId: string,
   { tenantId, subject, card }: RegistrationRequest,
+  make: KnownMake | undefined,
   newId: () => string,
 ): RegisteredInstance {
   return {
@@ -149,11 +172,18 @@ function instanceAfter(
     agentId,
     subject,
     version: card.version,
-    skills: skillIdsOf(card.skills),
+    skills: claimSkillsOf(card.skills, make),
     slots: card.slots ?? 1,
-    lifecycle: REGISTERED_AS,
+    lifecycle: make?.role === 'spare' ? 'warming' : REGISTERED_AS,
     incarnation: (before?.incarnation ?? 0) + 1,
   }
+}
+
+/** G4 */
+function claimSkillsOf(skills: readonly Skill[], make: KnownMake | undefined): string[] {
+  const ids = skillIdsOf(skills)
+  if (make === undefined) return ids
+  return [...ids.map((id) => claimSkill(id, make.pool)), blueprintMark(make.blueprint, make.version)]
 }
 
 function registeredEvent(
@@ -169,7 +199,7 @@ function registeredEvent(
     body: {
       name: card.name,
       version: card.version,
-      skills: instance.skills,
+      skills: skillIdsOf(card.skills),
       slots: instance.slots,
       incarnation: instance.incarnation,
       lifecycle: instance.lifecycle,
@@ -200,4 +230,5 @@ function canonical(value: unknown): string {
 }
 
 const agentKey = (tenantId: string, name: string): string => `${tenantId} ${name}`
+const makeKey = (tenantId: string, clientId: string): string => `${tenantId} ${clientId}`
 const instanceKey = (tenantId: string, subject: string): string => `${tenantId} ${subject}`

@@ -52,14 +52,14 @@ export async function renewAll(
     with beat as materialized (
       select * from ${recordset(groups.map(groupRow), 'b', COLUMNS)}),
     held as materialized (
-      select b.slot, b.seq, b.reported, i.*,
+      select b.slot, b.seq, b.lag, b.reported, i.*,
         i.incarnation = b.beat_incarnation and b.seq > i.heartbeat_seq
           and i.lifecycle not in ('stopped', 'reaped', 'failed') as renews
       from beat b cross join lateral (
         select id, agent_id, incarnation, heartbeat_seq, lifecycle, health, lease_expires_at
         from agent_instances where tenant_id = b.tenant_id and subject = b.subject for no key update ${others}) i),
     fresh as (
-      update agent_instances i set heartbeat_seq = h.seq, last_heartbeat_at = greatest(i.last_heartbeat_at, now()),
+      update agent_instances i set heartbeat_seq = h.seq, loop_lag_ms = h.lag, last_heartbeat_at = greatest(i.last_heartbeat_at, now()),
         lease_expires_at = greatest(i.lease_expires_at, now() + ${leaseMs} * interval '1 millisecond')
       from held h
       where i.id = h.id and h.renews
@@ -91,7 +91,10 @@ export async function renewAll(
   return beats.map((beat) => bySubject.get(subjectKey(beat)))
 }
 
-const COLUMNS = 'slot int, tenant_id uuid, subject text, beat_incarnation bigint, seq bigint, reported text[]'
+const COLUMNS = 'slot int, tenant_id uuid, subject text, beat_incarnation bigint, seq bigint, lag int, reported text[]'
+
+/** As much as the column holds. */
+const LAG_MAX_MS = 2 ** 31 - 1
 
 const subjectKey = ({ tenantId, subject }: Beat): string => `${tenantId} ${subject}`
 
@@ -111,6 +114,7 @@ const groupRow = (beat: Beat, slot: number): object => ({
   subject: beat.subject,
   beat_incarnation: beat.incarnation,
   seq: beat.seq,
+  lag: Math.min(beat.loopLagMs ?? 0, LAG_MAX_MS),
   reported: beat.tasks?.map(({ taskId, attempt }) => attemptKey(taskId, attempt)) ?? null,
 })
 

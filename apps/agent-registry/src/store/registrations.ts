@@ -2,12 +2,12 @@ import { recordset } from '@hypercode/db'
 import type { Db, Trx } from '@hypercode/db'
 import { newId } from '@hypercode/contracts'
 import { sql } from 'kysely'
-import { planRegistrations } from '../domain/registration.ts'
-import { skillIdsOf } from '../domain/registration.ts'
+import { clientOf, planRegistrations, skillIdsOf } from '../domain/registration.ts'
 import type {
   Known,
   KnownAgent,
   KnownInstance,
+  KnownMake,
   RegisteredInstance,
   RegistrationOutcome,
   RegistrationRequest,
@@ -66,8 +66,25 @@ async function readKnown(
         select b.id from agents b where b.tenant_id = q.tenant and b.name = q.name
         order by (b.deleted_at is null) desc, b.id desc limit 1) as newest)
     order by a.id for update`.execute(trx)
-  return { tenants, agents: agents.rows, instances: instances.rows }
+  return { tenants, agents: agents.rows, instances: instances.rows, makes: await readMakes(trx, requests) }
 }
+
+/** What of the batch the factory made. Its own changes hold the event head of the tenant too, so none slips in between. */
+async function readMakes(trx: Trx, requests: readonly RegistrationRequest[]): Promise<KnownMake[]> {
+  const clients = requests.map(({ tenantId, subject }) => ({ tenant: tenantId, client: clientOf(subject) }))
+  const makes = await sql<KnownMake>`
+    select f.tenant_id as "tenantId", f.client_id as "clientId", f.blueprint, f.version, f.pool, f.role from factory_instances f
+    where f.ended_at is null and (f.tenant_id, f.client_id) in (
+      select tenant, client from ${recordset(
+        clients.filter(({ client }) => UUID.test(client)),
+        'q',
+        'tenant uuid, client uuid',
+      )})`.execute(trx)
+  return makes.rows
+}
+
+/** A subject is any text; a client has an id. */
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 
 const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
 
@@ -111,13 +128,15 @@ async function writeInstances(trx: Trx, instances: readonly RegisteredInstance[]
     'id uuid, tenant_id uuid, agent_id uuid, subject text, version text, skills text[], slots int, lifecycle text, incarnation bigint'
   await sql`
     insert into agent_instances (id, tenant_id, agent_id, subject, version, skills, slots, lifecycle, health, incarnation,
-      heartbeat_seq, registered_at, lease_expires_at)
+      heartbeat_seq, registered_at, lease_expires_at, loop_lag_ms)
     select r.id, r.tenant_id, r.agent_id, r.subject, r.version, r.skills, r.slots, r.lifecycle, 'unknown', r.incarnation,
-      0, now(), now() + ${leaseMs} * interval '1 millisecond'
+      0, now(), now() + ${leaseMs} * interval '1 millisecond', 0
     from ${recordset(rows, 'r', columns)}
     on conflict (id) do update set version = excluded.version, skills = excluded.skills, slots = excluded.slots,
       lifecycle = excluded.lifecycle, health = excluded.health, incarnation = excluded.incarnation, heartbeat_seq = 0,
-      registered_at = excluded.registered_at, lease_expires_at = excluded.lease_expires_at`.execute(trx)
+      registered_at = excluded.registered_at, lease_expires_at = excluded.lease_expires_at, loop_lag_ms = 0`.execute(
+    trx,
+  )
 }
 
 function auditRegistrations(

@@ -7,8 +7,8 @@ import type { Lifecycle } from '@hypercode/contracts'
 export const LIFECYCLE_MOVES = {
   /** A process is being made for it. */
   provisioning: ['warming', 'quarantined', 'failed'],
-  /** The process runs and prepares itself. */
-  warming: ['ready', 'draining', 'quarantined', 'failed'],
+  /** The process runs and prepares itself, or waits as a spare; reaped when its beats end: it has no work that somebody waits for. */
+  warming: ['ready', 'draining', 'reaped', 'quarantined', 'failed'],
   /** Takes work; also while all its slots are busy. */
   ready: ['hibernating', 'unhealthy', 'draining', 'quarantined'],
   /** Put to sleep to save memory; work wakes it. */
