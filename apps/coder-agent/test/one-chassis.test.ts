@@ -21,13 +21,20 @@ const filesWith = (pattern: RegExp): string[] =>
 test('there is one HTTP server, one heartbeat and one logger in the tree', () => {
   expect(sources.length).toBeGreaterThan(300)
   const http = /^import (?!type).*\b(?:fastify\b.* from 'fastify'|from '(?:express|koa|hono)')/m
-  expect(filesWith(http)).toEqual(['packages/http/src/create-service.ts'])
+  // The gateway renders its reference page with plugins for Fastify, in memory: nothing listens there.
+  expect(filesWith(http)).toEqual(['apps/gateway/src/routes/docs.ts', 'packages/http/src/create-service.ts'])
+  expect(filesWith(/\.listen\(/)).not.toContain('apps/gateway/src/routes/docs.ts')
   expect(filesWith(/^import (?!type)[^;]*?\bcreateServer\b[^;]*?from '(?:node:)?https?'/m)).toEqual([])
   expect(filesWith(/^import (?!type).*from '(?:pino|winston|bunyan)'/m)).toEqual([
     'packages/telemetry/src/create-logger.ts',
   ])
-  expect(filesWith(/\bheartbeatUrl: /)).toEqual(['packages/base-agent/src/runtime.ts'])
-  expect(filesWith(/\bpostJson\([^)]*heartbeat/)).toEqual(['packages/base-agent/src/heartbeat/beat-loop.ts'])
+  // Who sends beats, and the two that take them: the registry, and the fake of the testing entry.
+  expect(filesWith(/\bROUTES\.heartbeatAgent\b/)).toEqual([
+    'apps/agent-registry/src/routes/heartbeat.ts',
+    'packages/base-agent/src/runtime.ts',
+    'packages/base-agent/src/testing/fake-routes.ts',
+  ])
+  expect(filesWith(/\bnew BeatLoop\(/)).toEqual(['packages/base-agent/src/heartbeat/heartbeat-worker.ts'])
 })
 
 test.each(['auditor-agent', 'coder-agent'])('%s is made by defineAgent and served by serve', (app) => {
