@@ -54,21 +54,32 @@ export function argumentList(command: SandboxCommand, limits: Limits): string {
 /** A process may reserve more than all of them may hold: Node alone asks for 600 MB at its start and uses 40. */
 const RESERVED_BYTES = 1024 ** 3
 
+/** Only the command: the first process must get its turn before a thousand others, so that it can be killed. */
+const LOW_PRIORITY = ['/usr/bin/nice', '-n', '19']
+
 /**
- * What the kernel refuses. The number of processes is watched as well and ends the command (`watchLimits`); here it only
- * stops a bomb from getting far until that happens. Core dumps would be handed to a program outside.
+ * What the kernel allows. The number of processes is watched as well, which ends the command (`watchLimits`); here it only
+ * stops a bomb from getting far until that happens.
  */
-function resourceLimits({ memoryBytes, processesMax, fileBytesMax }: Limits): string[] {
-  const limits = {
-    data: memoryBytes + RESERVED_BYTES,
-    nproc: processesMax * 2,
-    fsize: fileBytesMax,
+export const kernelProcessesMax = ({ processesMax }: Limits): number => processesMax * 2
+
+/** What the kernel refuses. Core dumps would be handed to a program outside. */
+function resourceLimits(limits: Limits): string[] {
+  const refused = {
+    data: limits.memoryBytes + RESERVED_BYTES,
+    nproc: kernelProcessesMax(limits),
+    fsize: limits.fileBytesMax,
     nofile: 1024,
     memlock: 65_536,
     msgqueue: 0,
     core: 0,
   }
-  return ['/usr/bin/prlimit', ...Object.entries(limits).map(([name, value]) => `--${name}=${value}`), '--']
+  return [
+    ...LOW_PRIORITY,
+    '/usr/bin/prlimit',
+    ...Object.entries(refused).map(([name, value]) => `--${name}=${value}`),
+    '--',
+  ]
 }
 
 /** Programs and libraries. Where the machine has merged /bin into /usr, so has the sandbox. */

@@ -2,11 +2,19 @@ import type { ChildProcess } from 'node:child_process'
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { closeSync, openSync, writeFileSync } from 'node:fs'
-import { constants, setPriority } from 'node:os'
 import { Readable, Writable } from 'node:stream'
-import { ARGUMENTS_FD, SECCOMP_FD, STATUS_FD, argumentList, commandLine, etcContents } from './bubblewrap-arguments.ts'
+import {
+  ARGUMENTS_FD,
+  SECCOMP_FD,
+  STATUS_FD,
+  argumentList,
+  commandLine,
+  etcContents,
+  kernelProcessesMax,
+} from './bubblewrap-arguments.ts'
 import type { Limits } from './command-limits.ts'
 import { SandboxUnavailable, codeOf } from './errors.ts'
+import { limitProcesses } from './process-cgroup.ts'
 import { isOver } from './process-tree.ts'
 import type { SandboxCommand } from './sandbox.ts'
 
@@ -50,7 +58,9 @@ export function startBubblewrap(bubblewrap: Bubblewrap, command: SandboxCommand,
   })
   const pipes: readonly unknown[] = child.stdio
   const status = readStatus(pipes[STATUS_FD])
-  if (child.pid !== undefined) yieldToOthers(child.pid)
+  // bubblewrap still waits for its arguments, so everything that it will start inherits what it is given here.
+  const cgroup = child.pid === undefined ? undefined : limitProcesses(child.pid, kernelProcessesMax(limits) + 2)
+  if (child.pid !== undefined) offerToOomKiller(child.pid)
   feed(pipes[0], command.stdin ?? '')
   feed(pipes[ARGUMENTS_FD], argumentList(command, limits))
   feed(pipes[SECCOMP_FD], bubblewrap.seccomp)
@@ -62,7 +72,7 @@ export function startBubblewrap(bubblewrap: Bubblewrap, command: SandboxCommand,
       return status.rootPid
     },
     kill: () => killTree(child, status),
-    ended,
+    ended: ended.finally(() => cgroup?.remove()),
   }
 }
 
@@ -137,13 +147,9 @@ function killProcess(pid: number): void {
   }
 }
 
-/**
- * The command gets the processor when others do not want it, and is the first to go when the machine is out of memory.
- * bubblewrap still waits for its arguments, so everything that it will start inherits both.
- */
-function yieldToOthers(pid: number): void {
+/** The command is the first to go when the machine is out of memory. */
+function offerToOomKiller(pid: number): void {
   try {
-    setPriority(pid, constants.priority.PRIORITY_BELOW_NORMAL)
     writeFileSync(`/proc/${pid}/oom_score_adj`, '1000')
   } catch (error) {
     // A bubblewrap that is setuid is not ours to change, and one that failed at once is gone: its ending says so.
@@ -153,10 +159,8 @@ function yieldToOthers(pid: number): void {
 
 function feed(stream: unknown, content: string | Buffer): void {
   if (!(stream instanceof Writable)) return
-  // A command may end without reading all of its input; what that means is in its ending.
-  stream.on('error', (error) => {
-    if (!['EPIPE', 'ECONNRESET'].includes(codeOf(error) ?? '')) throw error
-  })
+  // A command may end without reading all of its input. bubblewrap refuses to start with a part of its own.
+  stream.on('error', () => undefined)
   stream.end(content)
 }
 

@@ -46,12 +46,10 @@ export async function runOutside(argv: readonly string[], cwd: string, timeoutMs
   const child = spawn(program, args, { cwd, stdio: ['ignore', 'pipe', 'inherit'], timeout: timeoutMs })
   let stdout = ''
   child.stdout.on('data', (chunk: Buffer) => (stdout += chunk.toString()))
-  // What a script leaves in the background may keep its output open; its own end is what counts.
   const exitCode = await new Promise<number | null>((resolve, reject) => {
-    child.once('exit', (code) => resolve(code))
+    child.once('close', (code) => resolve(code))
     child.once('error', reject)
   })
-  await new Promise((resolve) => setImmediate(resolve))
   return { exitCode, stdout }
 }
 
