@@ -13,6 +13,7 @@ const COMMANDS = {
   token: { program: 'token.ts', needsBuild: false },
   figures: { program: 'figures/main.ts', needsBuild: true },
   bench: { program: 'bench/main.ts', needsBuild: true },
+  'bench:peers': { program: 'bench/peers.ts', needsBuild: true },
 }
 const OLDEST_NODE = 18
 // A broken set-up is neither a pass nor a result that fell short.

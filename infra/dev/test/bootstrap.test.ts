@@ -111,6 +111,8 @@ describe('the bootstrap', () => {
   test('knows its commands', async () => {
     const run = bootstrap(checkoutWith(''), 'destroy')
     expect(await run.ended).toEqual([2, null])
-    expect(run.text()).toBe('usage: node infra/dev/bootstrap.mjs start|test|token|figures|bench [arguments]\n')
+    expect(run.text()).toBe(
+      'usage: node infra/dev/bootstrap.mjs start|test|token|figures|bench|bench:peers [arguments]\n',
+    )
   })
 })

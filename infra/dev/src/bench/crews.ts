@@ -8,6 +8,7 @@ const manifest = (name: string, tasks: object[]) => ({
     members: [
       { id: 'noop', skill: 'bench.noop' },
       { id: 'list', skill: 'bench.list' },
+      { id: 'nobody', skill: 'bench.nobody' },
     ],
     tasks,
   },
@@ -27,6 +28,11 @@ export const FAN = manifest('bench-fan', [
   { id: 'list', member: 'list', input: {} },
   { id: 'each', member: 'noop', dependsOn: ['list'], forEach: '${tasks.list.output}', input: { n: '${item}' } },
   { id: 'join', member: 'noop', dependsOn: ['each'], input: {} },
+])
+
+/** Its task is due before anybody comes for it: there is no agent with the skill. */
+export const OVERDUE = manifest('bench-overdue', [
+  { id: 'work', member: 'nobody', input: {}, timeouts: { queue: '2s' } },
 ])
 
 /** Tasks that agents run in one mission of FAN. */

@@ -5,6 +5,8 @@
 import { auditOf1000Files } from './audit-figure.ts'
 import { latency, throughput } from './bench-figures.ts'
 import type { FigureSpec } from './figure.ts'
+import { costGrowth } from './p6-figure.ts'
+import { peers } from './peers-figure.ts'
 import { poolOf50Agents } from './pool-figure.ts'
 import { startCold, startWarm } from './start-figures.ts'
 import { testTime } from './test-figure.ts'
@@ -16,6 +18,8 @@ const FIGURES: readonly FigureSpec[] = [
   auditOf1000Files,
   throughput,
   latency,
+  costGrowth,
+  peers,
   poolOf50Agents,
 ]
 const EXIT_SHORT = 1

@@ -1,0 +1,93 @@
+import { readFileSync, statSync } from 'node:fs'
+import type { Db } from '@hypercode/db'
+import { APP_ROLE } from '@hypercode/local-stack'
+import { sql } from 'kysely'
+
+/** A statement as a service sent it, and how Postgres ran it: the measured plan of that very run. */
+export interface SeenStatement {
+  readonly text: string
+  readonly ms: number
+  /** Pages of tables and indexes that it looked at. */
+  readonly pages: number
+  readonly nodes: readonly PlanNode[]
+}
+
+export interface PlanNode {
+  readonly 'Node Type': string
+  readonly 'Relation Name'?: string
+  readonly 'Actual Rows': number
+  readonly 'Shared Hit Blocks'?: number
+  readonly 'Shared Read Blocks'?: number
+  readonly Plans?: readonly PlanNode[]
+}
+
+export interface PlanLog {
+  /** What ran since the log was opened, or since the last call. */
+  take(): SeenStatement[]
+}
+
+/**
+ * Has Postgres log the measured plan of every statement of the services from now on (`auto_explain`, part of Postgres). Their connections
+ * are closed while they are idle, as it is loaded when one begins; the pooler opens others.
+ */
+export async function openPlanLog(owner: Db, logFile: string): Promise<PlanLog> {
+  for (const [name, value] of Object.entries(SETTINGS)) {
+    await sql.raw(`alter role ${APP_ROLE} set ${name} = ${value}`).execute(owner)
+  }
+  await closeIdleConnections(owner)
+  let offset = statSync(logFile).size
+  return {
+    take() {
+      const fresh = readFileSync(logFile).subarray(offset)
+      // What is being written just now is left for the next time.
+      const end = fresh.lastIndexOf(PLAN_END) + PLAN_END.length
+      if (end < PLAN_END.length) return []
+      offset += end
+      return parsePlans(fresh.subarray(0, end).toString('utf8'))
+    },
+  }
+}
+
+/** The line that closes a plan; those inside are indented further. */
+const PLAN_END = '\n\t}\n'
+
+const SETTINGS = {
+  session_preload_libraries: 'auto_explain',
+  'auto_explain.log_min_duration': '0',
+  'auto_explain.log_analyze': 'on',
+  'auto_explain.log_buffers': 'on',
+  // Looking at the clock for every row would slow down what is measured.
+  'auto_explain.log_timing': 'off',
+  'auto_explain.log_format': 'json',
+} as const
+
+/** In a transaction of another they stay; those that are left after a while are counted as a fault by whoever finds no plans. */
+async function closeIdleConnections(owner: Db): Promise<void> {
+  const startedAt = new Date().toISOString()
+  const deadline = performance.now() + 10_000
+  for (;;) {
+    const { rows } = await sql<{ left: number }>`
+      with old as (select pid, state from pg_stat_activity where usename = ${APP_ROLE} and backend_start < ${startedAt}::timestamptz),
+        closed as (select pg_terminate_backend(pid) from old where state = 'idle')
+      select (select count(*) from old) as left, (select count(*) from closed) as closed`.execute(owner)
+    if (rows[0]?.left === 0) return
+    if (performance.now() > deadline)
+      throw new Error('the services keep connections that began before the plans were asked for')
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+}
+
+/** Each plan is a line of the log with a duration, and below it JSON, of which every line begins with a tab. */
+export function parsePlans(log: string): SeenStatement[] {
+  const entry = /duration: ([\d.]+) ms {2}plan:\n(\t\{\n(?:\t.*\n)*?\t\}\n)/g
+  return Array.from(log.matchAll(entry), ([, ms, json]) => {
+    const { 'Query Text': text, Plan: plan } = JSON.parse(json ?? '') as { 'Query Text': string; Plan: PlanNode }
+    return { text, ms: Number(ms), pages: pagesOf(plan), nodes: nodesOf(plan) }
+  })
+}
+
+/** Of a node and all below it. */
+export const pagesOf = (node: PlanNode | undefined): number =>
+  (node?.['Shared Hit Blocks'] ?? 0) + (node?.['Shared Read Blocks'] ?? 0)
+
+const nodesOf = (node: PlanNode): PlanNode[] => [node, ...(node.Plans ?? []).flatMap(nodesOf)]
