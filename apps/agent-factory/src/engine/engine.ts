@@ -2,6 +2,7 @@
  * Brings what runs to what shall run. One pass renews what this replica holds, takes what nobody holds, and looks at each instance that
  * is not in hand already. Everything that it knows stands in Postgres and in the drivers: it can be killed at any point.
  */
+import { setTimeout as sleep } from 'node:timers/promises'
 import { LIFECYCLE } from '@hypercode/contracts'
 import type { Db } from '@hypercode/db'
 import type { Logger } from '@hypercode/telemetry'
@@ -41,6 +42,7 @@ export interface Engine {
 
 /** While something starts or ends: what waits for it should not wait for us. */
 const FAST_MS = 100
+const FAULT_PAUSE_MS = 1000
 
 export function createEngine(deps: EngineDeps): Engine {
   const { db, drivers, keeper, nudge, ownership, populationMax, tickMs, log, metrics } = deps
@@ -48,10 +50,16 @@ export function createEngine(deps: EngineDeps): Engine {
   let owned: readonly FactoryInstance[] = []
   let stopping = false
 
+  const tend = async (instance: FactoryInstance): Promise<void> => {
+    const isDone = await keeper.tend(instance)
+    // What fails now would fail again in a moment, and so would all others that have the same reason.
+    if (!isDone && !stopping) await sleep(FAULT_PAUSE_MS)
+    inHand.delete(instance.id)
+  }
+
   const look = (instance: FactoryInstance): void => {
     if (inHand.has(instance.id) || stopping) return
-    const work = keeper.tend(instance).finally(() => inHand.delete(instance.id))
-    inHand.set(instance.id, work)
+    inHand.set(instance.id, tend(instance))
   }
 
   const pass = async (): Promise<void> => {

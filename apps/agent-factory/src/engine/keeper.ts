@@ -48,8 +48,8 @@ export interface KeeperLimits {
 }
 
 export interface Keeper {
-  /** Looks at one instance and does what is to be done. Never throws. */
-  tend(instance: FactoryInstance): Promise<void>
+  /** Looks at one instance and does what is to be done; false when that failed, for reasons that may pass. Never throws. */
+  tend(instance: FactoryInstance): Promise<boolean>
 }
 
 /** Starts that may wait for their turn; each is an instance of ours, so there are never more. */
@@ -181,12 +181,14 @@ export function createKeeper(deps: KeeperDeps): Keeper {
   return {
     async tend(instance) {
       const driver = deps.drivers.get(instance.driver)
-      if (driver === undefined) return
+      if (driver === undefined) return true
       try {
         await act(instance, driver)
+        return true
       } catch (err) {
         metrics.faults.inc({ driver: driver.name })
         log.warn({ err, ...about(instance) }, 'an instance could not be looked after; the next look tries again')
+        return false
       }
     },
   }

@@ -71,7 +71,7 @@ function assignments(change: Change) {
   if (launch === 'gone') set.push(sql`launch_id = null, handle = null`)
   else if (typeof launch === 'object') {
     set.push(sql`launch_id = ${launch.launchId}, host = ${launch.host}, handle = null, starts = f.starts + 1, started_at = now(),
-      log_cursor = 0, idle_since = null`)
+      log_cursor = 0`)
   }
   set.push(...readiness(change.ready))
   if (change.lastLines === 'forget') set.push(sql`last_lines = null`)
