@@ -27,7 +27,7 @@ const looksAt = {
 }
 const Text = Type.String({ maxLength: 100_000 })
 const Argv = Type.Array(Type.String({ minLength: 1, maxLength: 1000 }), { minItems: 1, maxItems: 64 })
-const Match = Type.Optional(StringEnum(['exact', 'in-order', 'any-order'], { default: 'in-order' }))
+const Match = Type.Optional(StringEnum(['exact', 'in-order', 'any-order'], { description: 'in-order when absent' }))
 const Pass = Type.Optional(Type.Number({ minimum: 0, maximum: 1 }))
 const StepNames = Type.Array(Type.String({ maxLength: 200 }), { maxItems: 200 })
 
@@ -36,7 +36,7 @@ const scorer = <const K extends string, P extends Record<string, TSchema>>(kind:
     {
       kind: Type.Literal(kind),
       name: Type.Optional(Name),
-      weight: Type.Optional(Type.Number({ minimum: 0, maximum: 1000, default: 1 })),
+      weight: Type.Optional(Type.Number({ minimum: 0, maximum: 1000, description: '1 when absent' })),
       ...properties,
     },
     closed,
@@ -61,12 +61,12 @@ export const Scorer = Type.Union(
       value: Type.Optional(Json),
       exists: Type.Optional(Type.Boolean()),
     }),
-    scorer('file-exists', { file: FilePath, exists: Type.Optional(Type.Boolean({ default: true })) }),
+    scorer('file-exists', { file: FilePath, exists: Type.Optional(Type.Boolean({ description: 'true when absent' })) }),
     scorer('file-contains', { file: FilePath, text: Text }),
     scorer('file-equals', { file: FilePath, content: Text }),
     scorer('command', {
       argv: Argv,
-      exitCode: Type.Optional(Type.Integer({ minimum: 0, maximum: 255, default: 0 })),
+      exitCode: Type.Optional(Type.Integer({ minimum: 0, maximum: 255, description: '0 when absent' })),
       timeout: Type.Optional(Duration),
       files: Type.Optional(
         Type.Unsafe<Static<typeof Files>>({

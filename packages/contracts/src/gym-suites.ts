@@ -92,8 +92,7 @@ export const GateRule = Type.Union(
           Type.Number({
             minimum: 0,
             maximum: 1,
-            default: 0,
-            description: 'of each scenario, so that none hides in a good average',
+            description: 'of each scenario; 0 when absent, so that none hides in a good average',
           }),
         ),
         confidence: Type.Optional(
@@ -140,9 +139,9 @@ export const SuiteManifest = Type.Object(
     spec: Type.Object(
       {
         skill: SkillId,
-        repetitions: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000, default: 1 })),
-        parallel: Type.Optional(Type.Integer({ minimum: 1, maximum: 100, default: 4 })),
-        instances: Type.Optional(Type.Integer({ minimum: 1, maximum: 50, default: 1 })),
+        repetitions: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000, description: '1 when absent' })),
+        parallel: Type.Optional(Type.Integer({ minimum: 1, maximum: 100, description: '4 when absent' })),
+        instances: Type.Optional(Type.Integer({ minimum: 1, maximum: 50, description: '1 when absent' })),
         limits: Type.Optional(Limits),
         gate: GateRule,
         scenarios: Type.Array(Scenario, { minItems: 1, maxItems: 500 }),

@@ -105,6 +105,7 @@ export {
   StepName,
   StepRecord,
 } from './journal.ts'
+export { plainSchema } from './plain-schema.ts'
 export { Fault, Problem } from './problem.ts'
 export { SERVICES, defineRoute, fillPath, routerPath } from './route.ts'
 export type { AnswerOf, BodyOf, ParamsOf, QueryOf, Route, ServiceName } from './route.ts'

@@ -1,4 +1,4 @@
-import { Problem, routerPath } from '@hypercode/contracts'
+import { Problem, plainSchema, routerPath } from '@hypercode/contracts'
 import type { AnswerOf, BodyOf, ParamsOf, QueryOf, Route } from '@hypercode/contracts'
 import type { Static, TSchema } from '@sinclair/typebox'
 import type { FastifyContextConfig, FastifyReply, FastifyRequest, FastifySchema, FastifySchemaCompiler } from 'fastify'
@@ -6,7 +6,6 @@ import type { Readable } from 'node:stream'
 import { AppError } from './app-error.ts'
 import { acceptOnly, isTextual } from './body-parsing.ts'
 import type { BodyForm } from './body-parsing.ts'
-import { plainSchema } from './plain-schema.ts'
 import { compileBody, compilePart } from './request-validation.ts'
 import type { ServiceApp } from './service-app.ts'
 

@@ -1,3 +1,4 @@
+import { plainSchema } from '@hypercode/contracts'
 import { TypeGuard } from '@sinclair/typebox'
 import type { TSchema } from '@sinclair/typebox'
 import { Ajv } from 'ajv'
@@ -5,7 +6,6 @@ import type { ErrorObject, Options, ValidateFunction } from 'ajv'
 import addFormats from 'ajv-formats'
 import type { FastifySchemaCompiler } from 'fastify'
 import { AppError } from './app-error.ts'
-import { plainSchema } from './plain-schema.ts'
 import { faultsOf } from './schema-faults.ts'
 
 /** Bodies above this many values get their first fault only: to collect all would let one bad body cost seconds. */

@@ -1,4 +1,4 @@
-import { Duration } from '@hypercode/contracts'
+import { Duration, plainSchema } from '@hypercode/contracts'
 import type { Fault } from '@hypercode/contracts'
 import type { TSchema } from '@sinclair/typebox'
 import { Ajv } from 'ajv'
@@ -19,7 +19,7 @@ export type ShapeCheck = (value: unknown) => { faults: FaultDraft[]; isSound: bo
 /** Finds faults against a schema; `isSound` when what the manifest means can be judged all the same. */
 export function createShapeCheck(schema: TSchema): ShapeCheck {
   // verbose is off on purpose: an error object must not carry the data it is about.
-  const validate = new Ajv({ allErrors: true, strict: false }).compile(schema)
+  const validate = new Ajv({ allErrors: true, strict: false }).compile(plainSchema(schema))
   return (value) => {
     if (validate(value)) return { faults: [], isSound: true }
     const errors = validate.errors ?? []
