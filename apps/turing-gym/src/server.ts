@@ -83,13 +83,10 @@ await runService(async () => {
   log.info({ url }, 'turing-gym is up')
 })
 
-const secretsOf = (config: GymConfig): (string | undefined)[] => [
-  config.JWT_SECRET,
-  config.GYM_SECRET,
-  config.OPENAI_API_KEY,
-  new URL(config.DATABASE_URL).password,
-  new URL(config.REDIS_URL).password,
-]
+function secretsOf(config: GymConfig): (string | undefined)[] {
+  const { JWT_SECRET, GYM_SECRET, OPENAI_API_KEY, DATABASE_URL, REDIS_URL } = config
+  return [JWT_SECRET, GYM_SECRET, OPENAI_API_KEY, new URL(DATABASE_URL).password, new URL(REDIS_URL).password]
+}
 
 /** The model that judges; none unless both its address and its name are there. */
 function modelOf({ MODEL_BASE_URL, MODEL_NAME, OPENAI_API_KEY }: GymConfig): ModelEndpoint | undefined {
