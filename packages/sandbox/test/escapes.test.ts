@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
 import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { startStack } from '@hypercode/local-stack'
 import type { Stack } from '@hypercode/local-stack'
@@ -22,7 +23,7 @@ describe('no escape', () => {
   let stack: Stack
   beforeAll(async () => {
     sandbox = await workingSandbox()
-    const dir = path.join(runtimeDir, `../sandbox-test-${process.pid}`)
+    const dir = path.join(tmpdir(), `hc-sandbox-stack-${process.pid}`)
     stack = await startStack({ dir, runtimeDir, durable: false, ephemeral: true })
   })
   afterAll(async () => await stack?.stop())

@@ -43,8 +43,11 @@ const calls =
     ? { ptrace: 117, memfdCreate: 279, addKey: 217, shmget: 194, ioUringSetup: 425, openByHandle: 265 }
     : { ptrace: 101, memfdCreate: 319, addKey: 248, shmget: 29, ioUringSetup: 425, openByHandle: 304 }
 
-/** Asks for memory in pieces and holds it; ESCAPED when it has got all of it. */
 const REACHING = 64 * 1024 * 1024
+
+/** Two files, each small enough for the limit of one. */
+const fillWithFiles = (folder: string): string =>
+  `f=${folder}/hc-probe-$$; head -c ${REACHING / 2 + 1} /dev/zero > $f.a && head -c ${REACHING / 2 + 1} /dev/zero > $f.b && echo ESCAPED; rm -f $f.*`
 
 export const ESCAPES: readonly Escape[] = [
   { name: 'read a secret file', argv: (t) => sh(`cat ${t.elsewhere}/secret`) },
@@ -181,11 +184,11 @@ export const ESCAPES: readonly Escape[] = [
   },
   {
     name: 'fill the memory through /dev/shm',
-    argv: () => sh(`f=/dev/shm/hc-probe-$$; head -c ${REACHING} /dev/zero > $f && echo ESCAPED; rm -f $f`),
+    argv: () => sh(fillWithFiles('/dev/shm')),
   },
   {
     name: 'fill the memory through /tmp',
-    argv: () => sh(`f=/tmp/hc-probe-$$; head -c ${REACHING} /dev/zero > $f && echo ESCAPED; rm -f $f`),
+    argv: () => sh(fillWithFiles('/tmp')),
   },
   {
     name: 'fill the disk with one file',
