@@ -9,17 +9,18 @@ import { cancelMission } from '../src/engine/cancel.ts'
 import { completeAttempts, reportOf } from '../src/engine/complete.ts'
 import { createOpenMissions } from '../src/engine/open-missions.ts'
 import { listDeadLetters } from '../src/store/dead-letters.ts'
-import { recordStep, reportProgress } from '../src/store/journal.ts'
+import { recordStep, reportProgress, streamOutput } from '../src/store/journal.ts'
 import { leaseTasks } from '../src/store/lease.ts'
 import { lookForWork } from '../src/store/look-for-work.ts'
 import { listMissions, readJournal, readMissions } from '../src/store/read-missions.ts'
 import { findTask, listArtifacts, listTasks } from '../src/store/read-tasks.ts'
 import { findExisting } from '../src/store/submit.ts'
+import { readCosts, recordUsage } from '../src/store/usage.ts'
 import { STILL, crewOf, sweep, test } from './harness.ts'
 
 const ENDED_MISSIONS = 5000
 /** Tables that grow with every mission: reading one of them from end to end gets slower with every mission. */
-const LARGE = new Set(['missions', 'tasks', 'attempts', 'mission_events', 'task_dependencies'])
+const LARGE = new Set(['missions', 'tasks', 'attempts', 'mission_events', 'task_dependencies', 'usage'])
 
 /** 5,000 ended missions of four tasks each, with attempts and events, beside what the test itself made; statistics are fresh. */
 async function fillWithHistory(directUrl: string, tenantId: string): Promise<void> {
@@ -36,6 +37,8 @@ async function fillWithHistory(directUrl: string, tenantId: string): Promise<voi
        select t.mission_id, row_number() over (partition by t.mission_id), t.tenant_id, 'task.completed', t.id from tasks t where t.state = 'completed'`,
       `insert into task_dependencies (tenant_id, task_id, depends_on)
        select a.tenant_id, a.id, b.id from tasks a join tasks b on b.mission_id = a.mission_id and b.key = 't1' where a.key <> 't1' and a.state = 'completed'`,
+      `insert into usage (task_id, key, tenant_id, mission_id, attempt, model, input_tokens, output_tokens, usd)
+       select t.id, 'k', t.tenant_id, t.mission_id, 1, 'm', 1, 1, 0.1 from tasks t where t.state = 'completed'`,
       `analyze`,
     ])
       await sql.raw(statement).execute(owner.db)
@@ -109,6 +112,12 @@ test('with 20,000 ended tasks no statement reads a large table from end to end',
     'look for work': () => lookForWork(db, tenant.id, ['work', 'other'], [{ ...fence, claimId: newId(), max: 10 }]),
     progress: () => reportProgress(db, fenceOf(tasks[0]), { incarnation: 1, attempt: 1, fraction: 0.5 }),
     step: () => recordStep(db, fenceOf(tasks[0]), { name: 's', response: 1 }),
+    output: () => streamOutput(db, fenceOf(tasks[0]), 'hello', 1000),
+    usage: async () => {
+      const call = { incarnation: 1, attempt: 1, model: 'm', inputTokens: 1, outputTokens: 1, usd: 0.1 }
+      for (const key of ['k', 'k']) await recordUsage(db, fenceOf(tasks[0]), { ...call, key })
+    },
+    costs: () => readCosts(db, tenant.id, mission.id),
     complete: () =>
       completeAttempts(
         db,
