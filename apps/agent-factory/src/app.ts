@@ -18,6 +18,7 @@ import { createKeeper } from './engine/keeper.ts'
 import type { KeeperLimits } from './engine/keeper.ts'
 import { createLogPump } from './engine/log-pump.ts'
 import { createNudge } from './engine/nudge.ts'
+import { park } from './engine/park.ts'
 import { createOrphanSweep } from './engine/orphans.ts'
 import type { LaunchSettings } from './engine/plan-launch.ts'
 import { createPlatformProbe } from './engine/platform-probe.ts'
@@ -45,6 +46,8 @@ export interface AppOptions {
   readonly logLinesMax: number
   readonly logKeepMs: number
   readonly logStreamsMax: number
+  /** End everything that runs here when the factory ends; otherwise it goes on, and the next factory looks after it. */
+  readonly stopAgents: boolean
   readonly trustProxy?: readonly string[]
 }
 
@@ -64,7 +67,7 @@ export interface FactoryApp {
   readonly rescale: () => Promise<void>
   readonly sweepOrphans: () => Promise<void>
   startLoops(): void
-  /** Stops the loops and lets others have what this replica held. What runs goes on running. */
+  /** Stops the loops and lets others have what this replica held. */
   stop(): Promise<void>
 }
 
@@ -158,6 +161,11 @@ export async function buildApp(options: AppOptions, deps: AppDeps): Promise<Fact
     async stop() {
       await loops.stop()
       await engine.stop(STOP_WAIT_MS)
+      if (options.stopAgents) {
+        const graceMs = options.launch.agentDrainMs
+        await park({ ...fleet, owner, drivers, graceMs, log }, await engine.owned())
+      }
+      await engine.release()
       await publisher.idle()
     },
   }

@@ -48,6 +48,7 @@ export const FactoryConfig = Type.Object({
   FACTORY_HOST_LOST_MS: Milliseconds(1000, 60_000),
   FACTORY_LOG_LINES_MAX: Type.Integer({ minimum: 100, maximum: 100_000, default: 5000 }),
   FACTORY_LOG_KEEP_MS: Milliseconds(1000, 86_400_000),
+  FACTORY_STOP_AGENTS: Type.Boolean({ default: false }),
   FACTORY_LOG_STREAMS_MAX: Type.Integer({ minimum: 1, maximum: 10_000, default: 200 }),
 })
 export type FactoryConfig = Readonly<Static<typeof FactoryConfig>>

@@ -85,6 +85,7 @@ export function optionsOf(config: FactoryConfig, { keys, drivers, handedOn }: Su
     logLinesMax: config.FACTORY_LOG_LINES_MAX,
     logKeepMs: config.FACTORY_LOG_KEEP_MS,
     logStreamsMax: config.FACTORY_LOG_STREAMS_MAX,
+    stopAgents: config.FACTORY_STOP_AGENTS,
     trustProxy: config.TRUST_PROXY,
   }
 }

@@ -54,6 +54,7 @@ const OPTIONS = {
   logLinesMax: 1000,
   logKeepMs: 86_400_000,
   logStreamsMax: 10,
+  stopAgents: false,
 } as const satisfies Partial<AppOptions>
 
 /** Options of an app on one process driver. */

@@ -1,4 +1,5 @@
 import { mkdtempSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { createClient } from '@hypercode/client'
@@ -9,12 +10,15 @@ import { APP_ROLE, dataHome, startStack } from '@hypercode/local-stack'
 import type { Stack } from '@hypercode/local-stack'
 import { freePort, randomSecret, spawnService } from '@hypercode/testkit/tools'
 import type { ServiceProcess } from '@hypercode/testkit/tools'
+import { factoryEnv } from './factory-env.ts'
 
 const ROOT = path.resolve(import.meta.dirname, '../../..')
 
 export interface PlatformOptions {
   /** Processes of each service; one when not given. All gateways talk to the first registry and orchestrator that live. */
   orchestrators?: number
+  /** Processes of the factory, which share their folder; one when not given. */
+  factories?: number
   /** True: Postgres waits for the disk, as in production. Default false. */
   durable?: boolean
   /** PgBouncer's connections to Postgres. Default 20. */
@@ -34,6 +38,9 @@ export interface Platform {
   readonly gateway: ServiceProcess
   readonly registry: ServiceProcess
   readonly orchestrators: readonly ServiceProcess[]
+  /** The first of the factories, which the gateway talks to. */
+  readonly factory: ServiceProcess
+  readonly factories: readonly ServiceProcess[]
   /** Of the gateway. */
   readonly url: string
   /** May do everything. */
@@ -100,14 +107,28 @@ async function start(
     return service
   }
   const gatewayPort = await freePort()
-  const [registry, ...orchestrators] = await Promise.all([
+  const agents = factoryEnv(ROOT, `http://127.0.0.1:${gatewayPort}`)
+  undo.push(async () => rm(agents.folder, { recursive: true, force: true }))
+  const [registry, orchestrators, factories] = await Promise.all([
     run('agent-registry', 'REGISTRY_PORT'),
-    ...Array.from({ length: options.orchestrators ?? 1 }, async () => run('crew-orchestrator', 'ORCHESTRATOR_PORT')),
+    several(options.orchestrators ?? 1, async () => run('crew-orchestrator', 'ORCHESTRATOR_PORT')),
+    several(options.factories ?? 1, async () =>
+      run('agent-factory', 'FACTORY_PORT', { ...agents.env, ...options.env }),
+    ),
   ])
+  const factory = factories[0] as ServiceProcess
+  // Whatever a test has done to the factories: one that ends in good order leaves no agent behind.
+  undo.push(async () => {
+    if (!factories.some((one) => one.running)) await factory.restart()
+  })
   const gateway = await run(
     'gateway',
     'GATEWAY_PORT',
-    { REGISTRY_URL: registry.url, ORCHESTRATOR_URL: (orchestrators[0] as ServiceProcess).url },
+    {
+      REGISTRY_URL: registry.url,
+      ORCHESTRATOR_URL: (orchestrators[0] as ServiceProcess).url,
+      FACTORY_URL: factory.url,
+    },
     gatewayPort,
   )
   const client = createClient({ baseUrl: gateway.url, credentials: bootstrapKey, maxConnections: 64 })
@@ -117,6 +138,8 @@ async function start(
     gateway,
     registry,
     orchestrators,
+    factory,
+    factories,
     url: gateway.url,
     client,
     bootstrapKey,
@@ -132,6 +155,9 @@ async function start(
     stop,
   }
 }
+
+const several = async (count: number, start: () => Promise<ServiceProcess>): Promise<ServiceProcess[]> =>
+  await Promise.all(Array.from({ length: count }, start))
 
 async function makeBootstrapClient(directUrl: string, key: ClientKey): Promise<void> {
   const handle = openDatabase({

@@ -110,3 +110,11 @@ export function leaving({ lifecycle }: FactoryInstance): Change | undefined {
     lifecycle: lifecycle === 'provisioning' ? walk(lifecycle, 'warming', 'draining') : walk(lifecycle, 'draining'),
   }
 }
+
+/** Its process was ended because the factory ends with all that it runs; the next factory starts it anew. */
+export function parked(instance: FactoryInstance): Change {
+  if (instance.desired === 'stopped' || instance.lifecycle === 'draining') return ended(instance)
+  const hasLife = instance.lifecycle === 'ready' || instance.lifecycle === 'warming'
+  const lifecycle = hasLife ? walk(instance.lifecycle, 'draining', 'stopped') : instance.lifecycle
+  return { lifecycle, launch: 'gone', ready: 'no', reason: 'The factory was stopped, and all that it ran with it.' }
+}

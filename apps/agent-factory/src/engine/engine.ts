@@ -36,8 +36,12 @@ export interface Engine {
   pass(): Promise<void>
   /** Instances of the last pass that have a process. */
   running(): readonly LoggedInstance[]
-  /** Resolves when nothing is in hand, or after `waitMs`; then others may have what it held. */
+  /** Resolves when nothing is in hand, or after `waitMs`. Nothing is looked at any more. */
   stop(waitMs: number): Promise<void>
+  /** What it holds, as it stands now. */
+  owned(): Promise<readonly FactoryInstance[]>
+  /** Lets others have at once what it holds. */
+  release(): Promise<void>
 }
 
 /** While something starts or ends: what waits for it should not wait for us. */
@@ -94,8 +98,9 @@ export function createEngine(deps: EngineDeps): Engine {
       })
       await Promise.race([Promise.allSettled(inHand.values()), late])
       clearTimeout(timer)
-      await releaseInstances(db, ownership.owner)
     },
+    owned: async () => await readOwned(db, ownership.owner, populationMax),
+    release: async () => await releaseInstances(db, ownership.owner),
   }
 }
 
