@@ -63,17 +63,18 @@ export const EditOutput = Type.Object(
   {
     summary: Type.String(),
     changed: Type.Boolean(),
+    fileCount: Count,
     files: Type.Array(
       Type.Object(
         { path: Type.String(), change: Type.Union([Type.Literal('written'), Type.Literal('deleted')]) },
         closed,
       ),
-      { description: 'the first 1000 of them' },
+      { description: 'the first 200 of them' },
     ),
     commands: Type.Array(
       Type.Object(
         {
-          argv: Type.Array(Type.String()),
+          command: Type.String(),
           exitCode: Type.Union([Type.Integer(), Type.Null()]),
           timedOut: Type.Boolean(),
           durationMs: Count,

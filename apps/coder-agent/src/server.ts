@@ -30,6 +30,9 @@ const CoderConfig = Type.Object({
 /** A file that is larger is no source. */
 const FILE_MAX_BYTES = 8 * 1024 * 1024
 
+// Warnings of the AI SDK would go to the console, beside the log.
+globalThis.AI_SDK_LOG_WARNINGS = false
+
 await runService(async () => {
   const config = loadConfig(CoderConfig, process.env)
   const workDir = path.resolve(config.CODER_WORK_DIR)

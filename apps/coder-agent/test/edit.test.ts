@@ -44,8 +44,8 @@ describe('code.edit', () => {
         { path: 'src/add.js', change: 'written' },
       ],
       commands: [
-        { argv: ['node', '--test'], exitCode: 1, timedOut: false },
-        { argv: ['node', '--test'], exitCode: 0, timedOut: false },
+        { command: 'node --test', exitCode: 1, timedOut: false },
+        { command: 'node --test', exitCode: 0, timedOut: false },
       ],
       usage: { turns: 7, estimated: false },
     })

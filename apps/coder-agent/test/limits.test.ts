@@ -116,8 +116,9 @@ describe('a model that fails', () => {
 
   test('that breaks off in the middle is asked again', async () => {
     const scripted = await model([{ text: ['half', ' of', ' it'], cutAfter: 2 }, { text: 'whole' }])
-    const { output } = await runEdit(await coder(scripted), await input())
+    const { output, said } = await runEdit(await coder(scripted), await input())
     expect(output.summary).toBe('whole')
+    expect(said).toMatch(/^half of\n\[the answer of the model broke off[^\]]*; asked again\]\nwhole$/)
   })
 
   test('that refuses for good ends the task', async () => {
@@ -144,6 +145,25 @@ describe('a model that fails', () => {
       message: 'no model configured: set MODEL_BASE_URL and MODEL_NAME',
     })
   })
+})
+
+test('an answer without end is not listened to for ever', async () => {
+  const scripted = await model([{ text: Array.from({ length: 30 }, () => 'x'.repeat(50_000)) }])
+  await expect(runEdit(await coder(scripted), await input())).rejects.toMatchObject({
+    code: 'model_refused',
+    message: 'the answer of the model is too long',
+  })
+})
+
+test('calls that are too large for the journal are answered with that', async () => {
+  const large = { name: 'write_file', input: { path: 'a', content: 'x'.repeat(90_000) } }
+  const scripted = await model([
+    { toolCalls: [large, { ...large, input: { ...large.input, path: 'b' } }] },
+    { text: 'ok' },
+  ])
+  const { output } = await runEdit(await coder(scripted), await input())
+  expect(output.files.map(({ path }) => path)).toEqual(['a'])
+  expect(scripted.requests[1]?.messages.at(-1)?.text).toBe('refused: the input is too long; use smaller steps')
 })
 
 test('a cancel stops a slow answer at once, and a running command too', async () => {

@@ -89,7 +89,7 @@ test('killed after any step, the task ends the same and no finished command runs
     expect(rest.output, where).toMatchObject({
       summary: 'Counted to 21.',
       files: whole.output.files,
-      commands: whole.output.commands.map(({ argv }) => ({ argv, exitCode: 0 })),
+      commands: whole.output.commands.map(({ command }) => ({ command, exitCode: 0 })),
     })
     expect(rest.artifacts.get('test-output.txt')?.bytes.toString(), where).toBe(
       whole.artifacts.get('test-output.txt')?.bytes.toString(),

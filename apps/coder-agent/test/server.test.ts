@@ -17,7 +17,7 @@ const FILES = {
 }
 
 async function platform(): Promise<FakeControlPlane> {
-  const fake = await createFakeControlPlane({ leaseMs: 1500 })
+  const fake = await createFakeControlPlane({ leaseMs: 5000 })
   onTestFinished(() => fake.close())
   return fake
 }
@@ -50,7 +50,7 @@ const patchOf = (task: FakeTask): string => task.artifacts.get('patch.diff')?.by
 
 // Goal: a coder that is killed in the middle leaves a task that another process ends, from the snapshot and the journal.
 // Method: kill -9 while a command runs that has to run again, after one that must not; the repository changes meanwhile.
-test('killed in the middle of a command, and gone on by another process', { timeout: 90_000 }, async () => {
+test('killed in the middle of a command, and gone on by another process', { timeout: 150_000 }, async () => {
   const fake = await platform()
   const root = await repository(FILES)
   const scripted = await model(
@@ -73,12 +73,14 @@ test('killed in the middle of a command, and gone on by another process', { time
   const first = start(env)
   const id = fake.queue({ skill: 'code.edit', input: { root, instruction: 'count' } })
   const task = fake.task(id)
-  await fake.until('the second turn', () => task.steps.some(({ name }) => name === 'turn-2'), 30_000)
+  await expect
+    .poll(() => `${task.steps.map(({ name }) => name).join()}\n${first.output()}`, { timeout: 60_000 })
+    .toMatch(/^[^\n]*turn-2/)
   first.child.kill('SIGKILL')
   await first.ended
   await put(root, 'count.txt', '100\n')
   const second = start(env)
-  const ended = await fake.ended(id, 40_000)
+  const ended = await fake.ended(id, 60_000)
   expect(ended, second.output()).toMatchObject({
     state: 'completed',
     attempt: 2,
@@ -102,14 +104,14 @@ test('killed in the middle of a command, and gone on by another process', { time
   expect(await second.ended).toEqual([0, null])
 })
 
-test('without a model it serves, and rejects what it is asked', { timeout: 60_000 }, async () => {
+test('without a model it serves, and rejects what it is asked', { timeout: 120_000 }, async () => {
   const fake = await platform()
   const root = await repository(FILES)
   const started = start({ ...fake.env, CODER_WORK_DIR: await tempFolder(), MODEL_NAME: 'alone' })
-  const instance = await fake.until('the registration', () => fake.instances()[0], 30_000)
+  const instance = await fake.until('the registration', () => fake.instances()[0], 60_000)
   expect(instance.card.skills.map(({ id }) => id)).toEqual(['code.edit', 'code.review', 'code.explain'])
   const id = fake.queue({ skill: 'code.explain', input: { root, question: 'what?' } })
-  const ended = await fake.ended(id, 20_000)
+  const ended = await fake.ended(id, 60_000)
   expect(ended, started.output()).toMatchObject({
     state: 'rejected',
     error: { message: expect.stringContaining('no model configured: set MODEL_BASE_URL and MODEL_NAME') },
@@ -117,7 +119,7 @@ test('without a model it serves, and rejects what it is asked', { timeout: 60_00
   expect(fake.task(id).attempts).toHaveLength(1)
 })
 
-test('a wrong setting is refused with all that is wrong, and without values', { timeout: 60_000 }, async () => {
+test('a wrong setting is refused with all that is wrong, and without values', { timeout: 120_000 }, async () => {
   const started = start({ MODEL_BASE_URL: 'ftp://model', CODER_MAX_TURNS: '0', OPENAI_API_KEY: 'changethis' })
   expect(await started.ended).toEqual([78, null])
   for (const name of ['MODEL_BASE_URL', 'CODER_MAX_TURNS', 'OPENAI_API_KEY']) expect(started.output()).toContain(name)

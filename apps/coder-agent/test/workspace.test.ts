@@ -180,7 +180,8 @@ describe('changes', () => {
       'does not apply',
     )
     const miscounted = '--- a/a.txt\n+++ b/a.txt\n@@ -1,7 +1,9 @@\n-a\n+b\n'
-    await expect(workspace.patch(miscounted, () => 'seen')).rejects.toThrow('seen')
+    await expect(workspace.patch(miscounted, () => 'seen', { recount: true })).rejects.toThrow('seen')
+    await expect(workspace.patch(miscounted, () => 'seen')).rejects.toThrow('does not apply')
     await expect(workspace.patch('no patch at all', judge)).rejects.toThrow('does not apply')
     expect(workspace.changed).toBe(false)
     const { undone, change } = await workspace.onDisk(async (folder) => {
@@ -251,6 +252,21 @@ describe('escapes', () => {
     expect(change).toBeDefined()
     await expect(stat(marker)).rejects.toThrow('ENOENT')
   })
+})
+
+test('what git cannot take is undone as a whole, and the next command works again', async () => {
+  const root = await repository({ 'a.txt': 'a\n' })
+  const { workspace } = await open(root)
+  const bad = await workspace.onDisk(async (folder) => {
+    await put(folder, 'b.txt', 'b')
+    await symlink('a.txt', join(folder, '.gitmodules')) // git refuses it by its own rules
+  }, any)
+  expect(bad).toMatchObject({ change: undefined, undone: [expect.stringContaining('all that it has changed')] })
+  const good = await workspace.onDisk(async (folder) => {
+    expect(await readdir(folder)).toEqual(['a.txt'])
+    await put(folder, 'c.txt', 'c')
+  }, any)
+  expect(good.change?.diff).toContain('c.txt')
 })
 
 test('nothing is left of a workspace that is closed, and the repository of the user is as it was', async () => {

@@ -2,7 +2,7 @@ import { createOpenAICompatible } from '@ai-sdk/openai-compatible'
 import { jsonSchema, streamText, tool } from 'ai'
 import type { LanguageModel, LanguageModelUsage, ModelMessage, TextStreamPart, ToolSet } from 'ai'
 import type { TSchema } from '@sinclair/typebox'
-import { storable, storableJson } from '../tools/bounded-text.ts'
+import { boundedText, storable, storableJson } from '../tools/bounded-text.ts'
 import { ModelFault, modelFaultOf } from './model-fault.ts'
 import type { ModelSettings, Prices } from './model-settings.ts'
 import type { ToolCall, Turn, Usage } from './turn.ts'
@@ -52,6 +52,8 @@ export function createAskModel(settings: ModelSettings): AskModel {
 }
 
 interface Heard {
+  /** Characters so far, of text and of calls. */
+  size: number
   text: string
   readonly calls: ToolCall[]
   finish: string | undefined
@@ -59,7 +61,7 @@ interface Heard {
 }
 
 async function listen(model: LanguageModel, question: Question): Promise<Heard> {
-  const heard: Heard = { text: '', calls: [], finish: undefined, usage: undefined }
+  const heard: Heard = { size: 0, text: '', calls: [], finish: undefined, usage: undefined }
   const { fullStream } = streamText({
     model,
     system: question.system,
@@ -85,10 +87,14 @@ async function hear(part: TextStreamPart<ToolSet>, heard: Heard, { onText }: Que
   switch (part.type) {
     case 'text-delta': {
       const text = storable(part.text)
+      grow(heard, part.text)
       heard.text += text
       if (text !== '') await onText(text)
       return
     }
+    case 'tool-input-delta':
+      grow(heard, part.delta)
+      return
     case 'tool-call':
       heard.calls.push(callOf(part))
       return
@@ -102,21 +108,35 @@ async function hear(part: TextStreamPart<ToolSet>, heard: Heard, { onText }: Que
   }
 }
 
-function callOf(part: {
-  toolCallId: string
-  toolName: string
-  input: unknown
-  invalid?: boolean | undefined
-}): ToolCall {
-  const { toolCallId: id, toolName: name, input } = part
-  if (JSON.stringify(input).length > CALL_MAX_CHARS) {
-    return { id, name, input: {}, fault: `the input is longer than ${CALL_MAX_CHARS} characters; use smaller steps` }
-  }
+/** A model that does not come to an end is not listened to for ever. */
+function grow(heard: Heard, piece: string): void {
+  heard.size += piece.length
+  if (heard.size > ANSWER_MAX_CHARS) throw new ModelFault('the answer of the model is too long', { passing: false })
+}
+
+function callOf({ toolCallId: id, toolName: name, input, invalid }: GivenCall): ToolCall {
   const clean = storableJson(input)
-  if (part.invalid === true && typeof input === 'string') {
-    return { id, name, input: clean, fault: 'the input is not JSON' }
-  }
-  return { id, name, input: clean }
+  const isText = invalid === true && typeof input === 'string'
+  return { id, name: name.slice(0, NAME_MAX_CHARS), input: clean, ...(isText && { fault: 'the input is not JSON' }) }
+}
+
+interface GivenCall {
+  readonly toolCallId: string
+  readonly toolName: string
+  readonly input: unknown
+  readonly invalid?: boolean | undefined
+}
+
+/** The calls that a step of the journal can hold; others are answered with what is wrong. */
+function withinStep(calls: readonly ToolCall[]): ToolCall[] {
+  let bytes = 0
+  return calls.slice(0, CALLS_MAX).map((call) => {
+    const size = Buffer.byteLength(JSON.stringify(call))
+    bytes += size
+    if (bytes <= CALLS_MAX_BYTES) return call
+    bytes -= size
+    return { id: call.id, name: call.name, input: {}, fault: 'the input is too long; use smaller steps' }
+  })
 }
 
 function turnOf(heard: Heard, question: Question, prices: Prices | undefined, ms: number): Turn {
@@ -126,10 +146,9 @@ function turnOf(heard: Heard, question: Question, prices: Prices | undefined, ms
   if (finish === 'content-filter') {
     throw new ModelFault('the model refuses to answer: its content filter stopped it', { passing: false })
   }
-  if (text.length > TEXT_MAX_CHARS) throw new ModelFault('the answer of the model is too long', { passing: false })
-  const calls = heard.calls.slice(0, CALLS_MAX)
+  const calls = withinStep(heard.calls)
   return {
-    text,
+    text: boundedText(text, TEXT_MAX_CHARS),
     calls,
     finish: calls.length > 0 ? 'calls' : finish === 'length' ? 'length' : 'stop',
     usage: usageOf(heard, question, prices),
@@ -149,5 +168,7 @@ function usageOf({ usage, text, calls }: Heard, question: Question, prices: Pric
 const reckon = (text: string): number => Math.ceil(text.length / 4)
 
 const CALLS_MAX = 16
-const CALL_MAX_CHARS = 110_000
-const TEXT_MAX_CHARS = 100_000
+const CALLS_MAX_BYTES = 150_000
+const NAME_MAX_CHARS = 100
+const TEXT_MAX_CHARS = 20_000
+const ANSWER_MAX_CHARS = 1_000_000

@@ -15,7 +15,7 @@ export async function askPatiently(
   ask: AskModel,
   question: Question,
   patience: Patience,
-  onFault: (fault: ModelFault, pauseMs: number | undefined) => void,
+  onFault: (fault: ModelFault, pauseMs: number | undefined) => Promise<void>,
 ): Promise<Turn> {
   for (let tried = 1; ; tried += 1) {
     try {
@@ -26,14 +26,14 @@ export async function askPatiently(
       if (!passing) throw new TerminalError(message, undefined, { code: 'model_refused', cause: error })
       const pauseMs = error.retryAfterMs ?? growing(patience, tried)
       if (tried >= patience.tries || pauseMs > patience.pauseMaxMs) {
-        onFault(error, undefined)
+        await onFault(error, undefined)
         throw new RetryableError(`${message} (asked ${tried} times)`, {
           code: 'model_unavailable',
           retryAfterMs: Math.min(pauseMs, RETRY_AFTER_MAX_MS),
           cause: error,
         })
       }
-      onFault(error, pauseMs)
+      await onFault(error, pauseMs)
       await sleep(pauseMs, undefined, { signal: question.signal })
     }
   }

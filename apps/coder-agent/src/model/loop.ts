@@ -79,16 +79,22 @@ async function takeTurn(options: LoopOptions, conversation: Conversation, name: 
 async function askWithin(options: LoopOptions, conversation: Conversation, name: string): Promise<Turn> {
   const { ctx, ask, model, budget, system, tools } = options
   const late = AbortSignal.timeout(budget.msLeft)
+  let said = false
   const question = {
     system,
     messages: conversation.messages,
     tools,
     maxOutputTokens: Math.min(ANSWER_MAX_TOKENS, budget.tokensLeft),
     signal: AbortSignal.any([ctx.signal, late]),
-    onText: async (text: string) => await ctx.output(text),
+    onText: async (text: string) => {
+      said = true
+      await ctx.output(text)
+    },
   }
   try {
-    return await askPatiently(ask, question, model.patience, (fault, pauseMs) => {
+    return await askPatiently(ask, question, model.patience, async (fault, pauseMs) => {
+      if (said) await ctx.output(`\n[${fault.message}; asked again]\n`)
+      said = false
       ctx.log.warn({ turn: name, status: fault.status, pauseMs }, fault.message)
     })
   } catch (error) {

@@ -6,6 +6,7 @@ import type { CallRecord } from '../model/call-record.ts'
 import type { Turn } from '../model/turn.ts'
 import type { EditInput, EditOutput } from '../schemas.ts'
 import { TOOL_NAMES } from '../tools/policies.ts'
+import { boundedText } from '../tools/bounded-text.ts'
 import type { CommandRun } from '../tools/tool.ts'
 import type { BaseRepository } from '../workspace/base-repository.ts'
 import { EDIT, aboutSnapshot } from './prompts.ts'
@@ -40,17 +41,18 @@ export async function edit(
     }
     await ctx.artifact('patch.diff', patch, 'text/x-diff')
     await ctx.artifact('summary.md', turn.text, 'text/markdown')
-    if (outputs.length > 0) await ctx.artifact('test-output.txt', outputs.join('\n'))
-    const files = (await workspace.changedFiles()).slice(0, FILES_MAX).map(({ path, kind }) => ({
+    if (outputs.length > 0) await ctx.artifact('test-output.txt', boundedText(outputs.join('\n'), OUTPUTS_MAX))
+    const files = (await workspace.changedFiles()).map(({ path, kind }) => ({
       path,
       change: kind === undefined ? ('deleted' as const) : ('written' as const),
     }))
     return {
       summary: turn.text.slice(0, SUMMARY_MAX).toWellFormed(),
       changed: workspace.changed,
-      files,
-      commands: commands.map(({ argv, exitCode, timedOut, durationMs }) => ({
-        argv: [...argv],
+      fileCount: files.length,
+      files: files.slice(0, LISTED_MAX),
+      commands: commands.slice(-LISTED_MAX).map(({ argv, exitCode, timedOut, durationMs }) => ({
+        command: boundedText(argv.join(' '), COMMAND_MAX),
         exitCode,
         timedOut,
         durationMs,
@@ -65,5 +67,8 @@ const isDone = ({ calls, finish, text }: Turn): true | string =>
     ? true
     : 'Go on, or say in a few sentences what you have changed if you are done.'
 
-const FILES_MAX = 1000
+/** An output is small: what is longer stands in the artifacts. */
+const LISTED_MAX = 200
+const COMMAND_MAX = 300
 const SUMMARY_MAX = 8000
+const OUTPUTS_MAX = 2_000_000

@@ -8,7 +8,8 @@ export const applyPatch = defineTool({
     'end). All of it is applied or nothing.',
   input: Type.Object({ patch: Type.String({ minLength: 1, maxLength: 100_000 }) }, { additionalProperties: false }),
   async run({ patch }, { workspace, policy }) {
-    const change = await workspace.patch(patch, policy.judge('apply_patch'))
+    // Models count lines badly; what comes out is made into a patch of its own.
+    const change = await workspace.patch(patch, policy.judge('apply_patch'), { recount: true })
     return { text: change.diff === '' ? 'the patch changes nothing' : 'the patch is applied', change }
   },
 })

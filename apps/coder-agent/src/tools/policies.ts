@@ -12,7 +12,8 @@ export interface ToolPolicy {
 }
 
 const ANYTHING = ['*']
-const PROTECTED = ['.env', '*/.env', '.env.*', '*/.env.*', '*.pem', '*.key', '.gitmodules', '*/.gitmodules']
+/** Beside the files that hold secrets, which no tool sees or makes. */
+const PROTECTED = ['.gitmodules', '*/.gitmodules']
 
 /** What the coder allows at most; a task can allow less and never more. */
 export const POLICIES: Readonly<Record<ToolName, ToolPolicy>> = {

@@ -1,5 +1,6 @@
 import { Type } from '@sinclair/typebox'
 import type { Static } from '@sinclair/typebox'
+import { isSecretFile } from '../workspace/secret-files.ts'
 import { Refused } from '../workspace/refused.ts'
 import type { Difference } from '../workspace/workspace.ts'
 import { POLICIES, TOOL_NAMES } from './policies.ts'
@@ -51,7 +52,7 @@ export class Policy {
     return ({ path, kind }) => {
       if (!this.#tools.has('write_file')) return 'this task changes nothing'
       if (kind === 'link') return `${path} is a link, and links are not made`
-      if (fitsAny(path, policy.denyPaths ?? [])) return `${path} must not be changed`
+      if (isSecretFile(path) || fitsAny(path, policy.denyPaths ?? [])) return `${path} must not be changed`
       if (this.#task.paths !== undefined && !fitsAny(path, this.#task.paths)) {
         return `${path} is not among the paths that this task may change: ${this.#task.paths.join(', ')}`
       }

@@ -21,6 +21,7 @@ export const runCommand = defineTool({
   async run({ argv, timeoutMs = 120_000 }, scope) {
     const { workspace, policy, sandbox } = scope
     policy.assertCommand(argv)
+    if (argv.join(' ').length > LINE_MAX) throw new Refused(`a command line has at most ${LINE_MAX} characters`)
     if (sandbox === undefined) throw new Refused(NO_SANDBOX)
     const { result, change, undone } = await workspace.onDisk(
       async (folder) => await confined(sandbox, argv, folder, Math.min(timeoutMs, scope.commandMaxMs), scope),
@@ -50,6 +51,7 @@ async function confined(
       workspace,
       env: { CI: '1', NO_COLOR: '1' },
       timeoutMs,
+      fileBytesMax: FILE_MAX_BYTES,
       outputMaxBytes: OUTPUT_MAX_BYTES,
       signal,
     })
@@ -74,5 +76,7 @@ function describe({ exitCode, signal, timedOut, exceeded, stdout, stderr }: Sand
 }
 
 const NO_SANDBOX = 'no sandbox on this machine, so no command can be run; go on without'
+const LINE_MAX = 20_000
 const OUTPUT_MAX_BYTES = 1024 * 1024
+const FILE_MAX_BYTES = 64 * 1024 * 1024
 const TEXT_MAX = 16_000

@@ -77,7 +77,7 @@ export class BaseRepository {
   }
 
   async removeFolder(folder: string): Promise<void> {
-    await rm(folder, { recursive: true, force: true })
+    await rm(folder, { recursive: true, force: true, maxRetries: 3 })
     await rm(this.#adminOf(folder), { recursive: true, force: true })
   }
 

@@ -21,9 +21,10 @@ export async function listFiles(root: string, options: ListOptions): Promise<str
 
 async function listedByGit(root: string, { git, signal }: ListOptions): Promise<string[] | undefined> {
   try {
-    return await git
+    const listed = await git
       .with({ cwd: root })
       .parts(['ls-files', '-z', '--cached', '--others', '--exclude-standard', '--deduplicate'], { signal })
+    return listed.length > 0 ? listed : undefined // a folder that a repository around it ignores
   } catch (error) {
     if (error instanceof GitError && error.exitCode === 128) return undefined // not a repository
     throw error

@@ -4,8 +4,8 @@ import type { BaseRepository } from './base-repository.ts'
 import { GitError } from './git.ts'
 import type { Git } from './git.ts'
 import { Refused } from './refused.ts'
-import { sweepWorktree } from './sweep-worktree.ts'
 import { foldersAbove } from './tree-path.ts'
+import { Worktree } from './worktree.ts'
 
 /** What one tool call has changed: the tree after it, and the diff that leads there from the tree before. */
 export interface Change {
@@ -29,6 +29,14 @@ export interface Difference {
   readonly kind: 'file' | 'link' | undefined
 }
 
+/** What came of some work on the disk. */
+export interface DiskWork<T> {
+  readonly result: T
+  readonly change: Change | undefined
+  /** What was not taken over, each with the reason. */
+  readonly undone: readonly string[]
+}
+
 /** Says why a path may not be changed, or nothing. */
 export type Judge = (difference: Difference) => string | undefined
 
@@ -47,8 +55,8 @@ export class Workspace {
   /** Works on trees, by an index beside the folder. */
   readonly #git: Git
   #tree: string
-  /** Works on the folder, once a command has needed it. */
-  #onDisk: Git | undefined
+  /** The files on the disk, once a command has needed them. */
+  #disk: Worktree | undefined
 
   private constructor(base: BaseRepository, taskId: string, snapshot: string, folder: string) {
     this.#base = base
@@ -129,45 +137,50 @@ export class Workspace {
   }
 
   /** @throws {Refused} when the patch does not apply, or touches what it must not; then nothing of it is done */
-  async patch(diff: string | Buffer, judge: Judge): Promise<Change> {
+  async patch(diff: string | Buffer, judge: Judge, options: { readonly recount?: boolean } = {}): Promise<Change> {
     const bytes = withNewline(typeof diff === 'string' ? Buffer.from(diff) : diff)
-    let tree: string
+    return await this.#accept(await this.#patchedBy(bytes, options.recount === true), judge)
+  }
+
+  async #patchedBy(diff: Buffer, recount: boolean): Promise<string> {
     try {
-      tree = await this.#patched(this.#tree, bytes)
+      return await this.#patched(this.#tree, diff)
     } catch (error) {
       const refused = asRefused(error, 'the patch does not apply')
+      if (!recount) throw refused
       try {
-        tree = await this.#patched(this.#tree, bytes, ['--recount']) // models count lines badly
+        return await this.#patched(this.#tree, diff, ['--recount'])
       } catch {
         throw refused
       }
     }
-    return await this.#accept(tree, judge)
   }
 
   /**
    * Lets `run` work on the files in a folder, and takes over what it has changed there. Files that git ignores are no change, and
    * what `judge` refuses is put back.
    */
-  async onDisk<T>(
-    run: (folder: string) => Promise<T>,
-    judge: Judge,
-  ): Promise<{ readonly result: T; readonly change: Change | undefined; readonly undone: readonly string[] }> {
-    const git = (this.#onDisk ??= await this.#base.addWorktree(this.#folder, this.#taskId))
-    await git.line(['read-tree', '--reset', '-u', this.#tree])
+  async onDisk<T>(run: (folder: string) => Promise<T>, judge: Judge): Promise<DiskWork<T>> {
+    const disk = (this.#disk ??= await Worktree.add(this.#base, this.#folder, this.#taskId))
+    await disk.checkOut(this.#tree)
     const result = await run(this.#folder)
-    const undone = (await sweepWorktree(this.#folder)).map((path) => `${path}: not allowed in a workspace`)
-    await git.line(['add', '--all', '.'])
-    const found = await git.line(['write-tree'])
-    if (found === this.#tree) return { result, change: undefined, undone }
-    const refused = (await this.#differences(this.#tree, found)).flatMap((difference) => {
-      const reason = judge(difference)
-      return reason === undefined ? [] : [{ path: difference.path, reason }]
-    })
-    const tree = refused.length === 0 ? found : await this.#putBack(found, refused)
-    const change = tree === this.#tree ? undefined : await this.#moveTo(tree)
-    const reasons = refused.slice(0, REASONS_MAX).map(({ path, reason }) => `${path}: ${reason}`)
-    return { result, change, undone: [...undone, ...reasons] }
+    try {
+      const { tree, removed } = await disk.takeIn()
+      const refused = (await this.#differences(this.#tree, tree)).flatMap((difference) => {
+        const reason = judge(difference)
+        return reason === undefined ? [] : [{ path: difference.path, reason }]
+      })
+      const kept = refused.length === 0 ? tree : await this.#putBack(tree, refused)
+      const change = kept === this.#tree ? undefined : await this.#moveTo(kept)
+      const reasons = refused.slice(0, REASONS_MAX).map(({ path, reason }) => `${path}: ${reason}`)
+      return { result, change, undone: [...removed.map((path) => `${path}: not allowed in a workspace`), ...reasons] }
+    } catch (error) {
+      if (!(error instanceof GitError)) throw error
+      // What it has left is nothing that git can take; the next command gets a fresh folder.
+      this.#disk = undefined
+      await this.#base.removeFolder(this.#folder)
+      return { result, change: undefined, undone: [`all that it has changed: ${error.message.slice(0, 500)}`] }
+    }
   }
 
   /** Back to where it stood before a change that was not kept. */
