@@ -5,8 +5,7 @@ import { ensureAgentClient, readCredentials, writeCredentials } from './credenti
 import type { DevEnvironment } from './dev-environment.ts'
 import { readDevEnvironment } from './dev-environment.ts'
 import { onEnd } from './graceful-end.ts'
-import { AGENT_APP, agentEnv, folderOf, serviceEnv, urlOf } from './service-env.ts'
-import type { ServiceApp } from './service-env.ts'
+import { agentEnv, folderOf, isServiceApp, serviceEnv, urlOf } from './service-env.ts'
 
 // `dev-app.ts APP`: the `dev` task of each app under `turbo dev`. Waits for the servers, then runs the app from its sources
 // and starts it again whenever one of them, or of a package it imports, is saved.
@@ -26,7 +25,7 @@ process.exit()
 
 async function run(): Promise<number> {
   const dev = await waitFor('the servers', async () => readDevEnvironment())
-  const env = isService(app) ? serviceEnv(app, dev.env, dev.ports, storesOf(dev)) : await agentEnvironment(dev)
+  const env = isServiceApp(app) ? serviceEnv(app, dev.env, dev.ports, storesOf(dev)) : await agentEnvironment(dev)
   // In development nobody waits for requests in flight.
   const child = spawn(
     process.execPath,
@@ -52,7 +51,8 @@ async function run(): Promise<number> {
 
 /** Agents log in at the gateway, so that has to be up, and needs to know them. */
 async function agentEnvironment(dev: DevEnvironment): Promise<Record<string, string>> {
-  if (app !== AGENT_APP) throw new Error(`dev-app knows no app ${app ?? '(none given)'}`)
+  const name = app?.match(/^([a-z-]+)-agent$/)?.[1]
+  if (name === undefined) throw new Error(`dev-app knows no app ${app ?? '(none given)'}`)
   const gatewayUrl = urlOf('gateway', dev.ports)
   await waitFor('the gateway', async () => await isReady(gatewayUrl))
   const bootstrap = readCredentials()?.bootstrap
@@ -61,7 +61,7 @@ async function agentEnvironment(dev: DevEnvironment): Promise<Record<string, str
   const given = clientId && clientSecret ? { clientId, clientSecret } : undefined
   const agents = await ensureAgentClient(gatewayUrl, bootstrap, given)
   writeCredentials({ bootstrap, agents })
-  return agentEnv(dev.env, gatewayUrl, agents, { instance: 'auditor-dev', port: 0 })
+  return agentEnv(dev.env, gatewayUrl, agents, { instance: `${name}-dev`, port: 0 })
 }
 
 /** @throws Error as long as it does not answer at all */
@@ -91,10 +91,6 @@ async function waitFor<T>(what: string, look: () => Promise<T | undefined>): Pro
     }
     await new Promise((resolve) => setTimeout(resolve, 200))
   }
-}
-
-function isService(name: string | undefined): name is ServiceApp {
-  return name === 'gateway' || name === 'agent-registry' || name === 'crew-orchestrator'
 }
 
 function storesOf({ env }: DevEnvironment): { DATABASE_URL: string; REDIS_URL: string } {

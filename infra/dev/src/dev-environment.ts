@@ -2,6 +2,7 @@ import path from 'node:path'
 import { HYPERCODE_DIR } from './checkout.ts'
 import type { Env } from './local-env.ts'
 import { readJsonFile } from './private-file.ts'
+import type { ServicePorts } from './service-env.ts'
 import { identify } from '@hypercode/local-stack'
 import type { ProcessIdentity } from '@hypercode/local-stack'
 
@@ -10,7 +11,7 @@ export interface DevEnvironment {
   /** The infrastructure process; when it is gone, the file is of an earlier run. */
   readonly owner: ProcessIdentity
   readonly env: Readonly<Record<string, string>>
-  readonly ports: Readonly<Record<'gateway' | 'registry' | 'orchestrator', number>>
+  readonly ports: ServicePorts
 }
 
 export const DEV_ENVIRONMENT_FILE = path.join(HYPERCODE_DIR, 'dev-env.json')

@@ -38,7 +38,8 @@ try {
 process.exit()
 
 async function run(): Promise<void> {
-  if (ensureEnvFile(ROOT)) step('made .env with fresh secrets')
+  const made = ensureEnvFile(ROOT, process.env)
+  if (made !== undefined) step(made)
   const env = readLocalEnv(ROOT, process.env)
   const settings = readSettings(ROOT, env)
   const dir = path.join(HYPERCODE_DIR, 'platform')

@@ -1,25 +1,24 @@
 import { pickPort } from '@hypercode/local-stack'
 import { createServer } from 'node:net'
 import type { Env } from './local-env.ts'
-import type { ServicePorts } from './service-env.ts'
+import { SERVICE_KEYS, portVariable } from './service-env.ts'
+import type { ServiceKey, ServicePorts } from './service-env.ts'
 import type { Settings } from './settings.ts'
 import { EXIT_USAGE, UserError } from './user-error.ts'
 
-type PortName = 'GATEWAY_PORT' | 'REGISTRY_PORT' | 'ORCHESTRATOR_PORT'
+type PortName = ReturnType<typeof portVariable>
 
 /** With `anywhere`, only what the person asked for in the environment is kept to. */
 export async function choosePorts(settings: Settings, environment: Env, anywhere = false): Promise<ServicePorts> {
-  const choose = async (name: PortName): Promise<number> => await choosePort(name, settings, environment, anywhere)
-  return {
-    gateway: await choose('GATEWAY_PORT'),
-    registry: await choose('REGISTRY_PORT'),
-    orchestrator: await choose('ORCHESTRATOR_PORT'),
-  }
+  const chosen: [ServiceKey, number][] = []
+  for (const key of SERVICE_KEYS)
+    chosen.push([key, await choosePort(portVariable(key), settings, environment, anywhere)])
+  return Object.fromEntries(chosen) as ServicePorts
 }
 
 /** Whether somebody listens on one of them; asked when nothing of ours does. */
 export async function someTaken(ports: ServicePorts): Promise<boolean> {
-  for (const port of [ports.gateway, ports.registry, ports.orchestrator]) {
+  for (const port of Object.values(ports)) {
     if (!(await canListen(port))) return true
   }
   return false

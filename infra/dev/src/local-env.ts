@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { appendFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { parseEnv } from 'node:util'
 import { generateSecret, renderEnv } from '@hypercode/config'
@@ -17,19 +17,36 @@ const LEFT_EMPTY = [
   'HYPERCODE_CLIENT_SECRET',
 ] as const
 
-/** Makes `<root>/.env` (mode 0600) out of `.env.example` with fresh secrets. False when it is there already. */
-export function ensureEnvFile(root: string): boolean {
+/** Secrets that are made here, each its own. */
+const FRESH = ['JWT_SECRET', 'BOOTSTRAP_CLIENT_SECRET', 'GYM_SECRET'] as const
+
+/**
+ * Makes `<root>/.env` (mode 0600) out of `.env.example` with fresh secrets; one that is there is given those that it does not name, as after
+ * an upgrade that needs one more. Answers what was done, in words, or undefined.
+ */
+export function ensureEnvFile(root: string, environment: Env = {}): string | undefined {
   const file = path.join(root, '.env')
-  if (existsSync(file)) return false
+  if (existsSync(file)) return completeEnvFile(file, environment)
   const example = readFileSync(path.join(root, '.env.example'), 'utf8')
   const text = renderEnv(example, {
-    JWT_SECRET: generateSecret(),
-    BOOTSTRAP_CLIENT_SECRET: generateSecret(),
+    ...Object.fromEntries(FRESH.map((name) => [name, generateSecret()])),
     ...Object.fromEntries(LEFT_EMPTY.map((name) => [name, ''])),
   })
   writeFileSync(file, text, { mode: 0o600, flag: 'wx' })
-  return true
+  return 'made .env with fresh secrets'
 }
+
+function completeEnvFile(file: string, environment: Env): string | undefined {
+  const known = { ...parseEnv(readFileSync(file, 'utf8')), ...environment }
+  const missing = FRESH.filter(
+    (name) => !isOneOfSeveral(name) && known[name] === undefined && known[`${name}_FILE`] === undefined,
+  )
+  if (missing.length === 0) return undefined
+  appendFileSync(file, missing.map((name) => `\n${name}=${generateSecret()}\n`).join(''))
+  return `added a fresh ${missing.join(', ')} to .env`
+}
+
+const isOneOfSeveral = (name: string): boolean => GROUPS.some((group) => group.includes(name))
 
 /** `<root>/.env` with the environment over it. */
 export function readLocalEnv(root: string, environment: Env): Env {

@@ -1,11 +1,15 @@
 import path from 'node:path'
 import type { FolderLock } from '@hypercode/local-stack'
-import { lockFolder, pickPort } from '@hypercode/local-stack'
+import { createClient } from '@hypercode/client'
+import type { HyperClient } from '@hypercode/client'
+import { lockFolder } from '@hypercode/local-stack'
 import { buildAll } from './build.ts'
 import { HYPERCODE_DIR, LOG_DIR, ROOT } from './checkout.ts'
 import { childEnv } from './child-env.ts'
 import type { ClientCredentials } from './credentials.ts'
-import { ensureAgentClient, writeCredentials } from './credentials.ts'
+import { writeCredentials } from './credentials.ts'
+import { crew, disband } from './fleet.ts'
+import type { Crewing } from './fleet.ts'
 import { choosePorts, someTaken } from './free-ports.ts'
 import type { Env } from './local-env.ts'
 import type { LocalServers } from './local-servers.ts'
@@ -14,8 +18,9 @@ import { ManagedProcess } from './managed-process.ts'
 import { runMigrations } from './migrations.ts'
 import type { ProcessRecords } from './process-records.ts'
 import { openProcessRecords } from './process-records.ts'
-import type { ServiceApp, ServicePorts, StoreUrls } from './service-env.ts'
-import { AGENT_APP, agentEnv, folderOf, localUrl, serviceEnv, urlOf, urlsOf } from './service-env.ts'
+import { factoryEnv } from './factory-env.ts'
+import { SERVICE_APPS, folderOf, serviceEnv, urlOf, urlsOf } from './service-env.ts'
+import type { ServiceApp, ServicePorts, ServiceUrls, StoreUrls } from './service-env.ts'
 import type { Settings } from './settings.ts'
 import { removeState, writeState } from './state-file.ts'
 
@@ -25,7 +30,10 @@ export interface PlatformOptions {
   readonly env: Env
   /** The environment alone: what the person asked for just now. */
   readonly environment: Env
-  readonly auditors: number
+  /** Agents that the factory has to run. */
+  readonly fleet: readonly Crewing[]
+  /** Folder that the agents have to read. */
+  readonly target: string
   readonly log: (line: string) => void
   /** Called at most once, when something that was up cannot be kept up. */
   readonly onFailure: (error: unknown) => void
@@ -34,13 +42,12 @@ export interface PlatformOptions {
 }
 
 export interface Platform {
-  readonly urls: { readonly gateway: string; readonly registry: string; readonly orchestrator: string }
+  readonly urls: ServiceUrls
   readonly bootstrap: ClientCredentials
 }
 
 // How often the services may lose the race for their ports.
 const PORT_TURNS = 3
-const SERVICES: readonly ServiceApp[] = ['agent-registry', 'crew-orchestrator', 'gateway']
 
 /** Brings up servers, services and agents of this checkout, and takes them down. */
 export class PlatformStarter {
@@ -81,20 +88,31 @@ export class PlatformStarter {
     await this.#migrate(servers)
     const ports = await this.#services(stores)
     const urls = urlsOf(ports)
-    log('gateway, agent-registry and crew-orchestrator are ready')
-    const agents = await ensureAgentClient(urls.gateway, bootstrap, givenAgentClient(settings))
-    writeCredentials({ bootstrap, agents })
+    log(`ready: ${SERVICE_APPS.join(', ')}`)
+    writeCredentials({ bootstrap })
     this.#undo.push(() => removeState())
     const startedAt = new Date().toISOString()
     this.#publish = () => writeState({ urls: { ...urls }, ports: this.#ports(ports), pids: this.#pids(), startedAt })
-    await Promise.all(
-      Array.from(
-        { length: this.#options.auditors },
-        async (_, index) => await this.#auditor(index + 1, urls.gateway, agents),
-      ),
-    )
+    await this.#crew(urls.gateway, bootstrap)
     this.#publish()
     return { urls, bootstrap }
+  }
+
+  /** The factory starts the agents, and ends them before anything that they need. */
+  async #crew(gatewayUrl: string, bootstrap: ClientCredentials): Promise<void> {
+    const { fleet, signal, log } = this.#options
+    const client = createClient({ baseUrl: gatewayUrl, credentials: bootstrap })
+    this.#undo.push(async () => await this.#disband(client))
+    const crewed = await Promise.all(fleet.map(async (one) => await crew(client, one, signal)))
+    log(`the factory runs ${crewed.map((instances, at) => `${instances.length} ${fleet[at]?.app}`).join(', ')}`)
+  }
+
+  async #disband(client: HyperClient): Promise<void> {
+    try {
+      await disband(client, this.#stopMs)
+    } finally {
+      await client.close()
+    }
   }
 
   /** Stops everything that was started, last things first. May be called twice. */
@@ -157,7 +175,7 @@ export class PlatformStarter {
     for (let turn = 1; ; turn += 1) {
       const ports = await choosePorts(settings, environment, turn > 1)
       try {
-        await Promise.all(SERVICES.map(async (app) => await this.#service(app, ports, stores)))
+        await Promise.all(SERVICE_APPS.map(async (app) => await this.#service(app, ports, stores)))
         return ports
       } catch (error) {
         await this.#stopProcesses()
@@ -172,21 +190,20 @@ export class PlatformStarter {
     await this.#run({
       name: app,
       cwd: folderOf(app),
-      env: serviceEnv(app, this.#options.env, ports, stores),
+      env: serviceEnv(
+        app,
+        this.#options.env,
+        ports,
+        stores,
+        app === 'agent-factory' ? this.#factoryEnv(urlsOf(ports).gateway) : {},
+      ),
       readyUrl: `${urlOf(app, ports)}/readyz`,
     })
   }
 
-  async #auditor(number: number, gatewayUrl: string, client: ClientCredentials): Promise<void> {
-    const port = await pickPort()
-    const env = agentEnv(this.#options.env, gatewayUrl, client, { instance: `auditor-${number}`, port })
-    // Ready means registered: an agent that the platform refuses ends the start.
-    await this.#run({
-      name: `${AGENT_APP}-${number}`,
-      cwd: folderOf(AGENT_APP),
-      env,
-      readyUrl: `${localUrl(port)}/readyz`,
-    })
+  #factoryEnv(gatewayUrl: string): Record<string, string> {
+    const { env, target, log } = this.#options
+    return factoryEnv(env, gatewayUrl, target, log)
   }
 
   async #run(plan: { name: string; cwd: string; env: Record<string, string>; readyUrl: string }): Promise<void> {
@@ -206,13 +223,8 @@ export class PlatformStarter {
     await managed.start(signal)
   }
 
-  // Agents first, so that they can hand their tasks back; the gateway, through which they do it, after them.
   async #stopProcesses(): Promise<void> {
-    const isAgent = ({ name }: ManagedProcess): boolean => name.startsWith(AGENT_APP)
-    await Promise.all(this.#processes.filter(isAgent).map(async (managed) => await managed.stop()))
-    await Promise.all(
-      this.#processes.filter((managed) => !isAgent(managed)).map(async (managed) => await managed.stop()),
-    )
+    await Promise.all(this.#processes.map(async (managed) => await managed.stop()))
   }
 
   async #migrate({ databaseUrl, databaseDirectUrl }: LocalServers): Promise<void> {
@@ -244,9 +256,4 @@ export class PlatformStarter {
     this.#servers?.killNow()
     removeState()
   }
-}
-
-function givenAgentClient(settings: Settings): ClientCredentials | undefined {
-  const { HYPERCODE_CLIENT_ID: clientId, HYPERCODE_CLIENT_SECRET: clientSecret } = settings
-  return clientId === undefined || clientSecret === undefined ? undefined : { clientId, clientSecret }
 }

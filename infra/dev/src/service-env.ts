@@ -5,58 +5,70 @@ import { childEnv } from './child-env.ts'
 import type { ClientCredentials } from './credentials.ts'
 import type { Env } from './local-env.ts'
 
-export type ServiceApp = 'gateway' | 'agent-registry' | 'crew-orchestrator'
-export const AGENT_APP = 'auditor-agent'
+/** The services in the order in which they need each other; they start side by side all the same. */
+export const SERVICE_APPS = ['agent-registry', 'crew-orchestrator', 'agent-factory', 'turing-gym', 'gateway'] as const
+export type ServiceApp = (typeof SERVICE_APPS)[number]
 
-export interface ServicePorts {
-  readonly gateway: number
-  readonly registry: number
-  readonly orchestrator: number
-}
+export const SERVICE_KEYS = ['gateway', 'registry', 'orchestrator', 'factory', 'gym'] as const
+export type ServiceKey = (typeof SERVICE_KEYS)[number]
+export type ServicePorts = Readonly<Record<ServiceKey, number>>
+export type ServiceUrls = Readonly<Record<ServiceKey, string>>
 
 export interface StoreUrls {
   readonly DATABASE_URL: string
   readonly REDIS_URL: string
 }
 
-const PORT_OF = {
-  gateway: ['GATEWAY_PORT', 'gateway'],
-  'agent-registry': ['REGISTRY_PORT', 'registry'],
-  'crew-orchestrator': ['ORCHESTRATOR_PORT', 'orchestrator'],
-} as const
+/** Short name of a service, as ports and addresses are listed by. */
+const KEY_OF: Readonly<Record<ServiceApp, ServiceKey>> = {
+  gateway: 'gateway',
+  'agent-registry': 'registry',
+  'crew-orchestrator': 'orchestrator',
+  'agent-factory': 'factory',
+  'turing-gym': 'gym',
+}
+
+export const portVariable = (key: ServiceKey) => `${key.toUpperCase() as Uppercase<ServiceKey>}_PORT` as const
 
 export const folderOf = (app: string): string => path.join(ROOT, 'apps', app)
 
-export function urlOf(app: ServiceApp, ports: ServicePorts): string {
-  return localUrl(ports[PORT_OF[app][1]])
-}
+export const isServiceApp = (name: string | undefined): name is ServiceApp =>
+  (SERVICE_APPS as readonly (string | undefined)[]).includes(name)
 
-export function urlsOf(ports: ServicePorts): { gateway: string; registry: string; orchestrator: string } {
-  return {
-    gateway: localUrl(ports.gateway),
-    registry: localUrl(ports.registry),
-    orchestrator: localUrl(ports.orchestrator),
-  }
+export const urlOf = (app: ServiceApp, ports: ServicePorts): string => localUrl(ports[KEY_OF[app]])
+
+export const urlsOf = (ports: ServicePorts): ServiceUrls =>
+  Object.fromEntries(SERVICE_KEYS.map((key) => [key, localUrl(ports[key])])) as ServiceUrls
+
+/** Secrets beside the stores' that a service needs, and no other gets. */
+const OWN_SECRETS: Readonly<Partial<Record<ServiceApp, readonly SecretName[]>>> = {
+  gateway: ['JWT_PRIVATE_KEY', 'JWT_PREVIOUS_PUBLIC_KEY'],
+  'turing-gym': ['GYM_SECRET', 'OPENAI_API_KEY'],
 }
 
 /** The environment of one service: its port, its neighbours, the stores, and the keys that it needs and no others. */
-export function serviceEnv(app: ServiceApp, env: Env, ports: ServicePorts, stores: StoreUrls): Record<string, string> {
-  const [portName, own] = PORT_OF[app]
-  const { gateway, registry, orchestrator } = urlsOf(ports)
-  const isGateway = app === 'gateway'
+export function serviceEnv(
+  app: ServiceApp,
+  env: Env,
+  ports: ServicePorts,
+  stores: StoreUrls,
+  more: Readonly<Record<string, string>> = {},
+): Record<string, string> {
+  const urls = urlsOf(ports)
   const hasPrivateKey = (env['JWT_PRIVATE_KEY'] ?? env['JWT_PRIVATE_KEY_FILE'] ?? '') !== ''
   // With a private key only the gateway can sign; the others read its public keys.
-  const jwks = hasPrivateKey && !isGateway ? { JWT_JWKS_URL: `${gateway}/.well-known/jwks.json` } : {}
-  const keys: readonly SecretName[] = isGateway
-    ? ['JWT_SECRET', 'JWT_PRIVATE_KEY', 'JWT_PREVIOUS_PUBLIC_KEY']
-    : ['JWT_SECRET']
-  return childEnv(env, [...keys, 'DATABASE_URL', 'REDIS_URL'], {
-    [portName]: String(ports[own]),
-    REGISTRY_URL: registry,
-    ORCHESTRATOR_URL: orchestrator,
+  const jwks = hasPrivateKey && app !== 'gateway' ? { JWT_JWKS_URL: `${urls.gateway}/.well-known/jwks.json` } : {}
+  return childEnv(env, ['JWT_SECRET', ...(OWN_SECRETS[app] ?? []), 'DATABASE_URL', 'REDIS_URL'], {
+    [portVariable(KEY_OF[app])]: String(ports[KEY_OF[app]]),
+    REGISTRY_URL: urls.registry,
+    ORCHESTRATOR_URL: urls.orchestrator,
+    FACTORY_URL: urls.factory,
+    GYM_URL: urls.gym,
+    HYPERCODE_URL: urls.gateway,
     DATABASE_URL: stores.DATABASE_URL,
     REDIS_URL: stores.REDIS_URL,
     ...jwks,
+    ...more,
   })
 }
 

@@ -25,6 +25,7 @@ export const Settings = Type.Object({
   JWT_PREVIOUS_PUBLIC_KEY: Type.Optional(PublicKeyPem()),
   BOOTSTRAP_CLIENT_ID: Type.Unsafe<Id>({ ...Id, default: '00000000-0000-7000-8000-000000000001' }),
   BOOTSTRAP_CLIENT_SECRET: Secret(),
+  GYM_SECRET: Secret(),
   HYPERCODE_CLIENT_ID: Type.Optional(Id),
   HYPERCODE_CLIENT_SECRET: Type.Optional(Secret()),
   OPENAI_API_KEY: Type.Optional(ApiKey()),
@@ -34,6 +35,8 @@ export const Settings = Type.Object({
   GATEWAY_PORT: Port(7000),
   REGISTRY_PORT: Port(7010),
   ORCHESTRATOR_PORT: Port(7020),
+  FACTORY_PORT: Port(7030),
+  GYM_PORT: Port(7040),
   DRAIN_MS: Type.Integer({ minimum: 0, maximum: 600_000, default: 10_000 }),
   HYPERCODE_PGBOUNCER_POOL: Type.Integer({ minimum: 1, maximum: 100, default: 20 }),
 })

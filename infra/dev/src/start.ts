@@ -20,7 +20,7 @@ import { printReport, saveReport } from './report.ts'
 import { readSettings } from './settings.ts'
 import { UserError } from './user-error.ts'
 
-const AUDITORS = 2
+const FLEET = [{ app: 'auditor-agent', count: 2 }] as const
 
 let starter: PlatformStarter | undefined
 const end = onEnd((signal) => {
@@ -44,7 +44,8 @@ try {
 process.exit()
 
 async function main(given: StartArguments, { signal, cause }: GracefulEnd): Promise<number> {
-  if (ensureEnvFile(ROOT)) step('made .env with fresh secrets')
+  const made = ensureEnvFile(ROOT, process.env)
+  if (made !== undefined) step(made)
   const env = readLocalEnv(ROOT, process.env)
   const settings = readSettings(ROOT, env)
   const broken = new AbortController()
@@ -52,7 +53,8 @@ async function main(given: StartArguments, { signal, cause }: GracefulEnd): Prom
     settings,
     env,
     environment: process.env,
-    auditors: AUDITORS,
+    fleet: FLEET,
+    target: given.target,
     log: step,
     onFailure: (error) => broken.abort(error),
     signal,
@@ -108,6 +110,8 @@ function printUrls({ urls }: Platform): void {
   out(`${pc.bold('API')}              ${urls.gateway}   reference: ${urls.gateway}/docs`)
   out(`${pc.bold('agent-registry')}   ${urls.registry}`)
   out(`${pc.bold('orchestrator')}     ${urls.orchestrator}`)
+  out(`${pc.bold('agent-factory')}    ${urls.factory}`)
+  out(`${pc.bold('turing-gym')}       ${urls.gym}`)
   out(`${pc.bold('token')}            npm run -s token -- --scope "mission:read mission:write"`)
   out()
   out('Press Ctrl-C to stop.')

@@ -104,7 +104,7 @@ describe('the environment of a process', () => {
     LOG_LEVEL: 'warn',
     npm_config_registry: 'somewhere',
   }
-  const ports = { gateway: 1, registry: 2, orchestrator: 3 }
+  const ports = { gateway: 1, registry: 2, orchestrator: 3, factory: 4, gym: 5 }
   const stores = { DATABASE_URL: 'private db', REDIS_URL: 'private redis' }
 
   test('of an agent holds no way to a store and no key of the platform', () => {

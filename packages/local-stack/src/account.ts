@@ -14,12 +14,16 @@ export interface Account {
  */
 export function serverAccount(): Account {
   if (process.getuid?.() !== 0) return {}
-  const users = readFileSync('/etc/passwd', 'utf8').split('\n')
-  for (const name of ['postgres', 'nobody']) {
-    const [, , uid, gid] = users.find((line) => line.startsWith(`${name}:`))?.split(':') ?? []
-    if (uid !== undefined && gid !== undefined) return { uid: Number(uid), gid: Number(gid) }
-  }
+  const account = accountOf('postgres') ?? accountOf('nobody')
+  if (account !== undefined) return account
   throw new StackError('running as root, and neither the user "postgres" nor "nobody" exists to run the servers as')
+}
+
+/** The account with this name; undefined when this machine has none. */
+export function accountOf(name: string): Account | undefined {
+  const users = readFileSync('/etc/passwd', 'utf8').split('\n')
+  const [, , uid, gid] = users.find((line) => line.startsWith(`${name}:`))?.split(':') ?? []
+  return uid === undefined || gid === undefined ? undefined : { uid: Number(uid), gid: Number(gid) }
 }
 
 /** Gives `path` to the account; nothing happens when the account is our own. */

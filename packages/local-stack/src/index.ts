@@ -1,3 +1,4 @@
+export { accountOf, canEnter } from './account.ts'
 export { findBinaries } from './binaries.ts'
 export type { Binaries, FoundBinaries, Program, ServerName } from './binaries.ts'
 export { findBubblewrap, provideBubblewrap } from './bubblewrap.ts'

@@ -1,0 +1,95 @@
+import { readFileSync } from 'node:fs'
+import path from 'node:path'
+import { ROUTES } from '@hypercode/contracts'
+import type { Blueprint, BlueprintManifest, Instance } from '@hypercode/contracts'
+import type { HyperClient } from '@hypercode/client'
+import { parse } from 'yaml'
+import { folderOf } from './service-env.ts'
+
+/** Agents of one app of this checkout. */
+export interface Crewing {
+  /** Folder below `apps` with a blueprint.yaml and a built `dist/server.js`. */
+  readonly app: string
+  readonly count: number
+  /** Variables for these instances beside those of the blueprint. */
+  readonly env?: Readonly<Record<string, string>>
+}
+
+const READY_MS = 30_000
+const LOOK_MS = 100
+
+/** Has the factory run `count` instances of the blueprint that the app ships, and no other version of it; resolves when all are ready. */
+export async function crew(
+  client: HyperClient,
+  { app, count, env }: Crewing,
+  signal: AbortSignal,
+): Promise<Instance[]> {
+  const { body: blueprint } = await client.call(ROUTES.createBlueprint, { body: blueprintOf(app), signal })
+  const live = await liveInstances(client, blueprint.name, signal)
+  const kept = live.filter((one) => isFit(one, blueprint)).slice(0, count)
+  await endAll(
+    client,
+    live.filter((one) => !kept.includes(one)),
+    signal,
+  )
+  if (kept.length === count) return kept
+  const { body } = await client.call(ROUTES.spawnInstances, {
+    params: { name: blueprint.name, version: String(blueprint.version) },
+    body: { count: count - kept.length, waitMs: READY_MS, ...(env !== undefined && { env }) },
+    timeoutMs: READY_MS + 10_000,
+    signal,
+  })
+  const late = body.instances.find(({ lifecycle }) => lifecycle !== 'ready')
+  if (late !== undefined) throw new Error(describe(late))
+  return [...kept, ...body.instances]
+}
+
+/**
+ * Has the factory end every instance and waits until they are gone.
+ *
+ * @throws Error naming those that are still there after `withinMs`
+ */
+export async function disband(client: HyperClient, withinMs: number): Promise<void> {
+  const signal = AbortSignal.timeout(withinMs)
+  await endAll(client, await liveInstances(client, undefined, signal), signal)
+  for (;;) {
+    const left = await liveInstances(client, undefined, signal)
+    if (left.length === 0) return
+    if (signal.aborted) throw new Error(`not ended within ${withinMs} ms: ${left.map(describe).join('; ')}`)
+    await new Promise((resolve) => setTimeout(resolve, LOOK_MS))
+  }
+}
+
+/** What the factory of an earlier start has taken over is as good as new when it is well. */
+const isFit = (one: Instance, { version }: Blueprint): boolean => one.version === version && one.lifecycle === 'ready'
+
+async function endAll(client: HyperClient, instances: readonly Instance[], signal?: AbortSignal): Promise<void> {
+  await Promise.all(
+    instances.map(
+      async ({ id }) =>
+        await client.call(ROUTES.endInstance, { params: { id }, ...(signal !== undefined && { signal }) }),
+    ),
+  )
+}
+
+async function liveInstances(client: HyperClient, blueprint?: string, signal?: AbortSignal): Promise<Instance[]> {
+  const { body } = await client.call(ROUTES.listInstances, {
+    query: { live: true, limit: 500, ...(blueprint !== undefined && { blueprint }) },
+    ...(signal !== undefined && { signal }),
+  })
+  return body.items
+}
+
+/** The blueprint that the app ships, with the place where it was built in this checkout. */
+function blueprintOf(app: string): BlueprintManifest {
+  const manifest = parse(readFileSync(path.join(folderOf(app), 'blueprint.yaml'), 'utf8')) as BlueprintManifest
+  return { ...manifest, spec: { ...manifest.spec, entry: { path: path.join(folderOf(app), 'dist/server.js') } } }
+}
+
+function describe({ blueprint, lifecycle, reason, lastLines, crashes }: Instance): string {
+  const why = reason ?? crashes[0]?.detail ?? crashes[0]?.reason
+  return [
+    `an instance of ${blueprint} is ${lifecycle}, not ready${why === undefined ? '' : `: ${why}`}`,
+    ...(lastLines ?? []),
+  ].join('\n')
+}
