@@ -11,6 +11,7 @@ import type { Stack } from '@hypercode/local-stack'
 import { freePort, randomSecret, spawnService } from '@hypercode/testkit/tools'
 import type { ServiceProcess } from '@hypercode/testkit/tools'
 import { factoryEnv } from './factory-env.ts'
+import { gymEnv } from './gym-env.ts'
 
 const ROOT = path.resolve(import.meta.dirname, '../../..')
 
@@ -19,6 +20,8 @@ export interface PlatformOptions {
   orchestrators?: number
   /** Processes of the factory, which share their folder; one when not given. */
   factories?: number
+  /** Processes of the gym, which share their runs; one when not given. */
+  gyms?: number
   /** True: Postgres waits for the disk, as in production. Default false. */
   durable?: boolean
   /** PgBouncer's connections to Postgres. Default 20. */
@@ -41,6 +44,7 @@ export interface Platform {
   /** The first of the factories, which the gateway talks to. */
   readonly factory: ServiceProcess
   readonly factories: readonly ServiceProcess[]
+  readonly gyms: readonly ServiceProcess[]
   /** Of the gateway. */
   readonly url: string
   /** May do everything. */
@@ -108,13 +112,17 @@ async function start(
   }
   const gatewayPort = await freePort()
   const agents = factoryEnv(ROOT, `http://127.0.0.1:${gatewayPort}`)
-  undo.push(async () => rm(agents.folder, { recursive: true, force: true }))
-  const [registry, orchestrators, factories] = await Promise.all([
+  const workspaces = gymEnv(`http://127.0.0.1:${gatewayPort}`)
+  undo.push(async () => {
+    for (const { folder } of [agents, workspaces]) await rm(folder, { recursive: true, force: true })
+  })
+  const [registry, orchestrators, factories, gyms] = await Promise.all([
     run('agent-registry', 'REGISTRY_PORT'),
     several(options.orchestrators ?? 1, async () => run('crew-orchestrator', 'ORCHESTRATOR_PORT')),
     several(options.factories ?? 1, async () =>
       run('agent-factory', 'FACTORY_PORT', { ...agents.env, ...options.env }),
     ),
+    several(options.gyms ?? 1, async () => run('turing-gym', 'GYM_PORT', { ...workspaces.env, ...options.env })),
   ])
   const factory = factories[0] as ServiceProcess
   // Whatever a test has done to the factories: one that ends in good order leaves no agent behind.
@@ -128,6 +136,7 @@ async function start(
       REGISTRY_URL: registry.url,
       ORCHESTRATOR_URL: (orchestrators[0] as ServiceProcess).url,
       FACTORY_URL: factory.url,
+      GYM_URL: (gyms[0] as ServiceProcess).url,
     },
     gatewayPort,
   )
@@ -140,6 +149,7 @@ async function start(
     orchestrators,
     factory,
     factories,
+    gyms,
     url: gateway.url,
     client,
     bootstrapKey,

@@ -21,6 +21,8 @@ const doorsOf = (route: Route): string[] => {
     gateway: [],
     'agent-registry': [scenario.registry.url],
     'crew-orchestrator': scenario.orchestrators.map((one) => one.url),
+    'agent-factory': scenario.factories.map((one) => one.url),
+    'turing-gym': scenario.gyms.map((one) => one.url),
   }
   return [scenario.url, ...behind[route.service]]
 }
