@@ -9,5 +9,9 @@ export async function createDrivers(config: DriversConfig): Promise<ReadonlyMap<
     const { createProcessDriver } = await import('./process/process-driver.ts')
     drivers.push(createProcessDriver(config.process))
   }
+  if (config.docker !== undefined) {
+    const { createDockerDriver } = await import('./docker/docker-driver.ts')
+    drivers.push(createDockerDriver(config.docker, config.installation))
+  }
   return new Map(drivers.map((driver) => [driver.name, driver]))
 }

@@ -8,6 +8,7 @@ import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { rmSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { isAbort, signalIn } from '../exit-status.ts'
 import { logLine, tellsOfFullHeap } from '../log-line.ts'
 import { findCgroupPlaces } from './cgroup-places.ts'
 import { makeCgroup, outOfMemoryKills, removeCgroups } from './cgroup.ts'
@@ -25,9 +26,6 @@ import { identify, signalProcess } from './processes.ts'
 const LAST_OUTPUT_MS = 1000
 /** What a shell answers when a program cannot be started. */
 const CANNOT_START = 127
-/** V8 aborts when its heap is full, in one of these ways. */
-const ABORT_SIGNALS: readonly (string | null)[] = ['SIGABRT', 'SIGTRAP', 'SIGILL']
-const ABORT_CODES: readonly (number | null)[] = [134, 133, 132]
 
 type Ending = { readonly code: number | null; readonly signal: NodeJS.Signals | null }
 type Exit = NonNullable<ExitRecord['exit']>
@@ -136,7 +134,7 @@ async function readOutput(agent: ChildProcess, log: LogWriter, signs: Signs): Pr
 }
 
 function exitOf({ code, signal }: Ending, { tooMuch, heapFull }: Signs): Exit {
-  const aborted = ABORT_SIGNALS.includes(signal) || ABORT_CODES.includes(code)
+  const aborted = isAbort(signal ?? signalIn(code ?? 0))
   return {
     reason: tooMuch || (heapFull && aborted) ? 'out_of_memory' : signal === null ? 'exited' : 'killed',
     ...(code !== null && { exitCode: code }),

@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { ProcessDriverConfig } from '../config.ts'
 import type { Driver, Handle, Launch, Status } from '../driver.ts'
 import { unless } from '../errors.ts'
+import { checkLaunchId, isLaunchId, ownershipOf } from '../ownership.ts'
 import { memoryOfCgroups, removeCgroups } from './cgroup.ts'
 import { killLaunch } from './kill-launch.ts'
 import { inFolder, readRecord, writeRecord } from './launch-folder.ts'
@@ -16,7 +17,6 @@ import { isAlive, launchProcesses, memoryOf, signalProcess } from './processes.t
 import type { Identity } from './processes.ts'
 import { hasBegun, startKeeper, waitBegun } from './start-keeper.ts'
 
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
 const LOOK_EVERY_MS = 20
 /** After the last process is gone, the keeper writes down how it ended. */
 const RECORDED_WITHIN_MS = 10_000
@@ -28,15 +28,9 @@ const RECORDED_WITHIN_MS = 10_000
 export function createProcessDriver(config: ProcessDriverConfig): Driver {
   const host = config.host ?? hostname()
   const launches = path.join(config.folder, 'launches')
-  const folderOf = (launchId: string): string => {
-    if (!UUID.test(launchId)) throw new RangeError(`${JSON.stringify(launchId)} is no launch id`)
-    return path.join(launches, launchId.toLowerCase())
-  }
-  const ownFolderOf = (handle: Handle): string => {
-    if (isForeign(handle)) throw new Error(`launch ${handle.launchId} belongs to ${handle.driver} of ${handle.host}`)
-    return folderOf(handle.launchId)
-  }
-  const isForeign = (handle: Handle): boolean => handle.driver !== 'process' || handle.host !== host
+  const ours = ownershipOf('process', host)
+  const folderOf = (launchId: string): string => path.join(launches, checkLaunchId(launchId))
+  const ownFolderOf = (handle: Handle): string => folderOf(ours.require(handle))
 
   return {
     name: 'process',
@@ -54,12 +48,12 @@ export function createProcessDriver(config: ProcessDriverConfig): Driver {
     },
 
     inspect: async (handle) =>
-      isForeign(handle) ? { state: 'unknown' } : await inspect(folderOf(handle.launchId), handle),
+      ours.isForeign(handle) ? { state: 'unknown' } : await inspect(folderOf(handle.launchId), handle),
 
     list: async () => {
       const names = unless(['ENOENT'], () => readdirSync(launches)) ?? []
       const handles: Handle[] = []
-      for (const folder of names.filter((name) => UUID.test(name)).map(folderOf)) {
+      for (const folder of names.filter(isLaunchId).map(folderOf)) {
         if (hasBegun(folder) && (await endingOf(folder)) === undefined) handles.push(handleOf(host, folder))
       }
       return handles

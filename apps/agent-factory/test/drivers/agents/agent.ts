@@ -1,6 +1,7 @@
 /** What the tests let a driver run: `agent.ts BEHAVIOUR [ARGUMENT…]`. Says `started` first, so that a test knows when. */
 import { spawn } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync } from 'node:fs'
+import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 const [behaviour = 'wait', ...rest] = process.argv.slice(2)
@@ -30,7 +31,17 @@ const behaviours: Record<string, () => unknown> = {
     }
   },
   tell: () => {
-    say({ msg: 'told', env: process.env, argv: process.argv.slice(2), cwd: process.cwd(), uid: process.getuid?.() })
+    const status = unlessFails(() => readFileSync('/proc/self/status', 'utf8')) ?? ''
+    say({
+      msg: 'told',
+      env: process.env,
+      argv: process.argv.slice(2),
+      cwd: process.cwd(),
+      uid: process.getuid?.(),
+      writable: ['/', '/agent', '/usr', '/etc', '/run', '/tmp'].filter(isWritable),
+      capabilities: /^CapBnd:\s+(\S+)$/m.exec(status)?.[1],
+      noNewPrivileges: /^NoNewPrivs:\s+(\S+)$/m.exec(status)?.[1],
+    })
     forever()
   },
   secret: () => {
@@ -57,6 +68,18 @@ const behaviours: Record<string, () => unknown> = {
 
 say({ msg: 'started', behaviour })
 await behaviours[behaviour]?.()
+
+function isWritable(folder: string): boolean {
+  return unlessFails(() => mkdtempSync(path.join(folder, 'x-'))) !== undefined
+}
+
+function unlessFails<T>(work: () => T): T | undefined {
+  try {
+    return work()
+  } catch {
+    return undefined // what went wrong does not matter to those who ask
+  }
+}
 
 function say(line: Record<string, unknown>): void {
   process.stdout.write(`${JSON.stringify(line)}\n`)
