@@ -62,7 +62,7 @@ scorers:
     )
     expect(faults.map(({ pointer, line, column }) => [pointer, line, column])).toEqual([
       ['/spec/scenarios/0/input', 10, 14],
-      ['/spec/scenarios/0/scorers/0/pattern', 12, 34],
+      ['/spec/scenarios/0/scorers/0/pattern', 12, 35],
       ['/spec/scenarios/0/scorers/1', 13, 11],
       ['/spec/judge/calibration', 7, 41],
     ])

@@ -48,7 +48,14 @@ function createAjv(): Ajv2020 {
   return ajv
 }
 
-const linearEngine = Object.assign((pattern: string) => compileRegex(pattern), { code: 'linearEngine' })
+/** Ajv tells patterns apart by their text. */
+const linearEngine = Object.assign(
+  (pattern: string) => {
+    const { test } = compileRegex(pattern)
+    return { test, toString: () => `/${pattern}/` }
+  },
+  { code: 'linearEngine' },
+)
 
 const describe = ({ instancePath, message, params }: ErrorObject): string => {
   const { additionalProperty: extra } = params as { readonly additionalProperty?: string }

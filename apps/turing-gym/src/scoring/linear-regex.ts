@@ -3,9 +3,9 @@ import { RE2JS, RE2JSException } from 're2js'
 /** A pattern whose search takes time in proportion to the text. An agent writes the text, so nothing that back-tracks may read it. */
 export interface LinearRegex {
   /** Whether it is found anywhere in the text. */
-  test(text: string): boolean
+  readonly test: (text: string) => boolean
   /** Whether it is the whole text. */
-  isWhole(text: string): boolean
+  readonly isWhole: (text: string) => boolean
 }
 
 /** @throws {PatternError} for what is no pattern of RE2: look-around and back-references are none */

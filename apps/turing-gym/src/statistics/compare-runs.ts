@@ -86,15 +86,15 @@ function scenarioChanges(run: ComparableRun, baseline: ComparableRun, alpha: num
     ...shared.map((groups) => ({
       id: groups.id,
       change: changeOf(groups, level),
-      ...(groups.before.tried > 0 && { before: rateOf(groups.before) }),
-      ...(groups.after.tried > 0 && { after: rateOf(groups.after) }),
+      ...rateAs('before', groups.before),
+      ...rateAs('after', groups.after),
     })),
     ...[...after]
       .filter(([id]) => !before.has(id))
-      .map(([id, of]) => ({ id, change: 'added' as const, after: rateOf(of) })),
+      .map(([id, of]) => ({ id, change: 'added' as const, ...rateAs('after', of) })),
     ...[...before]
       .filter(([id]) => !after.has(id))
-      .map(([id, of]) => ({ id, change: 'removed' as const, before: rateOf(of) })),
+      .map(([id, of]) => ({ id, change: 'removed' as const, ...rateAs('before', of) })),
   ]
 }
 
@@ -126,3 +126,7 @@ function taroneLevel(scenarios: readonly TwoGroups[], alpha: number): number {
 }
 
 const rateOf = ({ passed, tried }: Group): number => (tried === 0 ? 0 : passed / tried)
+
+/** No rate where nothing was judged. */
+const rateAs = (key: 'before' | 'after', group: Group): Partial<Record<'before' | 'after', number>> =>
+  group.tried === 0 ? {} : { [key]: rateOf(group) }

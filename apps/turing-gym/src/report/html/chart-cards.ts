@@ -3,6 +3,7 @@ import { barChart } from './charts/bars.ts'
 import { latencyChart } from './charts/latency.ts'
 import { passCurveChart } from './charts/pass-curves.ts'
 import { passRateChart } from './charts/pass-rates.ts'
+import { HALF, WIDE } from './charts/plot.ts'
 import { short, usd } from './format.ts'
 import { html } from './markup.ts'
 import type { Content, Markup } from './markup.ts'
@@ -12,7 +13,7 @@ export function charts({ run, samples, comparison }: ReportInput): Markup {
   const scenarios = run.scenarios ?? []
   if (scenarios.length === 0) return html``
   const curves = passCurveChart(scenarios)
-  const latency = latencyChart(samples)
+  const latency = latencyChart(samples, curves === undefined ? WIDE : HALF)
   const costs = costCards(scenarios)
   return html`${card(
     'Pass rate per scenario',
@@ -35,8 +36,9 @@ function costCards(scenarios: NonNullable<ReportInput['run']['scenarios']>): Mar
   const [tokens, dollars] = [perSample('tokens'), perSample('usd')]
   const [hasTokens, hasCosts] = [tokens, dollars].map((bars) => bars.some(({ value }) => value > 0))
   const isHalf = hasTokens === true && hasCosts === true
-  return html`${hasTokens === true ? card('Tokens', 'Per sample, the mean of each scenario.', barChart('Tokens per sample', tokens, short), isHalf) : undefined}
-${hasCosts === true ? card('Cost', 'Per sample, the mean of each scenario.', barChart('Cost per sample', dollars, usd), isHalf) : undefined}`
+  const width = isHalf ? HALF : WIDE
+  return html`${hasTokens === true ? card('Tokens', 'Per sample, the mean of each scenario.', barChart('Tokens per sample', tokens, short, width), isHalf) : undefined}
+${hasCosts === true ? card('Cost', 'Per sample, the mean of each scenario.', barChart('Cost per sample', dollars, usd, width), isHalf) : undefined}`
 }
 
 const card = (title: string, note: string, content: Content, isHalf = false): Markup =>

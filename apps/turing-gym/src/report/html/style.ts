@@ -46,6 +46,8 @@ code, pre { font-family: var(--mono); font-size: 12.5px }
 .tile p { margin: 0; font-size: 13px; color: var(--dim) }
 .tile .figure { color: var(--ink); font-size: 27px; font-weight: 650; letter-spacing: -.02em; line-height: 1.25 }
 .plot { display: block; width: 100%; height: auto; overflow: visible }
+.chart { overflow-x: auto }
+.plot.wide { min-width: 640px }
 .plot text { font-size: 12.5px; fill: var(--ink) }
 .plot .tick, .plot .note { fill: var(--dim); font-size: 12px }
 .plot .value, .plot .curve-name { font-weight: 600 }

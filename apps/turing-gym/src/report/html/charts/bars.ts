@@ -2,7 +2,7 @@ import { scaleBand, scaleLinear } from 'd3-scale'
 import { cut } from '../format.ts'
 import { html } from '../markup.ts'
 import type { Markup } from '../markup.ts'
-import { NAME_CHARS_MAX, WIDTH, columns, nameWidth, plot, round } from './plot.ts'
+import { NAME_CHARS_MAX, columns, nameWidth, plot, round } from './plot.ts'
 
 export interface Bar {
   readonly name: string
@@ -15,14 +15,19 @@ const BOTTOM = 26
 const RIGHT = 74
 
 /** One bar per scenario, from nothing to the largest. */
-export function barChart(title: string, bars: readonly Bar[], format: (value: number) => string): Markup {
+export function barChart(
+  title: string,
+  bars: readonly Bar[],
+  format: (value: number) => string,
+  width: number,
+): Markup {
   const names = bars.map(({ name }) => name)
   const left = nameWidth(names)
   const bottom = TOP + ROW * bars.length
-  const x = scaleLinear([0, Math.max(Number.MIN_VALUE, ...bars.map(({ value }) => value))], [left, WIDTH - RIGHT])
+  const x = scaleLinear([0, Math.max(Number.MIN_VALUE, ...bars.map(({ value }) => value))], [left, width - RIGHT])
   const y = scaleBand(names, [TOP, bottom]).padding(0.35)
   const ticks = x.ticks(4).map((value) => ({ at: x(value), label: format(value) }))
-  return plot(bottom + BOTTOM, title, [
+  return plot(width, bottom + BOTTOM, title, [
     columns(ticks, TOP, bottom),
     bars.map(({ name, value }) => {
       const top = round(y(name) ?? 0)

@@ -3,7 +3,7 @@ import { scaleBand, scaleLinear } from 'd3-scale'
 import { cut, percent } from '../format.ts'
 import { html } from '../markup.ts'
 import type { Markup } from '../markup.ts'
-import { NAME_CHARS_MAX, WIDTH, columns, nameWidth, plot, round } from './plot.ts'
+import { NAME_CHARS_MAX, WIDE, columns, nameWidth, plot, round } from './plot.ts'
 
 const ROW = 30
 const TOP = 6
@@ -15,7 +15,7 @@ export function passRateChart(scenarios: readonly ScenarioSummary[], comparison:
   const names = scenarios.map(({ id }) => id)
   const left = nameWidth(names)
   const bottom = TOP + ROW * scenarios.length
-  const x = scaleLinear([0, 1], [left, WIDTH - RIGHT])
+  const x = scaleLinear([0, 1], [left, WIDE - RIGHT])
   const y = scaleBand(names, [TOP, bottom]).padding(0.3)
   const before = new Map(comparison?.scenarios.map((change) => [change.id, change.before]))
   const marks = scenarios.map(({ id, passRate, interval, passed, samples, errored }) => {
@@ -29,8 +29,8 @@ export function passRateChart(scenarios: readonly ScenarioSummary[], comparison:
 ${tried === 0 ? undefined : html`<rect class="range ${tone}" x="${round(x(interval.low))}" y="${middle - 4}" width="${round(Math.max(1, x(interval.high) - x(interval.low)))}" height="8" rx="4"/>`}
 ${was === undefined ? undefined : html`<circle class="was" cx="${round(x(was))}" cy="${middle}" r="7"/>`}
 ${tried === 0 ? undefined : html`<circle class="dot ${tone}" cx="${round(x(passRate))}" cy="${middle}" r="5.5"/>`}
-<text class="value" x="${WIDTH - RIGHT + 20}" y="${middle + 4}">${tried === 0 ? 'no result' : percent(passRate)}</text><text class="note" x="${WIDTH}" y="${middle + 4}" text-anchor="end">${passed}/${tried}</text></g>`
+<text class="value" x="${WIDE - RIGHT + 20}" y="${middle + 4}">${tried === 0 ? 'no result' : percent(passRate)}</text><text class="note" x="${WIDE}" y="${middle + 4}" text-anchor="end">${passed}/${tried}</text></g>`
   })
-  const ticks = x.ticks(5).map((share) => ({ at: x(share), label: percent(share) }))
-  return plot(bottom + BOTTOM, 'Pass rate per scenario with 95 % intervals', [columns(ticks, TOP, bottom), marks])
+  const ticks = x.ticks(10).map((share) => ({ at: x(share), label: percent(share) }))
+  return plot(WIDE, bottom + BOTTOM, 'Pass rate per scenario with 95 % intervals', [columns(ticks, TOP, bottom), marks])
 }

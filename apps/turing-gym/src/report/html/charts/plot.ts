@@ -1,20 +1,13 @@
 import { html } from '../markup.ts'
 import type { Content, Markup } from '../markup.ts'
 
-/** Margins of a chart, in its own units. One unit is a pixel where the page is as wide as it likes to be. */
-export interface Margins {
-  readonly top: number
-  readonly right: number
-  readonly bottom: number
-  readonly left: number
-}
-
-/** Width of every chart, so that texts in them have one size. */
-export const WIDTH = 720
+/** Widths of charts: alone in a row, and two side by side. Texts in them then have the size of those around. */
+export const WIDE = 1090
+export const HALF = 520
 
 /** The frame of a chart. What it shows stands in `title` as well, for who cannot see it. */
-export const plot = (height: number, title: string, content: Content): Markup =>
-  html`<svg class="plot" viewBox="0 0 ${WIDTH} ${round(height)}" role="img" aria-label="${title}"><title>${title}</title>${content}</svg>`
+export const plot = (width: number, height: number, title: string, content: Content): Markup =>
+  html`<div class="chart"><svg class="plot${width === WIDE ? ' wide' : ''}" viewBox="0 0 ${width} ${round(height)}" role="img" aria-label="${title}"><title>${title}</title>${content}</svg></div>`
 
 export interface Tick {
   readonly at: number
