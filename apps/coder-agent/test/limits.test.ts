@@ -69,6 +69,24 @@ describe('limits', () => {
     expect(scripted.requests).toHaveLength(2)
   })
 
+  test('of the journal: answers become shorter, and the task ends before it is full', { timeout: 60_000 }, async () => {
+    const line = `${'x'.repeat(99)}\n`
+    const root = await repository({ 'big.txt': line.repeat(1000) })
+    const read = { name: 'read_file', input: { path: 'big.txt' } }
+    const scripted = await model(() => ({
+      toolCalls: Array.from({ length: 16 }, () => read),
+      usage: { inputTokens: 1, outputTokens: 1 },
+    }))
+    const agent = await coder(scripted, { limits: { ...LIMITS, turns: 500 } })
+    await expect(runEdit(agent, { root, instruction: 'x' })).rejects.toMatchObject({ code: 'limit_journal' })
+    const sizes = (scripted.requests.at(-1)?.messages ?? []).flatMap(({ role, text }) =>
+      role === 'tool' ? text.length : [],
+    )
+    expect(sizes[0]).toBeGreaterThan(38_000)
+    expect(sizes.at(-1)).toBeLessThan(20_000)
+    expect(sizes.reduce((sum, size) => sum + size, 0)).toBeLessThan(3_800_000)
+  })
+
   test('count what an earlier attempt has spent', async () => {
     const scripted = await model(() => LOOK)
     const asked = await input({ turns: 3 })

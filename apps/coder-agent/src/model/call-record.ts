@@ -20,7 +20,7 @@ export type RecordedChange =
   | { readonly tree: string; readonly artifact: string; readonly encoding: Change['encoding'] }
 
 /**
- * Makes a change recordable; a large one becomes an artifact of the task.
+ * Makes a change recordable; one of more than `maxBytes` becomes an artifact of the task.
  * @throws {Refused} when it is larger than an artifact may be; the workspace then stands where it stood before
  */
 export async function recordChange(
@@ -28,12 +28,12 @@ export async function recordChange(
   workspace: Workspace,
   name: string,
   { change }: ToolAnswer,
-  before: string,
+  { before, maxBytes }: { readonly before: string; readonly maxBytes: number },
 ): Promise<RecordedChange | undefined> {
   if (change === undefined || change.diff === '') return undefined
   const { tree, diff, encoding } = change
   const bytes = Buffer.byteLength(JSON.stringify(diff))
-  if (bytes <= INLINE_MAX_BYTES) return change
+  if (bytes <= maxBytes) return change
   if (bytes > ARTIFACT_MAX_BYTES) {
     await workspace.goBack(before)
     throw new Refused(`undone: the change of ${bytes} bytes is larger than ${ARTIFACT_MAX_BYTES}`)
@@ -48,6 +48,3 @@ export async function recordedChange(ctx: TaskContext, change: RecordedChange): 
   const { tree, encoding, artifact } = change
   return { tree, encoding, diff: (await ctx.readArtifact(ctx.key, artifact)).text() }
 }
-
-/** Beside the text of a call, within what one step may hold. */
-const INLINE_MAX_BYTES = 100_000

@@ -6,6 +6,7 @@ import type { Budget } from './budget.ts'
 import { recordedChange } from './call-record.ts'
 import type { CallRecord } from './call-record.ts'
 import { Conversation } from './conversation.ts'
+import { JournalRoom } from './journal-room.ts'
 import type { ModelSettings } from './model-settings.ts'
 import { runCall } from './run-call.ts'
 import type { Toolbox } from './run-call.ts'
@@ -33,13 +34,14 @@ export interface LoopOptions extends Toolbox {
 export async function runLoop(options: LoopOptions): Promise<Turn> {
   const { ctx, budget, isDone } = options
   const conversation = new Conversation(options.task)
+  const room = new JournalRoom()
   let nonsense = 0
   for (let number = 1; ; number += 1) {
     const name = `turn-${number}`
-    const turn = await takeTurn(options, conversation, name)
+    const turn = await takeTurn(options, conversation, name, room)
     const records: CallRecord[] = []
     for (const [index, call] of turn.calls.entries()) {
-      records.push(await takeCall(options, `${name}/call-${index + 1} ${stepWord(call, options)}`, call))
+      records.push(await takeCall(options, `${name}/call-${index + 1} ${stepWord(call, options)}`, call, room))
     }
     conversation.add(
       turn,
@@ -62,13 +64,20 @@ export async function runLoop(options: LoopOptions): Promise<Turn> {
   }
 }
 
-async function takeTurn(options: LoopOptions, conversation: Conversation, name: string): Promise<Turn> {
+async function takeTurn(
+  options: LoopOptions,
+  conversation: Conversation,
+  name: string,
+  room: JournalRoom,
+): Promise<Turn> {
   const { ctx, budget, model } = options
   const turn: Turn = await ctx.step(name, async () => {
     budget.assertLeft()
+    room.assertLeft()
     return await askWithin(options, conversation, name)
   })
   budget.addTurn(turn)
+  room.add(turn)
   // The same key in every attempt: told again after a resume, counted once.
   const { inputTokens, outputTokens, usd } = turn.usage
   await ctx.usage({ key: name, model: model.name, inputTokens, outputTokens, usd })
@@ -93,7 +102,7 @@ async function askWithin(options: LoopOptions, conversation: Conversation, name:
   }
   try {
     return await askPatiently(ask, question, model.patience, async (fault, pauseMs) => {
-      if (said) await ctx.output(`\n[${fault.message}; asked again]\n`)
+      if (said && pauseMs !== undefined) await ctx.output(`\n[${fault.message}; asked again]\n`)
       said = false
       ctx.log.warn({ turn: name, status: fault.status, pauseMs }, fault.message)
     })
@@ -105,17 +114,16 @@ async function askWithin(options: LoopOptions, conversation: Conversation, name:
   }
 }
 
-async function takeCall(options: LoopOptions, name: string, call: ToolCall): Promise<CallRecord> {
+async function takeCall(options: LoopOptions, name: string, call: ToolCall, room: JournalRoom): Promise<CallRecord> {
   const { ctx, budget, scope, onCall } = options
   let here = false
   const record: CallRecord = await ctx.step(name, async () => {
     here = true
-    return await runCall(ctx, name, call, {
-      ...options,
-      scope: { ...scope, commandMaxMs: Math.min(scope.commandMaxMs, budget.msLeft) },
-    })
+    const within = { ...scope, commandMaxMs: Math.min(scope.commandMaxMs, budget.msLeft) }
+    return await runCall(ctx, name, call, { tools: options.tools, scope: within }, room)
   })
   budget.addTime(record.ms)
+  room.add(record)
   if (!here && record.change !== undefined) await scope.workspace.replay(await recordedChange(ctx, record.change)) // L1
   onCall(call, record)
   return record

@@ -6,6 +6,7 @@ import { Refused } from '../workspace/refused.ts'
 import type { OfferedTool } from './ask-model.ts'
 import { recordChange } from './call-record.ts'
 import type { CallRecord } from './call-record.ts'
+import type { JournalRoom } from './journal-room.ts'
 import type { ToolCall } from './turn.ts'
 
 /** A tool of the workspace, or one by which a model hands in its result. */
@@ -20,16 +21,22 @@ export interface Toolbox {
 }
 
 /** Does what a call asks for. What the model can do something about is an answer; what it cannot is thrown. */
-export async function runCall(ctx: TaskContext, step: string, call: ToolCall, toolbox: Toolbox): Promise<CallRecord> {
+export async function runCall(
+  ctx: TaskContext,
+  step: string,
+  call: ToolCall,
+  toolbox: Toolbox,
+  { textMax, changeMax }: Pick<JournalRoom, 'textMax' | 'changeMax'>,
+): Promise<CallRecord> {
   const { workspace } = toolbox.scope
   const beganMs = performance.now()
   const before = workspace.tree
   const ms = (): number => Math.round(performance.now() - beganMs)
   try {
     const answer = await answerOf(call, toolbox)
-    const change = await recordChange(ctx, workspace, step, answer, before)
+    const change = await recordChange(ctx, workspace, step, answer, { before, maxBytes: changeMax })
     return {
-      text: boundedText(answer.text, TEXT_MAX),
+      text: boundedText(answer.text, textMax),
       ...(change !== undefined && { change }),
       ...(answer.command !== undefined && { command: answer.command }),
       ms: ms(),
@@ -37,7 +44,7 @@ export async function runCall(ctx: TaskContext, step: string, call: ToolCall, to
   } catch (error) {
     if (!(error instanceof Refused)) throw error
     const refused = error instanceof InputFault ? ('input' as const) : ('policy' as const)
-    return { text: boundedText(`refused: ${error.message}`, TEXT_MAX), refused, ms: ms() }
+    return { text: boundedText(`refused: ${error.message}`, textMax), refused, ms: ms() }
   }
 }
 
@@ -49,6 +56,3 @@ async function answerOf({ name, input, fault }: ToolCall, { tools, scope }: Tool
   if (fault !== undefined) throw new InputFault(fault)
   return await tool.call(input, scope)
 }
-
-/** With line breaks and quotes escaped it stays well below what a step may hold. */
-const TEXT_MAX = 40_000
