@@ -1,6 +1,6 @@
 /**
  * The agent that the gym is shown to: it adds two numbers, in as many steps as it is told. ERROR makes it wrong, and `snoop` makes it look
- * for the answers wherever it can get to. Writes one line to EFFECTS_FILE in every step, so that a test sees what was really done.
+ * for the answers wherever it can get to. Writes one line to EFFECTS_PATH in every step, so that a test sees what was really done.
  */
 import { appendFileSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { RejectedError, defineAgent, serve } from '@hypercode/base-agent'
 import { Type } from '@sinclair/typebox'
 
-const effects = process.env['EFFECTS_FILE']
+const effects = process.env['EFFECTS_PATH']
 const note = (line: object): void => {
   if (effects !== undefined) appendFileSync(effects, `${JSON.stringify({ ...line, pid: process.pid })}\n`)
 }
