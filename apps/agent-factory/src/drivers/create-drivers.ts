@@ -13,5 +13,9 @@ export async function createDrivers(config: DriversConfig): Promise<ReadonlyMap<
     const { createDockerDriver } = await import('./docker/docker-driver.ts')
     drivers.push(createDockerDriver(config.docker, config.installation))
   }
+  if (config.kubernetes !== undefined) {
+    const { createKubernetesDriver } = await import('./kubernetes/kubernetes-driver.ts')
+    drivers.push(createKubernetesDriver(config.kubernetes, config.installation))
+  }
   return new Map(drivers.map((driver) => [driver.name, driver]))
 }

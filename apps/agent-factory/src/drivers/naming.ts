@@ -30,6 +30,13 @@ export function labelsOf(launch: Launch, installation: string): Record<string, s
   }
 }
 
+/** The labels of the blueprint may be any text, which names and values of an engine's labels may not. */
+export const annotationOf = (launch: Launch): Record<string, string> => ({
+  'hypercode.labels': JSON.stringify(launch.labels),
+})
+
+export const hasSecrets = (launch: Launch): boolean => Object.keys(launch.secrets).length > 0
+
 /** Only what the launch says, and where to find what is its own. */
 export function environmentOf(launch: Launch): Record<string, string> {
   const secrets = Object.keys(launch.secrets).map((name) => [`${name}_FILE`, `${SECRETS_FOLDER}/${name}`])

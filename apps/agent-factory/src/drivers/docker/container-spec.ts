@@ -2,7 +2,7 @@ import type { ContainerCreateOptions, MountSettings } from 'dockerode'
 import type { DockerDriverConfig } from '../config.ts'
 import { LaunchRefused } from '../driver.ts'
 import type { Launch } from '../driver.ts'
-import { CONTAINER_UID, SECRETS_FOLDER, environmentOf, labelsOf, nameOf } from '../naming.ts'
+import { CONTAINER_UID, SECRETS_FOLDER, annotationOf, environmentOf, hasSecrets, labelsOf, nameOf } from '../naming.ts'
 
 const PIDS_MAX = 512
 /** Given, because what engines give on their own may be more than they may give. Tasks count for all containers of a user together. */
@@ -25,7 +25,7 @@ export function containerSpec(
 ): ContainerCreateOptions & { readonly name: string; readonly Image: string } {
   if (!('image' in launch.entry)) throw new LaunchRefused('the docker driver runs an image, not a module or a path')
   const uid = config.uid ?? CONTAINER_UID
-  const labels = labelsOf(launch, installation)
+  const labels = { ...labelsOf(launch, installation), ...annotationOf(launch) }
   return {
     name: nameOf(launch.launchId),
     Image: launch.entry.image,
@@ -51,8 +51,6 @@ export function containerSpec(
     },
   }
 }
-
-export const hasSecrets = (launch: Launch): boolean => Object.keys(launch.secrets).length > 0
 
 /** The one place of a container with a read-only root that can be filled before it starts. The engine makes the volume with the container. */
 function secretsMount(launch: Launch, labels: Record<string, string>): MountSettings {
