@@ -2,7 +2,7 @@ import { mkdirSync, realpathSync } from 'node:fs'
 import path from 'node:path'
 import { Type } from '@sinclair/typebox'
 import { serve } from '@hypercode/base-agent'
-import { ApiKey, HttpUrl, loadConfig, runService } from '@hypercode/config'
+import { ApiKey, ConfigError, HttpUrl, loadConfig, runService } from '@hypercode/config'
 import { findSandbox } from '@hypercode/sandbox'
 import { createCoder } from './agent.ts'
 import type { ModelSettings } from './model/model-settings.ts'
@@ -57,8 +57,14 @@ await runService(async () => {
 
 function modelOf(config: ReturnType<typeof loadConfig<typeof CoderConfig>>): ModelSettings | undefined {
   const { MODEL_BASE_URL, MODEL_NAME, OPENAI_API_KEY, MODEL_INPUT_USD_PER_MTOK, MODEL_OUTPUT_USD_PER_MTOK } = config
-  if (MODEL_BASE_URL === undefined || MODEL_NAME === undefined) return undefined
   const priced = MODEL_INPUT_USD_PER_MTOK !== undefined && MODEL_OUTPUT_USD_PER_MTOK !== undefined
+  if (!priced && (MODEL_INPUT_USD_PER_MTOK ?? MODEL_OUTPUT_USD_PER_MTOK) !== undefined) {
+    const variable = `MODEL_${MODEL_INPUT_USD_PER_MTOK === undefined ? 'INPUT' : 'OUTPUT'}_USD_PER_MTOK`
+    throw new ConfigError([
+      { variable, problem: 'is not set, and the other price is', fix: 'set both prices, or none' },
+    ])
+  }
+  if (MODEL_BASE_URL === undefined || MODEL_NAME === undefined) return undefined
   return {
     baseUrl: MODEL_BASE_URL,
     name: MODEL_NAME,

@@ -124,4 +124,7 @@ test('a wrong setting is refused with all that is wrong, and without values', { 
   expect(await started.ended).toEqual([78, null])
   for (const name of ['MODEL_BASE_URL', 'CODER_MAX_TURNS', 'OPENAI_API_KEY']) expect(started.output()).toContain(name)
   expect(started.output()).not.toContain('changethis')
+  const priced = start({ MODEL_INPUT_USD_PER_MTOK: '1' })
+  expect(await priced.ended).toEqual([78, null])
+  expect(priced.output()).toContain('MODEL_OUTPUT_USD_PER_MTOK')
 })
