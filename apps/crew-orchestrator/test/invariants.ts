@@ -53,7 +53,8 @@ const MUST_BE_EMPTY: Readonly<Record<string, string>> = {
     select id from missions where (ended_at is not null) <> (open_tasks = 0) or (ended_at is not null) <> (state in ('completed', 'failed', 'canceled'))`,
   'O11 a completed mission with a task that is not done, or the reverse': `
     select m.id from missions m where m.ended_at is not null and m.cancel_requested_at is null and (m.state = 'completed') <> not exists (
-      select from tasks t where t.mission_id = m.id and not (t.state = 'completed' or (t.state = 'skipped' and t.error is null)))`,
+      select from tasks t where t.mission_id = m.id and not (t.state = 'completed' or (t.state = 'skipped' and t.error is null)
+        or (t.state in ('failed', 'rejected', 'canceled') and coalesce(t.policy ? 'tolerated', false))))`,
   'O12 an end that is not set exactly in terminal states': `
     select id from tasks where (ended_at is not null) <> (state in ('completed', 'failed', 'canceled', 'rejected', 'skipped'))`,
   'O12 an output that is not the one reported': `

@@ -70,6 +70,11 @@ const ManifestTask = Type.Object(
     dependsOn: Type.Optional(Type.Array(Name, { maxItems: 500, uniqueItems: true })),
     input: Type.Optional(Json),
     forEach: Type.Optional(Type.Union([Type.String({ maxLength: 500 }), Type.Array(Json, { maxItems: 10_000 })])),
+    onChildFailure: Type.Optional(
+      StringEnum(['fail', 'continue'], {
+        description: 'with continue, an element of forEach that fails is null in the list and fails nothing else',
+      }),
+    ),
     when: Type.Optional(Type.String({ maxLength: 500 })),
     priority: Type.Optional(Type.Integer({ minimum: -100, maximum: 100 })),
     retry: Type.Optional(Retry),

@@ -8,6 +8,7 @@ import * as bounds from './migrations/0003-bounds.ts'
 import * as factory from './migrations/0004-factory.ts'
 import * as gym from './migrations/0005-gym.ts'
 import * as usage from './migrations/0006-usage.ts'
+import * as policy from './migrations/0007-policy.ts'
 import { grantTo } from './roles.ts'
 import type { Database } from './schema.ts'
 
@@ -18,6 +19,7 @@ const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0004-factory': factory,
   '0005-gym': gym,
   '0006-usage': usage,
+  '0007-policy': policy,
 }
 
 export interface MigrateOptions {

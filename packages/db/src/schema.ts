@@ -146,6 +146,8 @@ export interface TaskTable {
   blocked_by: number
   /** What is filled in when the dependencies are done; null when the input was known at submit. */
   template: Jsonb | null
+  /** What it is held to beside retries and time-outs; null for most. */
+  policy: Jsonb | null
   parent_id: string | null
   attempt: number
   max_attempts: number

@@ -18,6 +18,14 @@ export interface Timeouts {
   totalMs: number | null
 }
 
+/** What a task is held to beside retries and time-outs; the database keeps it and does not look into it. */
+export interface TaskPolicy {
+  /** Of a forEach task: with `continue`, elements that do not succeed are null in its output. */
+  childFailure?: 'continue'
+  /** Of an element: the mission does not fail when it does. */
+  tolerated?: true
+}
+
 /** A task as the decisions see it. */
 export interface TaskFacts {
   id: string
@@ -32,6 +40,7 @@ export interface TaskFacts {
   reason: string | null
   blockedBy: number
   template: Template | null
+  policy: TaskPolicy | null
   /** The forEach task that this one is an element of. */
   parentId: string | null
   attempt: number

@@ -40,7 +40,8 @@ export function takeNews(ledger: Ledger): TaskFacts[] {
 
 /** A cancel that nobody asked for leaves the mission without a result just as a failure does. */
 const isFailure = (task: TaskFacts, mission: MissionFacts): boolean =>
-  task.state === 'failed' || task.state === 'rejected' || (task.state === 'canceled' && !mission.canceling)
+  task.policy?.tolerated !== true &&
+  (task.state === 'failed' || task.state === 'rejected' || (task.state === 'canceled' && !mission.canceling))
 
 /** At most as long as the message of an error may be, and no character cut in half: Postgres stores no half of one. */
 const cut = (message: string): string => message.slice(0, MESSAGE_MAX).toWellFormed()
@@ -83,12 +84,16 @@ export function letGo(
     return
   }
   const broken = elements.find((element) => !isDone(element.state))
-  if (broken === undefined)
-    move(ledger, task, 'completed', { output: elements.map((element) => element.output ?? null) })
+  // What a cancel has ended did not fail.
+  const tolerates = task.policy?.childFailure === 'continue' && !missionOf(ledger, task).canceling
+  if (broken === undefined || tolerates) move(ledger, task, 'completed', { output: elements.map(outputOf) })
   else if (broken.state === 'canceled') move(ledger, task, 'canceled', { reason: `${broken.key} was canceled` })
   else
     move(ledger, task, 'failed', { error: { code: 'element_failed', message: `${broken.key} ended ${broken.state}` } })
 }
+
+const outputOf = ({ state, output }: Pick<TaskFacts, 'state' | 'output'>): unknown =>
+  state === 'completed' ? (output ?? null) : null
 
 /** Ends what waits in a mission that is failing or being canceled. Executing tasks are told by their agent's next beat. */
 export function cancelWaiting(ledger: Ledger, waiting: readonly TaskFacts[]): void {

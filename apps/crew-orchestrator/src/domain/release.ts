@@ -1,6 +1,6 @@
 import { newId } from '@hypercode/contracts'
 import { evaluate } from './condition.ts'
-import type { TaskFacts, Template } from './facts.ts'
+import type { TaskFacts, TaskPolicy, Template } from './facts.ts'
 import { missionOf, move, plan } from './ledger.ts'
 import type { Ledger } from './ledger.ts'
 import { ReferenceError, fill } from './references.ts'
@@ -68,6 +68,7 @@ function openForEach(
     throw new ReferenceError(`forEach has ${elements.length} elements; at most ${FOR_EACH_MAX} are allowed`)
   if (missionOf(ledger, task).totalTasks + elements.length > MISSION_TASKS_MAX)
     throw new ReferenceError(`with ${elements.length} elements the mission has more than ${MISSION_TASKS_MAX} tasks`)
+  const policy = elementPolicy(task.policy)
   const inputs = elements.map((item: unknown, index) => fill(template.input, { ...scope, item, index }, spend))
   move(ledger, task, 'waiting', { reason: `${elements.length} elements` })
   task.blockedBy = elements.length
@@ -81,6 +82,7 @@ function openForEach(
       reason: null,
       blockedBy: 0,
       template: null,
+      policy,
       parentId: task.id,
       input,
       error: null,
@@ -90,4 +92,11 @@ function openForEach(
     move(ledger, element, 'queued')
   }
   if (elements.length === 0) move(ledger, task, 'completed', { output: [] })
+}
+
+/** What holds for a forEach task holds for each of its elements. */
+function elementPolicy(policy: TaskPolicy | null): TaskPolicy | null {
+  if (policy?.childFailure === undefined) return policy
+  const { childFailure: _, ...rest } = policy
+  return { ...rest, tolerated: true }
 }

@@ -1,6 +1,6 @@
 import { blueprintMark, claimSkill, durationMs } from '@hypercode/contracts'
 import type { CrewManifest } from '@hypercode/contracts'
-import type { Template, Timeouts } from '../domain/facts.ts'
+import type { TaskPolicy, Template, Timeouts } from '../domain/facts.ts'
 import { parsePath, referencesIn } from '../domain/references.ts'
 import { DEFAULT_RETRY } from '../domain/retry.ts'
 import type { RetryPolicy } from '../domain/retry.ts'
@@ -20,6 +20,7 @@ export interface PlannedTask {
   /** Input that is the same in every mission; the others have a template. */
   input: unknown
   template: Template | null
+  policy: TaskPolicy | null
 }
 
 export interface CrewPlan {
@@ -69,6 +70,7 @@ export function compile(manifest: CrewManifest): CrewPlan {
         timeouts: timeoutsOf(task),
         input: template === null ? (task.input ?? null) : null,
         template,
+        policy: policyOf(task),
       }
     })
   return {
@@ -121,6 +123,11 @@ function templateOf(task: ManifestTask): Template | null {
     ...(task.when === undefined ? {} : { when: task.when }),
     ...(task.forEach === undefined ? {} : { forEach: task.forEach }),
   }
+}
+
+function policyOf({ onChildFailure }: ManifestTask): TaskPolicy | null {
+  const policy: TaskPolicy = onChildFailure === 'continue' ? { childFailure: onChildFailure } : {}
+  return Object.keys(policy).length === 0 ? null : policy
 }
 
 function retryOf({ retry }: ManifestTask): RetryPolicy {

@@ -23,6 +23,8 @@ export function meaningFaults(manifest: CrewManifest): Fault[] {
       if (!taskIds.has(parent))
         faults.push({ pointer: `${at}/dependsOn/${i}`, message: `there is no task "${parent}"` })
     }
+    if (task.onChildFailure !== undefined && task.forEach === undefined)
+      faults.push({ pointer: `${at}/onChildFailure`, message: 'has a meaning only beside forEach' })
     if (manifest.spec.process === 'parallel' && (task.dependsOn ?? []).length > 0) {
       faults.push({
         pointer: `${at}/dependsOn`,

@@ -1,12 +1,12 @@
 import type { TaskError, TaskState } from '@hypercode/contracts'
 import { sql } from 'kysely'
-import type { MissionFacts, TaskFacts, Template } from '../domain/facts.ts'
+import type { MissionFacts, TaskFacts, TaskPolicy, Template } from '../domain/facts.ts'
 import type { RetryPolicy } from '../domain/retry.ts'
 
 /** The columns of `tasks t` that decisions look at. Input and output are left in the database: they may be large. */
 export const TASK_FACTS =
   sql.raw(`t.id, t.tenant_id, t.mission_id, t.key, t.leaf, t.queue, t.requires, t.priority, t.state, t.reason, t.blocked_by,
-  t.template, t.parent_id, t.attempt, t.max_attempts, t.retry, t.queue_timeout_ms, t.attempt_timeout_ms, t.heartbeat_timeout_ms, t.total_timeout_ms, t.error`)
+  t.template, t.policy, t.parent_id, t.attempt, t.max_attempts, t.retry, t.queue_timeout_ms, t.attempt_timeout_ms, t.heartbeat_timeout_ms, t.total_timeout_ms, t.error`)
 
 export interface TaskFactsRow {
   id: string
@@ -21,6 +21,7 @@ export interface TaskFactsRow {
   reason: string | null
   blocked_by: number
   template: Template | null
+  policy: TaskPolicy | null
   parent_id: string | null
   attempt: number
   max_attempts: number
@@ -47,6 +48,7 @@ export function toTaskFacts(row: TaskFactsRow): TaskFacts {
     reason: row.reason,
     blockedBy: row.blocked_by,
     template: row.template,
+    policy: row.policy,
     parentId: row.parent_id,
     attempt: row.attempt,
     maxAttempts: row.max_attempts,

@@ -39,6 +39,7 @@ export const aTask = (mission: MissionFacts, changes: Partial<TaskFacts> = {}): 
   reason: null,
   blockedBy: 0,
   template: null,
+  policy: null,
   parentId: null,
   attempt: 0,
   maxAttempts: 3,
@@ -72,6 +73,7 @@ export const plannedTask = (key: string, changes: Partial<PlannedTask> = {}): Pl
   timeouts: NO_TIMEOUTS,
   input: null,
   template: null,
+  policy: null,
   ...changes,
 })
 

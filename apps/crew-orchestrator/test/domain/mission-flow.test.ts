@@ -228,6 +228,38 @@ describe('forEach', () => {
     expect(world.mission.state).toBe('failed')
   })
 
+  describe('with onChildFailure: continue', () => {
+    const tolerant = { ...each(['x', 'y', 'z']), policy: { childFailure: 'continue' } } as const
+
+    test('has null in the place of what failed, and nothing else fails for it', () => {
+      const world = new World(aPlan([tolerant, plannedTask('after', { dependsOn: ['each'] })]))
+      world.fail('each[0]')
+      world.claim(world.task('each[2]'))
+      world.end(world.task('each[2]'), { kind: 'rejected', error: { code: 'no', message: 'no' } })
+      world.complete('each[1]', 'Y')
+      expect(world.task('each')).toMatchObject({ state: 'completed', output: [null, 'Y', null] })
+      expect(world.deadLetters.map(({ key }) => key)).toEqual(['each[0]', 'each[2]'])
+      world.complete('after')
+      expect(world.mission).toMatchObject({ state: 'completed', error: null })
+    })
+
+    test('is canceled with its mission all the same', () => {
+      const world = new World(aPlan([tolerant]))
+      world.claim(world.task('each[0]'))
+      world.cancel()
+      world.end(world.task('each[0]'), { kind: 'canceled' })
+      expect(world.task('each').state).toBe('canceled')
+      expect(world.mission.state).toBe('canceled')
+    })
+
+    test('its own failure is a failure', () => {
+      const world = new World(
+        aPlan([{ ...tolerant, template: { input: null, forEach: '${mission.input}', reads: [] } }]),
+      )
+      expect(world.mission.state).toBe('failed')
+    })
+  })
+
   test.for([
     ['${mission.input.text}', 'forEach needs a list, not string'],
     ['${mission.input.none}', 'forEach needs a list, not null'],

@@ -139,6 +139,35 @@ describe('forEach', () => {
     await expectInvariants(stage.db)
   })
 
+  test('an element that fails is null in the list and fails nothing else, with onChildFailure: continue', async ({
+    stage,
+  }) => {
+    const agent = await stage.agent(['work'])
+    const mission = await stage.submit(overList({ onChildFailure: 'continue' }))
+    await step(agent, 'list', [1, 2, 3, 4])
+    const tasks = await take(agent, 'each[0]', 'each[1]', 'each[2]', 'each[3]')
+    const [first, second, third, fourth] = tasks as [ClaimedTask, ClaimedTask, ClaimedTask, ClaimedTask]
+    await agent.fail(first, { retryable: false })
+    await agent.report({ taskId: third.taskId, attempt: 1, outcome: 'rejected' })
+    expect((await stage.mission(mission.id)).state).toBe('running')
+    // The last two end in one transaction: what has just failed there is null as well.
+    const error = { code: 'boom', message: 'm', retryable: false }
+    await agent.call('POST', '/v1/completions', {
+      incarnation: 1,
+      results: [
+        { taskId: second.taskId, attempt: 1, outcome: 'completed', output: 'two' },
+        { taskId: fourth.taskId, attempt: 1, outcome: 'failed', error },
+      ],
+    })
+    const [sum] = (await take(agent, 'sum')) as [ClaimedTask]
+    expect(sum.input).toEqual([null, 'two', null, null])
+    await agent.complete(sum)
+    expect(await stage.mission(mission.id)).toMatchObject({ state: 'completed' })
+    const letters = await stage.operator.call<{ items: { key: string }[] }>('GET', '/v1/dead-letters?open=true')
+    expect(letters.body.items.map(({ key }) => key).sort()).toEqual(['each[0]', 'each[2]', 'each[3]'])
+    await expectInvariants(stage.db)
+  })
+
   test('two thousand elements run and are joined in order', async ({ stage }) => {
     const agent = await stage.agent(['work'], { slots: 1000 })
     const mission = await stage.submit(overList({ input: '${index}' }))

@@ -200,6 +200,11 @@ describe('faults of meaning, with the place of each', () => {
       [['/spec/tasks/0/forEach', 7, 41, 'must be one reference or a list']],
     ],
     [
+      'onChildFailure without children',
+      tasks('    - { id: a, member: worker, onChildFailure: continue }\n'),
+      [['/spec/tasks/0/onChildFailure', 7, 48, 'has a meaning only beside forEach']],
+    ],
+    [
       'a condition that is none',
       tasks(
         '    - { id: a, member: worker, when: "${mission.input} && true" }\n    - { id: b, member: worker, when: \'"\\" == 007a\' }\n',
