@@ -22,7 +22,15 @@ function eventLog(bodyBytes = 10) {
   const add = (count: number, type = 'task.progress'): void => {
     for (let i = 0; i < count; i += 1) {
       const seq = rows.length + 1
-      rows.push({ seq, type, aboutId: null, instanceId: null, body: { fill: 'x'.repeat(bodyBytes) }, at: new Date() })
+      rows.push({
+        seq,
+        type,
+        aboutId: null,
+        instanceId: null,
+        ref: null,
+        body: { fill: 'x'.repeat(bodyBytes) },
+        at: new Date(),
+      })
     }
   }
   const options = (changes: Partial<EventStreamOptions> = {}): EventStreamOptions => ({

@@ -12,6 +12,7 @@ export function factoryEnv(
 ): Record<string, string> {
   return {
     FACTORY_AGENT_URL: gatewayUrl,
+    FACTORY_STOP_AGENTS: 'true',
     FACTORY_DIR: path.join(path.dirname(serverFolders().stackDir), 'factory'),
     FACTORY_ENTRY_ROOTS: path.join(ROOT, 'apps'),
     ...runAs(env, target, log),

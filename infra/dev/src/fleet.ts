@@ -16,7 +16,6 @@ export interface Crewing {
 }
 
 const READY_MS = 30_000
-const LOOK_MS = 100
 
 /** Has the factory run `count` instances of the blueprint that the app ships, and no other version of it; resolves when all are ready. */
 export async function crew(
@@ -42,22 +41,6 @@ export async function crew(
   const late = body.instances.find(({ lifecycle }) => lifecycle !== 'ready')
   if (late !== undefined) throw new Error(describe(late))
   return [...kept, ...body.instances]
-}
-
-/**
- * Has the factory end every instance and waits until they are gone.
- *
- * @throws Error naming those that are still there after `withinMs`
- */
-export async function disband(client: HyperClient, withinMs: number): Promise<void> {
-  const signal = AbortSignal.timeout(withinMs)
-  await endAll(client, await liveInstances(client, undefined, signal), signal)
-  for (;;) {
-    const left = await liveInstances(client, undefined, signal)
-    if (left.length === 0) return
-    if (signal.aborted) throw new Error(`not ended within ${withinMs} ms: ${left.map(describe).join('; ')}`)
-    await new Promise((resolve) => setTimeout(resolve, LOOK_MS))
-  }
 }
 
 /** What the factory of an earlier start has taken over is as good as new when it is well. */

@@ -1,14 +1,13 @@
 import path from 'node:path'
 import type { FolderLock } from '@hypercode/local-stack'
 import { createClient } from '@hypercode/client'
-import type { HyperClient } from '@hypercode/client'
 import { lockFolder } from '@hypercode/local-stack'
 import { buildAll } from './build.ts'
 import { HYPERCODE_DIR, LOG_DIR, ROOT } from './checkout.ts'
 import { childEnv } from './child-env.ts'
 import type { ClientCredentials } from './credentials.ts'
 import { writeCredentials } from './credentials.ts'
-import { crew, disband } from './fleet.ts'
+import { crew } from './fleet.ts'
 import type { Crewing } from './fleet.ts'
 import { choosePorts, someTaken } from './free-ports.ts'
 import type { Env } from './local-env.ts'
@@ -98,18 +97,12 @@ export class PlatformStarter {
     return { urls, bootstrap }
   }
 
-  /** The factory starts the agents, and ends them before anything that they need. */
   async #crew(gatewayUrl: string, bootstrap: ClientCredentials): Promise<void> {
     const { fleet, signal, log } = this.#options
     const client = createClient({ baseUrl: gatewayUrl, credentials: bootstrap })
-    this.#undo.push(async () => await this.#disband(client))
-    const crewed = await Promise.all(fleet.map(async (one) => await crew(client, one, signal)))
-    log(`the factory runs ${crewed.map((instances, at) => `${instances.length} ${fleet[at]?.app}`).join(', ')}`)
-  }
-
-  async #disband(client: HyperClient): Promise<void> {
     try {
-      await disband(client, this.#stopMs)
+      const crewed = await Promise.all(fleet.map(async (one) => await crew(client, one, signal)))
+      log(`the factory runs ${crewed.map((instances, at) => `${instances.length} ${fleet[at]?.app}`).join(', ')}`)
     } finally {
       await client.close()
     }
@@ -223,8 +216,12 @@ export class PlatformStarter {
     await managed.start(signal)
   }
 
+  // The factory first: it ends the agents, which hand their tasks back through the others.
   async #stopProcesses(): Promise<void> {
-    await Promise.all(this.#processes.map(async (managed) => await managed.stop()))
+    const isFactory = ({ name }: ManagedProcess): boolean => name === 'agent-factory'
+    const stop = async (managed: ManagedProcess): Promise<void> => await managed.stop()
+    await Promise.all(this.#processes.filter(isFactory).map(stop))
+    await Promise.all(this.#processes.filter((managed) => !isFactory(managed)).map(stop))
   }
 
   async #migrate({ databaseUrl, databaseDirectUrl }: LocalServers): Promise<void> {

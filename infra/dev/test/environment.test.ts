@@ -1,4 +1,4 @@
-import { copyFileSync, readFileSync, statSync } from 'node:fs'
+import { copyFileSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { parseEnv } from 'node:util'
 import { ConfigError } from '@hypercode/config'
@@ -35,13 +35,25 @@ describe('.env', () => {
     expect(statSync(path.join(first, '.env')).mode & 0o777).toBe(0o600)
     expect(problemsOf(first, {})).toEqual([])
     const [a, b] = [first, second].map((root) => parseEnv(readFileSync(path.join(root, '.env'), 'utf8')))
-    for (const name of ['JWT_SECRET', 'BOOTSTRAP_CLIENT_SECRET']) {
+    for (const name of ['JWT_SECRET', 'BOOTSTRAP_CLIENT_SECRET', 'GYM_SECRET']) {
       expect(a?.[name]?.length).toBeGreaterThanOrEqual(48)
       expect(a?.[name]).not.toBe(b?.[name])
     }
     const before = readFileSync(path.join(first, '.env'), 'utf8')
-    expect(ensureEnvFile(first)).toBe(false)
+    expect(ensureEnvFile(first)).toBeUndefined()
     expect(readFileSync(path.join(first, '.env'), 'utf8')).toBe(before)
+  })
+
+  test('of an earlier version is given the secrets that it lacks, and nothing else', () => {
+    const root = checkout()
+    const file = path.join(root, '.env')
+    const old = readFileSync(file, 'utf8').replace(/^GYM_SECRET=.*\n/m, '')
+    writeFileSync(file, old)
+    expect(problemsOf(root, {})).toEqual(['GYM_SECRET'])
+    expect(ensureEnvFile(root, { GYM_SECRET_FILE: '/run/secrets/gym' })).toBeUndefined()
+    expect(ensureEnvFile(root)).toBe('added a fresh GYM_SECRET to .env')
+    expect(problemsOf(root, {})).toEqual([])
+    expect(readFileSync(file, 'utf8').startsWith(old)).toBe(true)
   })
 
   test('holds every variable of the example', () => {

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { ProcessIdentity } from '@hypercode/local-stack'
@@ -11,7 +11,8 @@ import { parseReport } from '../src/report.ts'
 import { temporaryFolder, until } from './temporary-folder.ts'
 
 const LONG = 240_000
-const SERVICES = ['agent-registry', 'auditor-agent-1', 'auditor-agent-2', 'crew-orchestrator', 'gateway']
+const SERVICES = ['agent-factory', 'agent-registry', 'crew-orchestrator', 'gateway', 'turing-gym']
+const AGENTS = 2
 const SERVERS = ['pgbouncer', 'postgres', 'redis']
 
 // Goal: what a person gets from `npm start`, on the built services, with real servers and a real audit.
@@ -50,11 +51,13 @@ describe('npm start', () => {
     const run = start(home, [faultyRepository(home)])
     await shows(run, 'Press Ctrl-C')
     const processes = processesOf(home)
+    const agents = agentsOf(home)
+    expect(agents.filter(isAlive)).toHaveLength(AGENTS)
     expect(Object.keys(processes).toSorted()).toEqual([...SERVICES, ...SERVERS].toSorted())
 
     const stateText = readFileSync(path.join(home, 'state.json'), 'utf8')
     const state = JSON.parse(stateText) as { urls: Record<string, string>; pids: Record<string, number> }
-    expect(Object.keys(state.urls)).toEqual(['gateway', 'registry', 'orchestrator'])
+    expect(Object.keys(state.urls)).toEqual(['gateway', 'registry', 'orchestrator', 'factory', 'gym'])
     expect(state.pids).toMatchObject({
       starter: run.pid,
       gateway: processes['gateway']?.pid,
@@ -62,17 +65,17 @@ describe('npm start', () => {
     })
     const credentials = readFileSync(path.join(home, 'credentials.json'), 'utf8')
     const secrets = [...credentials.matchAll(/"clientSecret": "([^"]+)"/g)].map(([, secret = '']) => secret)
-    expect(secrets).toHaveLength(2)
+    expect(secrets).toHaveLength(1)
     expect(secrets.filter((secret) => stateText.includes(secret))).toEqual([])
     expect(statSync(path.join(home, 'credentials.json')).mode & 0o777).toBe(0o600)
 
     const token = command('token.ts', home, ['--scope', 'agent:read'])
     expect(await token.ended, token.text()).toBe(0)
     expect(token.stdout()).toMatch(/^[\w-]+\.[\w-]+\.[\w-]+\n$/)
-    const agents = await fetch(`${state.urls['gateway']}/v1/agents`, {
+    const answer = await fetch(`${state.urls['gateway']}/v1/agents`, {
       headers: { authorization: `Bearer ${token.stdout().trim()}` },
     })
-    expect(agents.status).toBe(200)
+    expect(answer.status).toBe(200)
     const refused = command('token.ts', home, ['--scope', 'no:such-scope'])
     expect([await refused.ended, refused.stdout()]).toEqual([2, ''])
 
@@ -82,7 +85,7 @@ describe('npm start', () => {
 
     run.kill('SIGTERM')
     expect(await run.ended, run.text()).toBe(0)
-    expect(Object.values(processes).filter(isAlive)).toEqual([])
+    expect([...Object.values(processes), ...agents].filter(isAlive)).toEqual([])
     expect(existsSync(path.join(home, 'state.json'))).toBe(false)
     const late = command('token.ts', home)
     expect([await late.ended, late.stdout()]).toEqual([2, ''])
@@ -97,16 +100,18 @@ describe('npm start', () => {
     const first = start(home, [target])
     await shows(first, 'Press Ctrl-C')
     const before = processesOf(home)
+    const agentsBefore = agentsOf(home)
     first.kill('SIGKILL')
     await first.ended
     expect(Object.values(before).map(isAlive)).toEqual(Object.values(before).map(() => true))
 
     const second = start(home, [target, '--once'])
-    await shows(second, 'are ready')
+    await shows(second, 'ready: ')
     const during = processesOf(home)
     for (const name of SERVERS) expect([name, during[name]]).toEqual([name, before[name]])
     expect(await second.ended, second.text()).toBe(0)
-    expect([...Object.values(before), ...Object.values(during)].filter(isAlive)).toEqual([])
+    const all = [...Object.values(before), ...Object.values(during), ...agentsBefore]
+    expect(all.filter(isAlive)).toEqual([])
   })
 
   test('keeps a service up that is killed', { timeout: LONG }, async () => {
@@ -246,12 +251,22 @@ function stateFolder(): string {
   const home = temporaryFolder()
   chmodSync(home, 0o755)
   onTestFinished(() => {
-    for (const identity of Object.values(processesOf(home))) signalProcess(identity, 'SIGKILL')
+    for (const identity of [...Object.values(processesOf(home)), ...agentsOf(home)]) signalProcess(identity, 'SIGKILL')
   })
   return home
 }
 
-/** The services, agents and servers that the files in a state folder name, dead or alive. */
+/** The agents that the factory has started, dead or alive, as long as their launches are not forgotten. */
+function agentsOf(home: string): ProcessIdentity[] {
+  const launches = path.join(home, 'factory/launches')
+  if (!existsSync(launches)) return []
+  return readdirSync(launches)
+    .map((launch) => path.join(launches, launch, 'agent.json'))
+    .filter((file) => existsSync(file))
+    .map((file) => JSON.parse(readFileSync(file, 'utf8')) as ProcessIdentity)
+}
+
+/** The services and servers that the files in a state folder name, dead or alive. */
 function processesOf(home: string): Record<string, ProcessIdentity> {
   const read = (file: string): Record<string, unknown> => {
     const full = path.join(home, file)
@@ -271,7 +286,7 @@ async function whileUp(run: Run, home: string): Promise<ProcessIdentity[]> {
   let isOver = false
   const over = run.ended.then(() => (isOver = true))
   while (!isOver) {
-    for (const identity of Object.values(processesOf(home))) seen.set(identity.pid, identity)
+    for (const identity of [...Object.values(processesOf(home)), ...agentsOf(home)]) seen.set(identity.pid, identity)
     await new Promise((resolve) => setTimeout(resolve, 50))
   }
   await over

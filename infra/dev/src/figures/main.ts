@@ -4,6 +4,7 @@
  */
 import { auditOf1000Files } from './audit-figure.ts'
 import { latency, throughput } from './bench-figures.ts'
+import { adopt, crashLoop, heal, spawnCold, spawnTen, spawnWarm } from './factory-figures.ts'
 import type { FigureSpec } from './figure.ts'
 import { costGrowth } from './p6-figure.ts'
 import { peers } from './peers-figure.ts'
@@ -21,6 +22,12 @@ const FIGURES: readonly FigureSpec[] = [
   costGrowth,
   peers,
   poolOf50Agents,
+  spawnCold,
+  spawnWarm,
+  spawnTen,
+  heal,
+  crashLoop,
+  adopt,
 ]
 const EXIT_SHORT = 1
 const EXIT_BROKEN = 2

@@ -2,7 +2,7 @@ import path from 'node:path'
 import { ROUTES } from '@hypercode/contracts'
 import type { Blueprint, Instance, Mission } from '@hypercode/contracts'
 import { waitFor } from '@hypercode/testkit/tools'
-import type { Platform } from '../src/platform.ts'
+import type { Platform } from './platform.ts'
 
 const MADE = path.resolve(import.meta.dirname, '../agents/made.ts')
 
