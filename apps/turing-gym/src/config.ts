@@ -22,7 +22,7 @@ export const GymConfig = Type.Object({
   /** From which the secret of the gym's own client in each tenant is derived. */
   GYM_SECRET: Secret(),
   HYPERCODE_URL: HttpUrl({ default: 'http://127.0.0.1:7000' }),
-  GYM_DIR: Type.String({ pattern: '^/', maxLength: 500, default: '/tmp/hypercode-gym' }),
+  GYM_DIR: Type.String({ pattern: '^/', maxLength: 500, default: '/var/lib/hypercode/gym' }),
   GYM_RUNS_MAX: Type.Integer({ minimum: 1, maximum: 100, default: 4 }),
   GYM_SAMPLES_MAX: Type.Integer({ minimum: 1, maximum: 100_000, default: 10_000 }),
   GYM_SAMPLE_TRIES: Type.Integer({ minimum: 1, maximum: 20, default: 3 }),
@@ -32,6 +32,7 @@ export const GymConfig = Type.Object({
   GYM_POLL_MS: Milliseconds(50, 500),
   GYM_LIVE_MS: Milliseconds(100, 5000),
   GYM_SCORER_MODULES: Type.Array(Type.String({ pattern: '^/', maxLength: 1000 }), { default: [] }),
+  HYPERCODE_BWRAP: Type.Optional(Type.String({ minLength: 1 })),
   MODEL_BASE_URL: Type.Optional(HttpUrl()),
   MODEL_NAME: Type.Optional(Type.String({ minLength: 1, maxLength: 200 })),
   OPENAI_API_KEY: Type.Optional(ApiKey()),

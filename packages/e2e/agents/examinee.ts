@@ -1,5 +1,5 @@
 /**
- * The agent that the gym is shown to: it adds two numbers, in as many steps as it is told. ERROR makes it wrong, and `snoop` makes it look
+ * The agent that the gym is shown to: it adds two numbers, in as many steps as it is told. ERROR makes it wrong, BROKEN keeps it from starting, and `snoop` makes it look
  * for the answers wherever it can get to. Writes one line to EFFECTS_PATH in every step, so that a test sees what was really done.
  */
 import { appendFileSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
@@ -12,6 +12,8 @@ const effects = process.env['EFFECTS_PATH']
 const note = (line: object): void => {
   if (effects !== undefined) appendFileSync(effects, `${JSON.stringify({ ...line, pid: process.pid })}\n`)
 }
+
+if (process.env['BROKEN'] !== undefined) throw new Error('broken on purpose')
 
 const examinee = defineAgent({
   name: 'examinee',

@@ -12,15 +12,19 @@ export function isSampled(secret: string, taskId: string, share: number): boolea
   return digest.readUIntBE(0, 6) / 2 ** 48 < share
 }
 
-/** Confidence where the rule names none: a version that serves is not taken down because its first task failed. */
+/** Confidence where the rule names none, and the tasks that it takes: nobody is taken down because the first task failed. */
 const CONFIDENCE = 0.95
+const TASKS_MIN = 10
 
 /**
  * Applies a rule to what a stable version did in production, oldest first. Thresholds are broken only when the whole interval lies below
  * them. A sequential test that has decided for the version, or could not decide, begins anew with the next task.
  */
 export function judgeLive(rule: GateRule, samples: readonly JudgedSample[]): RunJudgement {
-  if (rule.kind === 'thresholds') return judgeRun({ ...rule, confidence: rule.confidence ?? CONFIDENCE }, samples)
+  if (rule.kind === 'thresholds') {
+    if (samples.length < TASKS_MIN) return { reasons: [] }
+    return judgeRun({ ...rule, confidence: rule.confidence ?? CONFIDENCE }, samples)
+  }
   let rest = samples
   while (rest.length > 0) {
     const { verdict, used } = judgeSequence(

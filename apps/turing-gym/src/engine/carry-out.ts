@@ -67,7 +67,7 @@ class Course {
   }
 
   async run(): Promise<RunEnd> {
-    if (this.#judgement().verdict === undefined) {
+    if (!this.#isDecided()) {
       if (this.#queue.some((sample) => !this.#hasFaults(sample))) await this.#fill()
       const workers = await Promise.allSettled(Array.from({ length: this.#width() }, async () => await this.#work()))
       const broken = workers.find((worker) => worker.status === 'rejected')
@@ -148,11 +148,15 @@ class Course {
   async #finished(sample: Tracked, run: RunRecord | undefined): Promise<void> {
     if (run === undefined) throw new RunLost()
     this.#ctx.deps.metrics.samples.inc({ state: sample.state as 'passed' | 'failed' | 'errored' })
-    if (this.#judgement().verdict !== undefined || this.#errored >= ERRORED_MAX)
-      this.#stopping.abort(new Error('enough is known'))
+    if (this.#isDecided() || this.#errored >= ERRORED_MAX) this.#stopping.abort(new Error('enough is known'))
     if (performance.now() - this.#toldAt < PROGRESS_EVERY_MS) return
     this.#toldAt = performance.now()
     await tellProgress(this.#ctx.deps, run)
+  }
+
+  /** Only a sequential test ends a run early. With thresholds people want to see all samples, also of a version that has failed already. */
+  #isDecided(): boolean {
+    return this.#ctx.run.rule.kind === 'sequential' && this.#judgement().verdict !== undefined
   }
 
   #judgement(): RunJudgement {
