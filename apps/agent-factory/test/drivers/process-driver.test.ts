@@ -143,8 +143,15 @@ describe.runIf(isRoot)('the user', () => {
       launchOf([], { entry: { path: hidden } }),
       never(),
     )
-    await expect(starting).rejects.toThrow(/user "nobody" cannot read .*: give it .* or set FACTORY_RUN_AS/)
+    await expect(starting).rejects.toThrow(/user "nobody" cannot reach .*: give it .* or set FACTORY_RUN_AS/)
     await expect(starting).rejects.toThrow(LaunchRefused)
+  })
+
+  test('who cannot enter the folder of the factory is told so', async ({ config, folder }) => {
+    const closed = path.join(folder, 'closed')
+    await mkdir(closed, { mode: 0o700 })
+    const driver = createProcessDriver({ ...config, folder: path.join(closed, 'factory'), runAs: 'nobody' })
+    await expect(driver.start(launchOf([]), never())).rejects.toThrow(/cannot reach .*launches/)
   })
 
   test('who does not exist is refused', async ({ config }) => {

@@ -7,6 +7,7 @@ import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { rmSync } from 'node:fs'
+import { flushCompileCache } from 'node:module'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isAbort, signalIn } from '../exit-status.ts'
 import { logLine, tellsOfFullHeap } from '../log-line.ts'
@@ -78,6 +79,8 @@ async function live(folder: string, launch: LaunchRecord, { agent, cgroup, log, 
     cpuLimit: cgroup.enforced.has('cpu') ? 'cgroup' : canPause ? 'paused' : 'not enforced',
   }
   writeRecord(folder, 'agent.json', record)
+  // For the next keeper; otherwise it would be written at our end, when the folder may be on its way out.
+  flushCompileCache()
   // The machine is told to stop, or somebody means the agent and finds us.
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
     process.on(signal, () => signalProcess(identity, 'SIGTERM'))

@@ -24,7 +24,7 @@ export async function prepareLaunch(folder: string, launch: Launch, config: Proc
     agentCommand(launch, file, config.nodeArgs),
   ])
   makeFolders(folder, user)
-  if (user !== undefined) await checkReadable(user, [process.execPath, file, inFolder(folder).work])
+  if (user !== undefined) await checkReadable(user, [process.execPath, file, path.dirname(folder)])
   writeSecrets(folder, launch.secrets, user)
   const record: LaunchRecord = {
     launchId: launch.launchId,

@@ -28,6 +28,7 @@ const RECORDED_WITHIN_MS = 10_000
 export function createProcessDriver(config: ProcessDriverConfig): Driver {
   const host = config.host ?? hostname()
   const launches = path.join(config.folder, 'launches')
+  const keeperCache = path.join(config.folder, 'keeper-cache')
   const ours = ownershipOf('process', host)
   const folderOf = (launchId: string): string => path.join(launches, checkLaunchId(launchId))
   const ownFolderOf = (handle: Handle): string => folderOf(ours.require(handle))
@@ -42,7 +43,7 @@ export function createProcessDriver(config: ProcessDriverConfig): Driver {
       if (readRecord(folder, 'claim.json') === undefined) {
         await prepareLaunch(folder, launch, config)
         signal.throwIfAborted()
-        await waitBegun(folder, signal, startKeeper(folder))
+        await waitBegun(folder, signal, startKeeper(folder, keeperCache))
       } else await waitBegun(folder, signal)
       return handleOf(host, folder)
     },
