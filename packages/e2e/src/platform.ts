@@ -76,9 +76,10 @@ async function start(
   undo: (() => Promise<unknown>)[],
   stop: () => Promise<void>,
 ): Promise<Platform> {
+  const runtimeDir = path.join(dataHome(ROOT).dir, 'runtime')
   const stack = await startStack({
     dir: mkdtempSync(path.join(tmpdir(), 'hypercode-platform-')),
-    runtimeDir: path.join(dataHome(ROOT).dir, 'runtime'),
+    runtimeDir,
     durable: options.durable ?? false,
     poolSize: options.poolSize ?? 20,
     ephemeral: true,
@@ -112,7 +113,7 @@ async function start(
   }
   const gatewayPort = await freePort()
   const agents = factoryEnv(ROOT, `http://127.0.0.1:${gatewayPort}`)
-  const workspaces = gymEnv(`http://127.0.0.1:${gatewayPort}`)
+  const workspaces = await gymEnv(`http://127.0.0.1:${gatewayPort}`, runtimeDir)
   undo.push(async () => {
     for (const { folder } of [agents, workspaces]) await rm(folder, { recursive: true, force: true })
   })
