@@ -70,6 +70,16 @@ const ManifestTask = Type.Object(
     dependsOn: Type.Optional(Type.Array(Name, { maxItems: 500, uniqueItems: true })),
     input: Type.Optional(Json),
     forEach: Type.Optional(Type.Union([Type.String({ maxLength: 500 }), Type.Array(Json, { maxItems: 10_000 })])),
+    output: Type.Optional(
+      Type.Object(
+        {},
+        {
+          additionalProperties: true,
+          description:
+            'JSON Schema (2020-12) of its output, or { schemaRef: "#/schemas/NAME" }; what does not fit is tried again',
+        },
+      ),
+    ),
     onChildFailure: Type.Optional(
       StringEnum(['fail', 'continue'], {
         description: 'with continue, an element of forEach that fails is null in the list and fails nothing else',
@@ -91,6 +101,13 @@ export const CrewManifest = Type.Object(
     metadata: Type.Object(
       { name: Name, labels: Type.Optional(Labels), description: Type.Optional(Type.String({ maxLength: 4000 })) },
       closed,
+    ),
+    schemas: Type.Optional(
+      Type.Record(
+        Type.String({ pattern: '^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$' }),
+        Type.Object({}, { additionalProperties: true }),
+        { maxProperties: 50, additionalProperties: false, description: 'JSON Schemas by name, for `output` of tasks' },
+      ),
     ),
     spec: Type.Object(
       {

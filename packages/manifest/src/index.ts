@@ -1,3 +1,7 @@
 export { canonical, contentHash, hashText } from './canonical.ts'
+export { SchemaError, compileSchema } from './json-schema.ts'
+export type { SchemaCheck } from './json-schema.ts'
+export { PatternError, compileRegex } from './linear-regex.ts'
+export type { LinearRegex } from './linear-regex.ts'
 export { createManifestReader } from './manifest-reader.ts'
 export type { ManifestReader, ReadManifest } from './manifest-reader.ts'

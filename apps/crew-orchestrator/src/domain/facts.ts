@@ -24,6 +24,8 @@ export interface TaskPolicy {
   childFailure?: 'continue'
   /** Of an element: the mission does not fail when it does. */
   tolerated?: true
+  /** JSON Schema that its output must fit. */
+  outputSchema?: object
 }
 
 /** A task as the decisions see it. */

@@ -69,7 +69,11 @@ function openForEach(
   if (missionOf(ledger, task).totalTasks + elements.length > MISSION_TASKS_MAX)
     throw new ReferenceError(`with ${elements.length} elements the mission has more than ${MISSION_TASKS_MAX} tasks`)
   const policy = elementPolicy(task.policy)
-  const inputs = elements.map((item: unknown, index) => fill(template.input, { ...scope, item, index }, spend))
+  const policyChars = policy === null ? 0 : JSON.stringify(policy).length
+  const inputs = elements.map((item: unknown, index) => {
+    spend(policyChars)
+    return fill(template.input, { ...scope, item, index }, spend)
+  })
   move(ledger, task, 'waiting', { reason: `${elements.length} elements` })
   task.blockedBy = elements.length
   for (const [index, input] of inputs.entries()) {

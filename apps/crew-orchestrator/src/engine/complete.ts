@@ -5,6 +5,7 @@ import { endAttempt } from '../domain/end-attempt.ts'
 import type { Ending } from '../domain/end-attempt.ts'
 import { openLedger } from '../domain/ledger.ts'
 import type { TaskFacts } from '../domain/facts.ts'
+import { outputFault } from '../domain/output-schema.ts'
 import { enter, lockMissions } from '../store/load.ts'
 import { lockReported } from '../store/reports.ts'
 import type { FenceClaim, ReportedAttempt } from '../store/reports.ts'
@@ -53,7 +54,7 @@ export async function completeAttempts(
       const [task] = enter(ledger, [row]) as [TaskFacts]
       // The same attempt twice in one batch: the first report counts, the second is compared with it.
       if (task.state !== 'executing') continue
-      endAttempt(ledger, task, endingOf(reports[ord] as Report), Math.random())
+      endAttempt(ledger, task, endingOf(reports[ord] as Report, task), Math.random())
       taken.set(ord, task)
     }
     const saved = await settle(trx, ledger)
@@ -94,11 +95,14 @@ function isRepeat({ report, outputHash }: Report, earlier: NonNullable<ReportedA
   return earlier.outcome === report.outcome
 }
 
-function endingOf({ report, outputHash, chars }: Report): Ending {
+function endingOf({ report, outputHash, chars }: Report, { policy }: TaskFacts): Ending {
   const { error } = report
   const said = { code: error?.code ?? report.outcome, message: error?.message ?? 'the agent gave no reason' }
   switch (report.outcome) {
-    case 'completed':
+    case 'completed': {
+      const fault =
+        policy?.outputSchema === undefined ? undefined : outputFault(policy.outputSchema, report.output ?? null, chars)
+      if (fault !== undefined) return wrongOutput(fault)
       return { kind: 'completed', output: report.output ?? null, outputHash, chars }
     case 'rejected':
       return { kind: 'rejected', error: said }
@@ -112,4 +116,10 @@ function endingOf({ report, outputHash, chars }: Report): Ending {
     default:
       return { kind: report.outcome }
   }
+}
+
+/** Another attempt is told what was wrong, and may do better. */
+function wrongOutput(fault: string): Ending {
+  const error = { code: 'output_invalid', message: `the output does not fit its schema: ${fault}` }
+  return { kind: 'failed', outcome: 'failed', error, failure: { code: error.code, retryable: true } }
 }

@@ -6,6 +6,7 @@ import { DEFAULT_RETRY } from '../domain/retry.ts'
 import type { RetryPolicy } from '../domain/retry.ts'
 import { dependenciesOf, waves } from './graph.ts'
 import { walk } from './meaning.ts'
+import { outputSchemaOf } from './schemas.ts'
 
 /** A task of a crew, ready to be planned into any number of missions. */
 export interface PlannedTask {
@@ -70,7 +71,7 @@ export function compile(manifest: CrewManifest): CrewPlan {
         timeouts: timeoutsOf(task),
         input: template === null ? (task.input ?? null) : null,
         template,
-        policy: policyOf(task),
+        policy: policyOf(manifest, task),
       }
     })
   return {
@@ -125,8 +126,12 @@ function templateOf(task: ManifestTask): Template | null {
   }
 }
 
-function policyOf({ onChildFailure }: ManifestTask): TaskPolicy | null {
-  const policy: TaskPolicy = onChildFailure === 'continue' ? { childFailure: onChildFailure } : {}
+function policyOf(manifest: CrewManifest, task: ManifestTask): TaskPolicy | null {
+  const outputSchema = outputSchemaOf(manifest, task)
+  const policy: TaskPolicy = {
+    ...(task.onChildFailure === 'continue' ? { childFailure: task.onChildFailure } : {}),
+    ...(outputSchema === undefined ? {} : { outputSchema }),
+  }
   return Object.keys(policy).length === 0 ? null : policy
 }
 

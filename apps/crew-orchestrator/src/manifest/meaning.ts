@@ -2,13 +2,18 @@ import type { CrewManifest, Fault } from '@hypercode/contracts'
 import { parseCondition } from '../domain/condition.ts'
 import { ROOTS, parsePath, referencesIn } from '../domain/references.ts'
 import { dependenciesOf, findCycle, reachable } from './graph.ts'
+import { schemaFaults } from './schemas.ts'
 
 type ManifestTask = CrewManifest['spec']['tasks'][number]
 
 /** Faults that a schema cannot say: names that do not exist or exist twice, cycles, references that lead nowhere. */
 export function meaningFaults(manifest: CrewManifest): Fault[] {
   const { members, tasks } = manifest.spec
-  const faults: Fault[] = [...twice(members, '/spec/members'), ...twice(tasks, '/spec/tasks')]
+  const faults: Fault[] = [
+    ...twice(members, '/spec/members'),
+    ...twice(tasks, '/spec/tasks'),
+    ...schemaFaults(manifest),
+  ]
   const memberIds = new Set(members.map((member) => member.id))
   const taskIds = new Set(tasks.map((task) => task.id))
   for (const [index, task] of tasks.entries()) {

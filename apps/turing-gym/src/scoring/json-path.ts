@@ -1,6 +1,6 @@
 import { FunctionExpressionType, JSONPathEnvironment, JSONPathError } from 'json-p3'
 import type { JSONPathQuery, JSONValue } from 'json-p3'
-import { PatternError, compileRegex } from './linear-regex.ts'
+import { PatternError, compileRegex } from '@hypercode/manifest'
 
 /** What stands at a path. A query that may give many values gives a list of them, also when there is one or none. */
 export type Found = { readonly found: true; readonly value: unknown } | { readonly found: false }

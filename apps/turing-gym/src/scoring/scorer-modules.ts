@@ -1,8 +1,8 @@
 import { isAbsolute } from 'node:path'
 import { pathToFileURL } from 'node:url'
+import { compileSchema } from '@hypercode/manifest'
+import type { SchemaCheck } from '@hypercode/manifest'
 import type { ScorerModule } from './define-scorer.ts'
-import { compileSchema } from './json-schema.ts'
-import type { SchemaCheck } from './json-schema.ts'
 
 /** A module that the gym was given, ready to score. */
 export interface LoadedScorer {

@@ -1,6 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
-import { compileSchema } from './json-schema.ts'
-import { compileRegex } from './linear-regex.ts'
+import { compileRegex, compileSchema } from '@hypercode/manifest'
 import { lookAt, textOf } from './look-at.ts'
 import type { Place } from './look-at.ts'
 import type { Evidence, Judgement, ScorerOf } from './scorer.ts'

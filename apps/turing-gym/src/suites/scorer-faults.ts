@@ -1,7 +1,6 @@
 import type { Fault, Scenario, Scorer } from '@hypercode/contracts'
+import { PatternError, SchemaError, compileRegex, compileSchema } from '@hypercode/manifest'
 import { PathError, compilePath } from '../scoring/json-path.ts'
-import { SchemaError, compileSchema } from '../scoring/json-schema.ts'
-import { PatternError, compileRegex } from '../scoring/linear-regex.ts'
 import type { ScorerModules } from '../scoring/scorer-modules.ts'
 import { textsTwice } from './texts-twice.ts'
 import { pathFaults } from './workspace-faults.ts'

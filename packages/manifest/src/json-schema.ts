@@ -1,13 +1,13 @@
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import type { ErrorObject, ValidateFunction } from 'ajv'
 import addFormats from 'ajv-formats'
-import { canonical } from '@hypercode/manifest'
+import { canonical } from './canonical.ts'
 import { compileRegex } from './linear-regex.ts'
 
 export type SchemaCheck = (value: unknown) => readonly string[]
 
 /**
- * Compiles a JSON schema (2020-12) that a suite brings. What it gives answers the faults of a value, none when it fits. Values come from
+ * Compiles a JSON schema (2020-12) that somebody else has written. What it gives answers the faults of a value, none when it fits. Values come from
  * agents, so patterns are linear and unique items are found by their text and not by comparing each with all.
  *
  * @throws {SchemaError} for what is no schema, a keyword that nobody knows, or a reference to somewhere else
