@@ -20,6 +20,7 @@ import { createLogPump } from './engine/log-pump.ts'
 import { createNudge } from './engine/nudge.ts'
 import { park } from './engine/park.ts'
 import { createOrphanSweep } from './engine/orphans.ts'
+import { createLaunchSecret } from './engine/launch-secret.ts'
 import type { LaunchSettings } from './engine/plan-launch.ts'
 import { createPlatformProbe } from './engine/platform-probe.ts'
 import { createScaler } from './engine/scaler.ts'
@@ -33,6 +34,8 @@ export interface AppOptions {
   readonly auth: Pick<AuthOptions, 'issuer' | 'audience' | 'keys'>
   readonly limits: FactoryLimits
   readonly launch: LaunchSettings
+  /** From which the client secret of each launch is derived; the same in every replica. */
+  readonly secret: string
   readonly keeper: KeeperLimits
   readonly instancesMax: number
   readonly tickMs: number
@@ -114,6 +117,7 @@ export async function buildApp(options: AppOptions, deps: AppDeps): Promise<Fact
     drivers,
     pump,
     launchSettings: options.launch,
+    launchSecret: createLaunchSecret(options.secret),
     log,
     metrics,
     weather: () => ({ canJudgeSilence: probe.hasAnsweredFor(options.silenceGraceMs) }),

@@ -1,4 +1,12 @@
-import { ConfigError, HttpUrl, PortVariable, loadConfig, serviceVariables, verifierVariables } from '@hypercode/config'
+import {
+  ConfigError,
+  HttpUrl,
+  PortVariable,
+  Secret,
+  loadConfig,
+  serviceVariables,
+  verifierVariables,
+} from '@hypercode/config'
 import type { Env } from '@hypercode/config'
 import { DRIVERS } from '@hypercode/contracts'
 import { Type } from '@sinclair/typebox'
@@ -11,6 +19,7 @@ const Folder = Type.String({ pattern: '^/', maxLength: 1000, fix: 'set it to an 
 export const FactoryConfig = Type.Object({
   ...serviceVariables,
   ...verifierVariables,
+  FACTORY_SECRET: Secret(),
   FACTORY_PORT: PortVariable(7030),
   FACTORY_POOL_MAX: Type.Integer({ minimum: 2, maximum: 50, default: 5 }),
   FACTORY_INSTALLATION: Type.String({ pattern: '^[a-z0-9][a-z0-9-]{0,39}$', default: 'hypercode' }),

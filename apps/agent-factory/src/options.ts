@@ -73,6 +73,7 @@ export function optionsOf(config: FactoryConfig, { keys, drivers, handedOn }: Su
       inspectTimeoutMs: INSPECT_TIMEOUT_MS,
       stopGraceMs: config.FACTORY_STOP_GRACE_MS,
     },
+    secret: config.FACTORY_SECRET,
     instancesMax: config.FACTORY_INSTANCES_MAX,
     tickMs: config.FACTORY_TICK_MS,
     leaseMs: config.FACTORY_LEASE_MS,

@@ -21,7 +21,12 @@ await runService(async () => {
   const log = createLogger({
     service: SERVICE,
     level: config.LOG_LEVEL,
-    secrets: [config.JWT_SECRET, new URL(config.DATABASE_URL).password, new URL(config.REDIS_URL).password],
+    secrets: [
+      config.JWT_SECRET,
+      config.FACTORY_SECRET,
+      new URL(config.DATABASE_URL).password,
+      new URL(config.REDIS_URL).password,
+    ],
   })
   log.info({ config: describeConfig(config, FactoryConfig) }, 'starting')
 

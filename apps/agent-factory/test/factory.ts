@@ -7,7 +7,6 @@ import type { Blueprint, Instance, Scope } from '@hypercode/contracts'
 import type { Db } from '@hypercode/db'
 import { createLogger, createMetrics } from '@hypercode/telemetry'
 import { signTestToken, test as base, testSecrets, waitFor } from '@hypercode/testkit'
-import type { ServiceProcess } from '@hypercode/testkit'
 import { buildApp } from '../src/app.ts'
 import type { AppOptions, FactoryApp } from '../src/app.ts'
 import type { Driver } from '../src/drivers/driver.ts'
@@ -15,7 +14,8 @@ import { createProcessDriver } from '../src/drivers/process/process-driver.ts'
 import { runAs } from './drivers/setup.ts'
 import { createSecretsFolder } from '../src/engine/secrets-folder.ts'
 
-export const WORKER = fileURLToPath(new URL('./agents/worker.ts', import.meta.url))
+/** An agent that never registers, so nothing but the engine moves it. */
+export const MUTE = fileURLToPath(new URL('./agents/mute.ts', import.meta.url))
 
 export interface Answer<T = Record<string, unknown>> {
   readonly status: number
@@ -26,7 +26,7 @@ export interface Answer<T = Record<string, unknown>> {
 
 export interface Caller {
   call<T = Record<string, unknown>>(method: 'GET' | 'POST', url: string, body?: object | string): Promise<Answer<T>>
-  /** Stores a blueprint of the worker; the spec is merged over a small one. */
+  /** Stores a blueprint of the mute agent; the spec is merged over a small one. */
   blueprint(name: string, spec?: Record<string, unknown>): Promise<Blueprint>
   spawn(name: string, version: number | string, body?: object): Promise<Instance[]>
   instance(id: string): Promise<Instance>
@@ -60,7 +60,7 @@ const OPTIONS = {
 /** Options of an app on one process driver. */
 export function optionsWith(driver: Driver | undefined, agentUrl: string, secretsDir?: string): AppOptions {
   const secrets = createSecretsFolder(secretsDir)
-  const allowsPath = (file: string): boolean => file === WORKER
+  const allowsPath = (file: string): boolean => file === MUTE
   return {
     ...OPTIONS,
     limits: {
@@ -72,12 +72,13 @@ export function optionsWith(driver: Driver | undefined, agentUrl: string, secret
       hasSecret: (name) => secrets.has(name),
       allowsPath,
     },
+    secret: 'one-secret-for-all-factories-of-a-test',
     launch: { agentUrl, agentDrainMs: 500, handedOn: { TZ: 'UTC' }, allowsPath, secrets },
     keeper: { startsMax: 4, startTimeoutMs: 20_000, inspectTimeoutMs: 3000, stopGraceMs: 8000 },
   }
 }
 
-/** `test` with a folder for processes, factories on it, and the services that agents need, each made when a test names it. */
+/** `test` with a folder for processes and factories on it. What needs agents that register is tested on a whole platform, in packages/e2e. */
 export const test = base
   .extend('folder', async ({ task }, { onCleanup }) => {
     const folder = await mkdtemp(path.join(tmpdir(), `hypercode-factory-${task.id}-`))
@@ -88,24 +89,6 @@ export const test = base
       await rm(folder, { recursive: true, force: true })
     })
     return folder
-  })
-  /** The gateway that agents talk to; registry and orchestrator are behind it. */
-  .extend('gateway', async ({ startService, database, redisUrl }): Promise<ServiceProcess> => {
-    const env = {
-      DATABASE_URL: database.url,
-      REDIS_URL: redisUrl,
-      JWT_SECRET: testSecrets.jwtSecret,
-      AGENT_LEASE_MS: '3000',
-      AGENT_HEARTBEAT_MS: '500',
-      REGISTRY_SWEEP_MS: '200',
-    }
-    const run = async (app: string, portVariable: string, more: Record<string, string> = {}) =>
-      await startService({ entry: `apps/${app}/src/server.ts`, portVariable, env: { ...env, ...more } })
-    const [registry, orchestrator] = await Promise.all([
-      run('agent-registry', 'REGISTRY_PORT'),
-      run('crew-orchestrator', 'ORCHESTRATOR_PORT'),
-    ])
-    return await run('gateway', 'GATEWAY_PORT', { REGISTRY_URL: registry.url, ORCHESTRATOR_URL: orchestrator.url })
   })
   .extend('startFactory', async ({ db, redis, keys, tenant, folder }, { onCleanup }) => {
     const started: FactoryApp[] = []
@@ -148,7 +131,7 @@ export const manifestOf = (name: string, spec: Record<string, unknown> = {}) => 
   kind: 'Blueprint',
   metadata: { name },
   spec: {
-    entry: { path: WORKER },
+    entry: { path: MUTE },
     skills: ['test.work'],
     slots: 2,
     resources: { cpu: 1, memory: '512Mi' },

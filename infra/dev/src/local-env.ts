@@ -18,7 +18,7 @@ const LEFT_EMPTY = [
 ] as const
 
 /** Secrets that are made here, each its own. */
-const FRESH = ['JWT_SECRET', 'BOOTSTRAP_CLIENT_SECRET', 'GYM_SECRET'] as const
+const FRESH = ['JWT_SECRET', 'BOOTSTRAP_CLIENT_SECRET', 'GYM_SECRET', 'FACTORY_SECRET'] as const
 
 /**
  * Makes `<root>/.env` (mode 0600) out of `.env.example` with fresh secrets; one that is there is given those that it does not name, as after

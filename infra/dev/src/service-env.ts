@@ -43,6 +43,7 @@ export const urlsOf = (ports: ServicePorts): ServiceUrls =>
 /** Secrets beside the stores' that a service needs, and no other gets. */
 const OWN_SECRETS: Readonly<Partial<Record<ServiceApp, readonly SecretName[]>>> = {
   gateway: ['JWT_PRIVATE_KEY', 'JWT_PREVIOUS_PUBLIC_KEY'],
+  'agent-factory': ['FACTORY_SECRET'],
   'turing-gym': ['GYM_SECRET', 'OPENAI_API_KEY'],
 }
 

@@ -26,6 +26,7 @@ export const Settings = Type.Object({
   BOOTSTRAP_CLIENT_ID: Type.Unsafe<Id>({ ...Id, default: '00000000-0000-7000-8000-000000000001' }),
   BOOTSTRAP_CLIENT_SECRET: Secret(),
   GYM_SECRET: Secret(),
+  FACTORY_SECRET: Secret(),
   HYPERCODE_CLIENT_ID: Type.Optional(Id),
   HYPERCODE_CLIENT_SECRET: Type.Optional(Secret()),
   OPENAI_API_KEY: Type.Optional(ApiKey()),

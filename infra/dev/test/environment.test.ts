@@ -35,7 +35,7 @@ describe('.env', () => {
     expect(statSync(path.join(first, '.env')).mode & 0o777).toBe(0o600)
     expect(problemsOf(first, {})).toEqual([])
     const [a, b] = [first, second].map((root) => parseEnv(readFileSync(path.join(root, '.env'), 'utf8')))
-    for (const name of ['JWT_SECRET', 'BOOTSTRAP_CLIENT_SECRET', 'GYM_SECRET']) {
+    for (const name of ['JWT_SECRET', 'BOOTSTRAP_CLIENT_SECRET', 'GYM_SECRET', 'FACTORY_SECRET']) {
       expect(a?.[name]?.length).toBeGreaterThanOrEqual(48)
       expect(a?.[name]).not.toBe(b?.[name])
     }

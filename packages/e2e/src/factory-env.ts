@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { chmodSync, mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
+import { randomSecret } from '@hypercode/testkit/tools'
 
 const NOBODY = { uid: 65_534, gid: 65_534 }
 
@@ -12,6 +13,7 @@ export function factoryEnv(root: string, agentUrl: string): { folder: string; en
   return {
     folder,
     env: {
+      FACTORY_SECRET: randomSecret(),
       FACTORY_AGENT_URL: agentUrl,
       FACTORY_DIR: folder,
       FACTORY_ENTRY_ROOTS: [path.join(root, 'apps'), path.join(root, 'packages/e2e/agents')].join(','),

@@ -13,7 +13,7 @@ import type { FactoryInstance, Vitals } from './factory-instance.ts'
 export type Decision =
   | { readonly do: 'wait' }
   | { readonly do: 'launch' }
-  /** A launch was written and its maker has died: look what became of it. */
+  /** A launch was written and its start was not heard of: go on with it. */
   | { readonly do: 'adopt' }
   /** Its first passing beat since the start. */
   | { readonly do: 'pass' }

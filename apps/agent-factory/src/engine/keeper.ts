@@ -2,11 +2,11 @@
  * Does what was decided about one instance: every step is written with a compare-and-set on what it was decided on, before or after the
  * driver is asked, so that it can be cut off anywhere and the next look goes on.
  *
- * K1 A launch is written before the driver hears of it, and its driver is asked again by launch id.
+ * K1 A launch is written before the driver hears of it. Whoever asks the driver for it again, be it another factory, asks for the same
+ *    launch with the same secret, and gets the process that there is: a launch is one process, however often it is begun.
  * K2 A crash is written before what is left of the process is killed: whoever comes then sees it given up.
  * K3 A row that has changed meanwhile is left alone; the next look decides anew.
  */
-import { generateSecret } from '@hypercode/config'
 import { newId } from '@hypercode/contracts'
 import { createLane, hashSecret } from '@hypercode/db'
 import type { Logger } from '@hypercode/telemetry'
@@ -18,7 +18,7 @@ import type { FactoryInstance } from '../domain/factory-instance.ts'
 import { buried, crashed, ended, launched, leaving, passed, started } from '../domain/transitions.ts'
 import type { Change } from '../domain/transitions.ts'
 import { LaunchRefused } from '../drivers/driver.ts'
-import type { Driver, Handle, Launch, Status } from '../drivers/driver.ts'
+import type { Driver, Handle, Status } from '../drivers/driver.ts'
 import type { FactoryMetrics } from '../metrics.ts'
 import { writeChange } from '../store/changes.ts'
 import type { ChangeDeps } from '../store/changes.ts'
@@ -31,6 +31,8 @@ export interface KeeperDeps extends ChangeDeps {
   readonly drivers: ReadonlyMap<string, Driver>
   readonly pump: LogPump
   readonly launchSettings: LaunchSettings
+  /** The client secret of a launch, which every replica can make and nobody has to keep. */
+  readonly launchSecret: (launchId: string) => string
   readonly log: Logger
   readonly metrics: FactoryMetrics
   readonly weather: () => Weather
@@ -54,10 +56,6 @@ export interface Keeper {
 
 /** Starts that may wait for their turn; each is an instance of ours, so there are never more. */
 const STARTS_WAITING_MAX = 10_000
-/** A start that was on its way when its factory died is found by its driver after this long, or never. */
-const APPEARS_WITHIN_MS = 3000
-/** After a driver could not start something for reasons that may pass. */
-const DRIVER_PAUSE_MS = 1000
 
 export function createKeeper(deps: KeeperDeps): Keeper {
   const { log, metrics, limits, pump } = deps
@@ -97,43 +95,37 @@ export function createKeeper(deps: KeeperDeps): Keeper {
     return await write(instance, crashed(instance, draft, launch))
   }
 
-  const launch = async (instance: FactoryInstance, driver: Driver): Promise<void> => {
-    const launchId = newId()
-    const clientSecret = generateSecret()
-    let plan: Launch
+  /** Asks the driver for the launch that is written: it starts it, or finds it. */
+  const begin = async (instance: FactoryInstance, driver: Driver, launchId: string): Promise<void> => {
     try {
-      plan = planLaunch(instance, { launchId, clientSecret }, deps.launchSettings)
-    } catch (error) {
-      if (!(error instanceof LaunchRefused)) throw error
-      await crash(instance, crashBecause('start_failed', error.message), 'gone')
-      return
-    }
-    const secretHash = await hashSecret(clientSecret)
-    const begun = await write(instance, launched(instance, { launchId, host: driver.host, secretHash }))
-    if (begun === undefined) return
-    metrics.starts.inc({ driver: driver.name })
-    try {
+      const plan = planLaunch(instance, { launchId, clientSecret: deps.launchSecret(launchId) }, deps.launchSettings)
       const handle = await starts.submit(
         async () => await driver.start(plan, AbortSignal.timeout(limits.startTimeoutMs)),
       )
-      await write(begun, started(begun, handle))
+      await write(instance, started(instance, handle))
     } catch (error) {
-      if (error instanceof LaunchRefused) await crash(begun, crashBecause('start_failed', error.message), 'gone')
-      // It may run all the same: the next look asks the driver for the launch.
-      else log.warn({ err: error, ...about(instance), launchId }, 'the driver did not start an instance')
+      if (!(error instanceof LaunchRefused)) throw error
+      await crash(instance, crashBecause('start_failed', error.message), 'gone')
     }
   }
 
+  const launch = async (instance: FactoryInstance, driver: Driver): Promise<void> => {
+    const launchId = newId()
+    const secretHash = await hashSecret(deps.launchSecret(launchId))
+    const written = await write(instance, launched(instance, { launchId, host: driver.host, secretHash }))
+    if (written === undefined) return
+    metrics.starts.inc({ driver: driver.name })
+    await begin(written, driver, launchId)
+  }
+
   const adopt = async (instance: FactoryInstance, driver: Driver): Promise<void> => {
-    const found = (await driver.list()).find((handle) => handle.launchId === instance.launchId)
-    if (found === undefined) {
-      // Whoever wrote the launch may have died a moment after the driver was called.
-      if ((instance.sinceStartMs ?? 0) < APPEARS_WITHIN_MS) return
-      await write(instance, { lifecycle: instance.lifecycle, launch: 'gone', dueInMs: DRIVER_PAUSE_MS })
-      return
-    }
-    log.info({ ...about(instance), launchId: instance.launchId }, 'adopted a start that somebody else began')
-    await write(instance, started(instance, found))
+    const { launchId, lifecycle } = instance
+    if (launchId === null) return
+    if (instance.host === driver.host) {
+      log.info({ ...about(instance), launchId }, 'going on with a start that was begun before')
+      await begin(instance, driver, launchId)
+      // The machine that it was written for is lost, and nothing of it with it.
+    } else await write(instance, { lifecycle, launch: 'gone' })
   }
 
   /** Keeps what it wrote, then lets the driver forget it. */
