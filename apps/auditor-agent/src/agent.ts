@@ -2,7 +2,7 @@ import { AUDIT_KINDS } from '@hypercode/contracts'
 import type { AuditKind } from '@hypercode/contracts'
 import { TerminalError, defineAgent } from '@hypercode/base-agent'
 import { AuditInput, AuditOutput } from './schemas.ts'
-import { inventoryTask, kindTask, reportTask } from './tasks.ts'
+import { inventoryTask, kindTask, patchedTask, reportTask } from './tasks.ts'
 
 const TITLES: Readonly<Record<AuditKind, string>> = {
   secrets: 'Find secrets in code and configuration',
@@ -22,16 +22,25 @@ export const auditor = defineAgent({
     { id: 'audit.inventory', name: 'List the files of a repository' },
     ...AUDIT_KINDS.map((kind) => ({ id: `audit.${kind}`, name: TITLES[kind] })),
     { id: 'audit.report', name: 'Write the readiness report' },
+    { id: 'audit.patched', name: 'Copy a repository with a patch applied' },
   ],
   input: AuditInput,
   output: AuditOutput,
   async onTask(ctx, input) {
-    const { root } = input
+    const { root, patchFrom } = input
     if (ctx.skill === 'audit.report') return await reportTask(ctx, input)
     if (root === undefined) {
       throw new TerminalError('the task names no root', 'input.root is the absolute path of a repository', {
         code: 'root_missing',
       })
+    }
+    if (ctx.skill === 'audit.patched') {
+      if (patchFrom === undefined) {
+        throw new TerminalError('the task names no patch', 'input.patchFrom is the key of the task that stored it', {
+          code: 'patch_missing',
+        })
+      }
+      return await patchedTask(ctx, root, patchFrom)
     }
     const kind = AUDIT_KINDS.find((candidate) => ctx.skill === `audit.${candidate}`)
     return kind === undefined ? await inventoryTask(ctx, root) : await kindTask(ctx, kind, root)

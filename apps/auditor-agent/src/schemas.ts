@@ -15,6 +15,9 @@ export const AuditInput = Type.Object(
         description: 'absolute path of the repository, as the agent sees it',
       }),
     ),
+    patchFrom: Type.Optional(
+      Type.String({ maxLength: 200, description: 'for a patched copy: key of the task that has stored patch.diff' }),
+    ),
     before: Type.Optional(
       Type.String({ maxLength: 200, description: 'for a report: key of the task with the report to compare with' }),
     ),
@@ -56,6 +59,14 @@ export const ReportOutput = Type.Object(
   closed,
 )
 
+export const PatchedOutput = Type.Object(
+  {
+    root: Type.String({ description: 'absolute path of the copy, as the agents of this machine see it' }),
+    files: Count,
+  },
+  closed,
+)
+
 /** Small on purpose: whatever is large is an artifact. */
-export const AuditOutput = Type.Union([InventoryOutput, KindOutput, ReportOutput])
+export const AuditOutput = Type.Union([InventoryOutput, KindOutput, ReportOutput, PatchedOutput])
 export type AuditOutput = Static<typeof AuditOutput>

@@ -1,4 +1,5 @@
-import { isAbsolute } from 'node:path'
+import { tmpdir } from 'node:os'
+import { isAbsolute, join } from 'node:path'
 import type { AuditKind, AuditReport } from '@hypercode/contracts'
 import { TerminalError } from '@hypercode/base-agent'
 import type { TaskContext } from '@hypercode/base-agent'
@@ -13,6 +14,7 @@ import {
   takeInventory,
 } from './audit/index.ts'
 import type { Inventory, KindResult } from './audit/index.ts'
+import { patchedCopy } from './patched-copy.ts'
 import { URGENT_MAX } from './schemas.ts'
 import type { AuditInput, AuditOutput } from './schemas.ts'
 
@@ -20,6 +22,9 @@ const INVENTORY = 'inventory.json'
 const FINDINGS = 'findings.json'
 const REPORT = 'report.json'
 const MARKDOWN = 'report.md'
+const PATCH = 'patch.diff'
+
+const COPIES = join(tmpdir(), 'hypercode-patched')
 
 /** Which of several repositories of a mission the findings are of. */
 type StoredResult = KindResult & { readonly root: string }
@@ -30,6 +35,14 @@ export async function inventoryTask(ctx: TaskContext, root: string): Promise<Aud
   await ctx.artifact(INVENTORY, inventory)
   const skipped = Object.values(inventory.skippedBy).reduce((sum, count) => sum + count, 0)
   return { files: inventory.files.length, skipped, artifact: INVENTORY }
+}
+
+/** `audit.patched`: a copy of the repository with the patch that another task of the mission has stored. */
+export async function patchedTask(ctx: TaskContext, root: string, patchFrom: string): Promise<AuditOutput> {
+  const inventory = (await storedInventory(ctx, root)) ?? (await inventoryOf(ctx, root))
+  const { bytes } = await ctx.readArtifact(patchFrom, PATCH)
+  const place = { folder: COPIES, name: ctx.taskId, signal: ctx.signal }
+  return { root: await patchedCopy(inventory, bytes, place), files: inventory.files.length }
 }
 
 /** `audit.secrets` and its like: one kind of audit over the files of the inventory. */

@@ -1,10 +1,11 @@
-import { readFile } from 'node:fs/promises'
+import { readFile, rm } from 'node:fs/promises'
+import { join } from 'node:path'
 import { AUDIT_KINDS, CrewManifest } from '@hypercode/contracts'
 import type { AuditReport } from '@hypercode/contracts'
 import { TerminalError } from '@hypercode/base-agent'
 import { runTask } from '@hypercode/base-agent/testing'
 import { Value } from '@sinclair/typebox/value'
-import { describe, expect, test } from 'vitest'
+import { afterEach, describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
 import { auditor } from '../src/agent.ts'
 import { auditRepository } from '../src/audit/index.ts'
@@ -21,15 +22,34 @@ async function runIn(mission: Stored[], key: string, skill: string, input: { roo
 }
 
 describe('the crew', () => {
-  test('is a manifest that the contract accepts, and asks for skills that the agent has', async () => {
-    const text = await readFile(new URL('../crews/readiness-audit.yaml', import.meta.url), 'utf8')
+  const crewOf = async (name: string): Promise<CrewManifest['spec']> => {
+    const text = await readFile(new URL(`../crews/${name}.yaml`, import.meta.url), 'utf8')
     const manifest: unknown = parse(text)
     expect([...Value.Errors(CrewManifest, manifest)]).toEqual([])
-    const { spec } = manifest as CrewManifest
-    const skills = auditor.card.skills.map(({ id }) => id)
-    expect(spec.members.map(({ skill }) => skill).toSorted()).toEqual(skills.toSorted())
+    return (manifest as CrewManifest).spec
+  }
+  const skills = auditor.card.skills.map(({ id }) => id)
+
+  test('is a manifest that the contract accepts, and asks for skills that the agent has', async () => {
+    const spec = await crewOf('readiness-audit')
+    const asked = spec.members.map(({ skill }) => skill)
+    expect(asked.toSorted()).toEqual(skills.filter((skill) => skill !== 'audit.patched').toSorted())
     expect(spec.tasks.map(({ id }) => id)).toEqual(['inventory', ...AUDIT_KINDS, 'report'])
     expect(spec.tasks.at(-1)?.dependsOn).toEqual([...AUDIT_KINDS])
+  })
+
+  test('that fixes audits in the same way, before and after the patches', async () => {
+    const [audit, fix] = [await crewOf('readiness-audit'), await crewOf('audit-and-fix')]
+    expect(fix.tasks.slice(0, audit.tasks.length)).toEqual(audit.tasks)
+    const rest = fix.tasks.slice(audit.tasks.length)
+    const again = audit.tasks.map(({ id }) => `${id}-after`)
+    expect(rest.map(({ id }) => id)).toEqual(['fix', 'review', 'merge', 'patched', ...again])
+    for (const { id, member } of rest.slice(4)) {
+      expect([id, member]).toEqual([id, audit.tasks.find((task) => `${task.id}-after` === id)?.member])
+    }
+    expect(fix.members.map(({ skill }) => skill).toSorted()).toEqual(
+      [...skills, 'code.edit', 'code.merge', 'code.review'].toSorted(),
+    )
   })
 
   // Goal: the tasks of a mission, each on its own, give the report that one process gives.
@@ -94,6 +114,51 @@ describe('a second report of a mission', () => {
         },
       )
     })
+  })
+})
+
+describe('a patched copy', () => {
+  const PATCH = [
+    'diff --git a/a.py b/a.py',
+    '--- a/a.py',
+    '+++ b/a.py',
+    '@@ -1 +1 @@',
+    '-API_KEY = "changeme"',
+    '+API_KEY = os.environ["API_KEY"]',
+    '',
+  ].join('\n')
+  const stored = (data: string): Stored => ({ taskKey: 'merge', name: 'patch.diff', data: Buffer.from(data) })
+  const copied: string[] = []
+  afterEach(async () => {
+    for (const copy of copied.splice(0)) await rm(copy, { recursive: true })
+  })
+
+  test('holds what is audited, with the patch, and leaves the repository alone', async () => {
+    await withRepository({ 'a.py': 'API_KEY = "changeme"\n', 'b.py': 'import os\n' }, async (root) => {
+      const { output } = await runTask(
+        auditor,
+        { root, patchFrom: 'merge' },
+        { skill: 'audit.patched', artifacts: [stored(PATCH)] },
+      )
+      const copy = (output as { root: string }).root
+      copied.push(copy)
+      expect(output).toEqual({ root: copy, files: 2 })
+      expect(await readFile(join(copy, 'a.py'), 'utf8')).toBe('API_KEY = os.environ["API_KEY"]\n')
+      expect(await readFile(join(copy, 'b.py'), 'utf8')).toBe('import os\n')
+      expect(await readFile(join(root, 'a.py'), 'utf8')).toBe('API_KEY = "changeme"\n')
+    })
+  })
+
+  test('of nothing new is the repository as it is; a patch that does not fit, or leads out, fails for good', async () => {
+    await withRepository({ 'a.py': 'other\n' }, async (root) => {
+      const run = async (patch: string) =>
+        await runTask(auditor, { root, patchFrom: 'merge' }, { skill: 'audit.patched', artifacts: [stored(patch)] })
+      copied.push(((await run('')).output as { root: string }).root)
+      await expect(run(PATCH)).rejects.toMatchObject({ code: 'patch_invalid' })
+      await expect(run(PATCH.replaceAll('a.py', '../a.py'))).rejects.toMatchObject({ code: 'patch_invalid' })
+    })
+    const none = runTask(auditor, { root: '/tmp' }, { skill: 'audit.patched' })
+    await expect(none).rejects.toMatchObject({ code: 'patch_missing' })
   })
 })
 

@@ -2,9 +2,10 @@ import { TerminalError, defineAgent } from '@hypercode/base-agent'
 import type { Agent, TaskContext } from '@hypercode/base-agent'
 import type { Static, TSchema } from '@sinclair/typebox'
 import type { CoderOptions } from './coder-options.ts'
-import { CoderInput, CoderOutput, EditInput, ExplainInput, ReviewInput } from './schemas.ts'
+import { CoderInput, CoderOutput, EditInput, ExplainInput, MergeInput, ReviewInput } from './schemas.ts'
 import { edit } from './skills/edit.ts'
 import { explain } from './skills/explain.ts'
+import { merge } from './skills/merge.ts'
 import { review } from './skills/review.ts'
 import { configuredModel } from './skills/run-skill.ts'
 import type { Asked } from './skills/run-skill.ts'
@@ -31,6 +32,7 @@ export function createCoder(options: CoderOptions): Agent<typeof CoderInput, typ
       { id: 'code.edit', name: 'Change code as asked, as a patch' },
       { id: 'code.review', name: 'Judge a patch' },
       { id: 'code.explain', name: 'Answer a question about code' },
+      { id: 'code.merge', name: 'Put approved patches together' },
     ],
     input: CoderInput,
     output: CoderOutput,
@@ -46,6 +48,8 @@ export function createCoder(options: CoderOptions): Agent<typeof CoderInput, typ
       switch (ctx.skill) {
         case 'code.review':
           return await run(ReviewInput, review)
+        case 'code.merge':
+          return await merge(ctx, options, await openBase(), checkedInput(MergeInput, input))
         case 'code.explain':
           return await run(ExplainInput, explain)
         default:

@@ -43,6 +43,23 @@ export type ReviewInput = Static<typeof ReviewInput>
 export const ExplainInput = Type.Object({ ...common, question: Words }, closed)
 export type ExplainInput = Static<typeof ExplainInput>
 
+export const MergeInput = Type.Object(
+  {
+    root: common.root,
+    patches: Type.String({
+      minLength: 1,
+      maxLength: 200,
+      description: 'key of the forEach task whose elements have stored the patches',
+    }),
+    reviews: Type.Array(Type.Union([Type.Null(), Type.Object({ approved: Type.Boolean() })]), {
+      maxItems: 10_000,
+      description: 'one per patch, in order; null where there was none',
+    }),
+  },
+  closed,
+)
+export type MergeInput = Static<typeof MergeInput>
+
 /** What every skill needs. Each one checks its own, since which of them a task is for is not in its input. */
 export const CoderInput = Type.Object({ root: common.root }, { additionalProperties: true })
 
@@ -135,6 +152,16 @@ export type Explanation = Static<typeof Explanation>
 export const ExplainOutput = Type.Composite([Explanation, Type.Object({ usage: UsageOutput })], closed)
 export type ExplainOutput = Static<typeof ExplainOutput>
 
+export const MergeOutput = Type.Object(
+  {
+    applied: Type.Array(Type.String(), { description: 'tasks whose patch is in the merged one' }),
+    skipped: Type.Array(Type.Object({ task: Type.String(), reason: Type.String() }, closed)),
+    changed: Type.Boolean(),
+  },
+  closed,
+)
+export type MergeOutput = Static<typeof MergeOutput>
+
 /** Small on purpose: patches and logs are artifacts. */
-export const CoderOutput = Type.Union([EditOutput, ReviewOutput, ExplainOutput])
+export const CoderOutput = Type.Union([EditOutput, ReviewOutput, ExplainOutput, MergeOutput])
 export type CoderOutput = Static<typeof CoderOutput>

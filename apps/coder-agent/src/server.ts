@@ -24,7 +24,7 @@ const CoderConfig = Type.Object({
   CODER_COMMAND_MAX_MS: Type.Integer({ minimum: 1000, maximum: 600_000, default: 300_000 }),
   CODER_FILES_MAX: Type.Integer({ minimum: 1, maximum: 1_000_000, default: 20_000 }),
   CODER_BYTES_MAX: Type.Integer({ minimum: 1, maximum: 10_000_000_000, default: 268_435_456 }),
-  HYPERCODE_BWRAP: Type.Optional(Type.String({ minLength: 1 })),
+  SANDBOX_BWRAP: Type.Optional(Type.String({ minLength: 1 })),
 })
 
 /** A file that is larger is no source. */
@@ -37,10 +37,10 @@ await runService(async () => {
   const config = loadConfig(CoderConfig, process.env)
   const workDir = path.resolve(config.CODER_WORK_DIR)
   mkdirSync(workDir, { recursive: true, mode: 0o700 })
-  const { HYPERCODE_BWRAP } = config
+  const { SANDBOX_BWRAP } = config
   const coder = createCoder({
     model: modelOf(config),
-    sandbox: await findSandbox(HYPERCODE_BWRAP === undefined ? {} : { path: HYPERCODE_BWRAP }),
+    sandbox: await findSandbox(SANDBOX_BWRAP === undefined ? {} : { path: SANDBOX_BWRAP }),
     workDir: realpathSync(workDir),
     path: process.env['PATH'] ?? '/usr/local/bin:/usr/bin:/bin',
     limits: {

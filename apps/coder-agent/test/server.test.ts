@@ -62,7 +62,7 @@ test('killed in the middle of a command, and gone on by another process', { time
   )
   const env = {
     ...fake.env,
-    HYPERCODE_BWRAP: await bubblewrapPath(),
+    SANDBOX_BWRAP: await bubblewrapPath(),
     CODER_WORK_DIR: await tempFolder(),
     MODEL_BASE_URL: scripted.baseUrl,
     MODEL_NAME: 'scripted',

@@ -32,7 +32,7 @@ export const GymConfig = Type.Object({
   GYM_POLL_MS: Milliseconds(50, 500),
   GYM_LIVE_MS: Milliseconds(100, 5000),
   GYM_SCORER_MODULES: Type.Array(Type.String({ pattern: '^/', maxLength: 1000 }), { default: [] }),
-  HYPERCODE_BWRAP: Type.Optional(Type.String({ minLength: 1 })),
+  SANDBOX_BWRAP: Type.Optional(Type.String({ minLength: 1 })),
   MODEL_BASE_URL: Type.Optional(HttpUrl()),
   MODEL_NAME: Type.Optional(Type.String({ minLength: 1, maxLength: 200 })),
   OPENAI_API_KEY: Type.Optional(ApiKey()),

@@ -23,7 +23,7 @@ await runService(async () => {
 
   const [folder, sandbox, modules] = await Promise.all([
     openBaseFolder(config.GYM_DIR),
-    findSandbox(config.HYPERCODE_BWRAP === undefined ? {} : { path: config.HYPERCODE_BWRAP }),
+    findSandbox(config.SANDBOX_BWRAP === undefined ? {} : { path: config.SANDBOX_BWRAP }),
     loadScorerModules(config.GYM_SCORER_MODULES),
   ])
   if (sandbox === undefined) log.warn('no sandbox on this machine: suites that run commands are refused')

@@ -18,7 +18,7 @@ export async function gymEnv(
       HYPERCODE_URL: apiUrl,
       GYM_DIR: folder,
       GYM_SECRET: randomSecret(),
-      ...(bwrap !== undefined && { HYPERCODE_BWRAP: bwrap }),
+      ...(bwrap !== undefined && { SANDBOX_BWRAP: bwrap }),
     },
   }
 }

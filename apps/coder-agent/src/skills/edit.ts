@@ -1,6 +1,4 @@
-import { TerminalError } from '@hypercode/base-agent'
 import type { TaskContext } from '@hypercode/base-agent'
-import { ARTIFACT_MAX_BYTES } from '@hypercode/contracts'
 import type { CoderOptions } from '../coder-options.ts'
 import type { CallRecord } from '../model/call-record.ts'
 import type { Turn } from '../model/turn.ts'
@@ -11,6 +9,7 @@ import type { CommandRun } from '../tools/tool.ts'
 import type { BaseRepository } from '../workspace/base-repository.ts'
 import { EDIT, aboutSnapshot } from './prompts.ts'
 import { runSkill } from './run-skill.ts'
+import { storePatch } from './store-patch.ts'
 import { withWorkspace } from './with-workspace.ts'
 
 /** `code.edit`: changes the repository in a workspace; the result is a patch for the tree of the user. */
@@ -34,12 +33,7 @@ export async function edit(
         outputs.push(`$ ${command.argv.join(' ')}\n${text}\n`)
       },
     })
-    const patch = await workspace.fullDiff()
-    if (patch.byteLength > ARTIFACT_MAX_BYTES) {
-      const sizes = `${patch.byteLength} bytes of at most ${ARTIFACT_MAX_BYTES}`
-      throw new TerminalError('the patch is too large', sizes, { code: 'patch_too_large' })
-    }
-    await ctx.artifact('patch.diff', patch, 'text/x-diff')
+    await storePatch(ctx, await workspace.fullDiff())
     await ctx.artifact('summary.md', turn.text, 'text/markdown')
     if (outputs.length > 0) await ctx.artifact('test-output.txt', boundedText(outputs.join('\n'), OUTPUTS_MAX))
     const files = (await workspace.changedFiles()).map(({ path, kind }) => ({
