@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { createSuiteReader } from '../src/suites/index.ts'
 
@@ -233,4 +234,10 @@ it('faults of a JSON body have pointers and no lines', () => {
   const { faults } = reader.read({ apiVersion: 'hypercode/v1', kind: 'Suite', metadata: { name: 'a' }, spec: {} })
   expect(faults.length).toBeGreaterThan(0)
   expect(faults.every(({ line }) => line === undefined)).toBe(true)
+})
+
+it('the suite of the documentation is sound', () => {
+  const guide = readFileSync(new URL('../SUITES.md', import.meta.url), 'utf8')
+  const [, example = ''] = /```yaml\n([^]*?)```/.exec(guide) ?? []
+  expect(reader.parse(example).faults).toEqual([])
 })
