@@ -3,6 +3,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Scorer } from '@hypercode/contracts'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { Type } from '@sinclair/typebox'
+import { defineScorer } from '../src/scoring/define-scorer.ts'
 import { ScoringFault, loadScorerModules, score, scoreSample } from '../src/scoring/index.ts'
 import { toolsOf } from '../src/scoring/sequence-scorers.ts'
 import { eventsOf, evidenceOf, tools } from './support/evidence.ts'
@@ -220,6 +222,17 @@ describe('scorer modules', () => {
     expect(await judge(1)).toMatchObject({ score: 0.4, passed: false })
     expect(await judge(1, 0.4)).toMatchObject({ passed: true })
     await expect(judge('many')).rejects.toThrow(ScoringFault)
+  })
+
+  it('are typed by their options', async () => {
+    const typed = defineScorer({
+      name: 'typed',
+      options: Type.Object({ most: Type.Integer() }),
+      score: ({ output }, { most }) => ({ score: String(output).length <= most ? 1 : 0 }),
+    })
+    expect(await typed.score(evidenceOf({ output: 'abc' }), { most: 3 }, { signal: tools().signal })).toEqual({
+      score: 1,
+    })
   })
 
   it('that break are a fault of the gym', async () => {

@@ -91,4 +91,11 @@ test('the coder passes its suite, killed and refused by its model on the way', S
   expect(faults['survives-a-kill']).toHaveLength(1)
   expect(faults['busy-model']).toEqual(expect.arrayContaining(['status 429', 'delay model 300 ms']))
   expect(samples.find(({ scenario }) => scenario === 'fix-off-by-one')?.tokens).toBeGreaterThan(0)
+
+  const page = await platform.client.raw(ROUTES.getGymReport, { params: { id: run.id }, query: { format: 'html' } })
+  expect(page.body.toString('utf8')).toContain('survives-a-kill')
+  // The gateway makes answers inert; this one brings a policy that is as strict and lets its own style and script run.
+  expect(page.headers['content-security-policy']).toMatch(
+    /default-src 'none'; style-src 'sha256-.*sandbox allow-scripts/,
+  )
 })
