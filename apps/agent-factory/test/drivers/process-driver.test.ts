@@ -202,6 +202,15 @@ describe('ending', () => {
     expect(await driver.inspect(handle)).toMatchObject({ exit: { signal: 'SIGTERM' } })
   })
 
+  test('and so it is without control groups, though its parent is no more', async ({ config }) => {
+    const driver = createProcessDriver({ ...config, cgroups: 'off' })
+    const handle = await startAgent(driver, ['family'])
+    const { pid } = await untilSays(driver, handle, 'child')
+    process.kill(Number(handle['pid']), 'SIGKILL')
+    expect(await exitOf(driver, handle)).toMatchObject({ signal: 'SIGKILL' })
+    expect(isRunning(Number(pid))).toBe(false)
+  })
+
   test('an agent does not live on without its keeper', async ({ driver, folder }) => {
     const handle = await startAgent(driver, ['family'])
     const { pid } = await untilSays(driver, handle, 'child')

@@ -96,7 +96,7 @@ async function live(folder: string, launch: LaunchRecord, { agent, cgroup, log, 
   })
   const ending = await ended
   stopWatching()
-  await killLaunch(identity, cgroup.folders)
+  await killLaunch({ agent: identity, cgroups: cgroup.folders, home: inFolder(folder).work })
   await Promise.race([outputEnded, sleep(LAST_OUTPUT_MS)])
   agent.stdout?.destroy()
   agent.stderr?.destroy()

@@ -1,10 +1,19 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { areEmpty, killCgroups } from './cgroup.ts'
-import { launchProcesses, signalPid } from './processes.ts'
+import { launchProcesses, processesAtHome, signalPid } from './processes.ts'
 import type { Identity } from './processes.ts'
 
 const GONE_WITHIN_MS = 10_000
 const LOOK_EVERY_MS = 10
+
+/** By what the processes of a launch are found. */
+export interface Traces {
+  readonly agent: Identity | undefined
+  /** Absolute paths of its control groups. */
+  readonly cgroups: readonly string[]
+  /** The folder where the agent is at home. */
+  readonly home: string
+}
 
 /**
  * Ends every process of a launch, also those that ignore signals, have left the group or are forked meanwhile. Resolves
@@ -12,17 +21,16 @@ const LOOK_EVERY_MS = 10
  *
  * @throws when the kernel does not let go of one (a dead network disk, for example)
  */
-export async function killLaunch(agent: Identity, cgroups: readonly string[]): Promise<void> {
+export async function killLaunch({ agent, cgroups, home }: Traces): Promise<void> {
   const deadline = performance.now() + GONE_WITHIN_MS
   for (;;) {
     killCgroups(cgroups)
-    const left = launchProcesses(agent)
+    const left = [...(agent === undefined ? [] : launchProcesses(agent)), ...processesAtHome(home)]
     for (const { pid } of left) signalPid(pid, 'SIGKILL')
     if (left.length === 0 && areEmpty(cgroups)) return
     if (performance.now() > deadline) {
-      throw new Error(
-        `processes ${left.map(({ pid }) => pid).join(', ')} do not end ${GONE_WITHIN_MS} ms after SIGKILL`,
-      )
+      const pids = left.map(({ pid }) => pid).join(', ')
+      throw new Error(`processes ${pids} do not end ${GONE_WITHIN_MS} ms after SIGKILL`)
     }
     await sleep(LOOK_EVERY_MS)
   }

@@ -9,6 +9,7 @@ import { unless } from '../errors.ts'
 import { checkLaunchId, isLaunchId, ownershipOf } from '../ownership.ts'
 import { memoryOfCgroups, removeCgroups } from './cgroup.ts'
 import { killLaunch } from './kill-launch.ts'
+import type { Traces } from './kill-launch.ts'
 import { inFolder, readRecord, writeRecord } from './launch-folder.ts'
 import type { ExitRecord } from './launch-folder.ts'
 import { readLog } from './log-files.ts'
@@ -120,21 +121,23 @@ async function endingOf(folder: string, known?: Identity): Promise<ExitRecord | 
   if (claim !== undefined && isAlive(claim)) return readRecord(folder, 'exit.json')
   const ending = readRecord(folder, 'exit.json')
   if (ending !== undefined) return ending
-  const agent = readRecord(folder, 'agent.json')
-  if (agent !== undefined) {
-    await killLaunch(agent, agent.cgroups)
-    await removeCgroups(agent.cgroups)
-  } else if (known !== undefined) await killLaunch(known, [])
+  const traces = tracesOf(folder, known)
+  await killLaunch(traces)
+  await removeCgroups(traces.cgroups)
   if (claim !== undefined) writeRecord(folder, 'exit.json', { exit: null })
   return { exit: null }
 }
 
 async function kill(folder: string, handle: Handle): Promise<void> {
   if ((await endingOf(folder, identityIn(handle))) !== undefined) return
-  const agent = readRecord(folder, 'agent.json')
-  if (agent !== undefined) await killLaunch(agent, agent.cgroups)
+  await killLaunch(tracesOf(folder, identityIn(handle)))
   if (await untilEnded(folder, handle, RECORDED_WITHIN_MS)) return
   throw new Error(`the keeper of launch ${handle.launchId} does not end`)
+}
+
+function tracesOf(folder: string, known: Identity | undefined): Traces {
+  const agent = readRecord(folder, 'agent.json')
+  return { agent: agent ?? known, cgroups: agent?.cgroups ?? [], home: inFolder(folder).work }
 }
 
 async function untilEnded(folder: string, handle: Handle, waitMs: number): Promise<boolean> {

@@ -3,7 +3,7 @@
  * and takes longer. Only what Node itself brings is imported: the keeper runs this as a program of its own.
  */
 import { spawnSync } from 'node:child_process'
-import { existsSync, readFileSync, readdirSync } from 'node:fs'
+import { existsSync, readFileSync, readdirSync, readlinkSync } from 'node:fs'
 import { codeOf, unless } from '../errors.ts'
 
 /** A process that cannot be mistaken for a later one with the same number. */
@@ -24,6 +24,7 @@ export interface ProcessEntry extends Identity {
 export const hasProc = existsSync('/proc/self/stat')
 
 const GONE = ['ENOENT', 'ESRCH']
+const UNSEEN = [...GONE, 'EACCES', 'EPERM']
 /** Linux counts processor time in hundredths of a second for every program, whatever its own clock does. */
 const MS_PER_TICK = 10
 
@@ -53,6 +54,21 @@ export function launchProcesses(root: Identity): ProcessEntry[] {
     for (const entry of all) if (pids.has(entry.parent)) ours.add(entry)
   }
   return [...ours]
+}
+
+/**
+ * Processes that were told that `home` is their home, or that work there: an agent's child that has gone its own ways, in
+ * a session of its own and with a parent that is no more. Empty without /proc; other users' processes are not seen.
+ */
+export function processesAtHome(home: string): ProcessEntry[] {
+  return hasProc ? entriesFromProc().filter(({ pid }) => isAtHome(pid, home)) : []
+}
+
+function isAtHome(pid: number, home: string): boolean {
+  const environment = unless(UNSEEN, () => readFileSync(`/proc/${pid}/environ`, 'utf8'))?.split('\0') ?? []
+  if (environment.includes(`HOME=${home}`)) return true
+  const folder = unless(UNSEEN, () => readlinkSync(`/proc/${pid}/cwd`)) ?? ''
+  return folder === home || folder.startsWith(`${home}/`)
 }
 
 /** Memory that no file stands behind. What processes share counts for each of them. */
