@@ -8,6 +8,8 @@ export interface StartArguments {
   /** The repository to audit, absolute, links resolved. */
   readonly target: string
   readonly once: boolean
+  /** Have what is urgent put right by patches, and audit again with them. */
+  readonly fix: boolean
   /** A score below this ends with exit code 1. */
   readonly failUnder: number | undefined
   /** Where the report goes as JSON, absolute. */
@@ -25,6 +27,10 @@ export function parseStartArguments(argv: readonly string[]): StartArguments {
       'Starts HyperCode on this machine and has a crew of agents audit a repository for production readiness.',
     )
     .argument('[path]', 'the repository to audit', ROOT)
+    .option(
+      '--fix',
+      'have agents write a patch for every urgent finding (needs a model), and audit again with the patches',
+    )
     .option('--once', 'exit after the mission instead of staying up')
     .option('--fail-under <score>', 'exit with 1 when the score (0 to 100) is lower', score)
     .option('--json <file>', 'write the report to this file as JSON')
@@ -37,9 +43,19 @@ export function parseStartArguments(argv: readonly string[]): StartArguments {
     if (!(error instanceof CommanderError)) throw error
     throw new UserError(error.message.replace(/^error: /, ''), error.exitCode === 0 ? 0 : EXIT_USAGE)
   }
-  const { once = false, failUnder, json } = command.opts<{ once?: boolean; failUnder?: number; json?: string }>()
+  const {
+    once = false,
+    fix = false,
+    failUnder,
+    json,
+  } = command.opts<{
+    once?: boolean
+    fix?: boolean
+    failUnder?: number
+    json?: string
+  }>()
   const target = auditTarget(command.processedArgs[0] as string)
-  return { target, once, failUnder, json: json === undefined ? undefined : reportTarget(json) }
+  return { target, once, fix, failUnder, json: json === undefined ? undefined : reportTarget(json) }
 }
 
 function score(text: string): number {

@@ -11,19 +11,16 @@ export interface Crewing {
   /** Folder below `apps` with a blueprint.yaml and a built `dist/server.js`. */
   readonly app: string
   readonly count: number
-  /** Variables for these instances beside those of the blueprint. */
-  readonly env?: Readonly<Record<string, string>>
+  /** Secrets of the blueprint that the factory does not have, and that the agent can do without. */
+  readonly withoutSecrets?: readonly string[]
 }
 
 const READY_MS = 30_000
 
 /** Has the factory run `count` instances of the blueprint that the app ships, and no other version of it; resolves when all are ready. */
-export async function crew(
-  client: HyperClient,
-  { app, count, env }: Crewing,
-  signal: AbortSignal,
-): Promise<Instance[]> {
-  const { body: blueprint } = await client.call(ROUTES.createBlueprint, { body: blueprintOf(app), signal })
+export async function crew(client: HyperClient, crewing: Crewing, signal: AbortSignal): Promise<Instance[]> {
+  const { count } = crewing
+  const { body: blueprint } = await client.call(ROUTES.createBlueprint, { body: blueprintOf(crewing), signal })
   const live = await liveInstances(client, blueprint.name, signal)
   const kept = live.filter((one) => isFit(one, blueprint)).slice(0, count)
   await endAll(
@@ -34,7 +31,7 @@ export async function crew(
   if (kept.length === count) return kept
   const { body } = await client.call(ROUTES.spawnInstances, {
     params: { name: blueprint.name, version: String(blueprint.version) },
-    body: { count: count - kept.length, waitMs: READY_MS, ...(env !== undefined && { env }) },
+    body: { count: count - kept.length, waitMs: READY_MS },
     timeoutMs: READY_MS + 10_000,
     signal,
   })
@@ -64,9 +61,12 @@ async function liveInstances(client: HyperClient, blueprint?: string, signal?: A
 }
 
 /** The blueprint that the app ships, with the place where it was built in this checkout. */
-function blueprintOf(app: string): BlueprintManifest {
+function blueprintOf({ app, withoutSecrets = [] }: Crewing): BlueprintManifest {
   const manifest = parse(readFileSync(path.join(folderOf(app), 'blueprint.yaml'), 'utf8')) as BlueprintManifest
-  return { ...manifest, spec: { ...manifest.spec, entry: { path: path.join(folderOf(app), 'dist/server.js') } } }
+  const { secrets = {}, ...spec } = manifest.spec
+  const kept = Object.entries(secrets).filter(([variable]) => !withoutSecrets.includes(variable))
+  const entry = { path: path.join(folderOf(app), 'dist/server.js') }
+  return { ...manifest, spec: { ...spec, entry, secrets: Object.fromEntries(kept) } }
 }
 
 function describe({ blueprint, lifecycle, reason, lastLines, crashes }: Instance): string {

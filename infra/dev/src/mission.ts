@@ -5,11 +5,12 @@ import type { Mission, Task } from '@hypercode/contracts'
 import type { HyperClient } from '@hypercode/client'
 import { ROOT } from './checkout.ts'
 
-/** The crew that audits a repository. */
-const CREW_FILE = path.join(ROOT, 'apps/auditor-agent/crews/readiness-audit.yaml')
+/** The crews that audit a repository, and that fix what they find. */
+const CREWS = path.join(ROOT, 'apps/auditor-agent/crews')
 const LOOK_MS = 200
 /** The crew has a deadline of its own; this is for a platform that does not keep it. */
-const LONGEST_MS = 30 * 60_000
+const LONGEST_MS = { 'readiness-audit': 30 * 60_000, 'audit-and-fix': 6 * 3_600_000 } as const
+export type AuditCrew = keyof typeof LONGEST_MS
 
 export interface MissionView {
   readonly mission: Mission
@@ -18,12 +19,17 @@ export interface MissionView {
 }
 
 /** Submits the readiness audit of `target` and answers its id. */
-export async function submitAudit(client: HyperClient, target: string, signal: AbortSignal): Promise<string> {
+export async function submitAudit(
+  client: HyperClient,
+  crew: AuditCrew,
+  target: string,
+  signal: AbortSignal,
+): Promise<string> {
   const { body } = await client.call(ROUTES.submitMission, {
     body: {
-      manifest: readFileSync(CREW_FILE, 'utf8'),
+      manifest: readFileSync(path.join(CREWS, `${crew}.yaml`), 'utf8'),
       input: { root: target },
-      labels: { purpose: 'readiness-audit' },
+      labels: { purpose: crew },
     },
     idempotencyKey: crypto.randomUUID(),
     signal,
@@ -39,16 +45,18 @@ export async function submitAudit(client: HyperClient, target: string, signal: A
 export async function followMission(
   client: HyperClient,
   id: string,
+  crew: AuditCrew,
   show: (view: MissionView) => void,
   signal: AbortSignal,
 ): Promise<MissionView> {
-  const deadline = Date.now() + LONGEST_MS
+  const deadline = Date.now() + LONGEST_MS[crew]
   for (;;) {
     const { body: mission } = await client.call(ROUTES.getMission, { params: { id }, signal })
     const view = { mission, tasks: await allTasks(client, id, signal) }
     show(view)
     if (mission.endedAt !== undefined) return view
-    if (Date.now() >= deadline) throw new Error(`mission ${id} has not ended within ${LONGEST_MS / 60_000} minutes`)
+    if (Date.now() >= deadline)
+      throw new Error(`mission ${id} has not ended within ${LONGEST_MS[crew] / 60_000} minutes`)
     await new Promise((resolve) => setTimeout(resolve, LOOK_MS))
     signal.throwIfAborted()
   }

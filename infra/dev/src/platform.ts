@@ -1,9 +1,9 @@
 import path from 'node:path'
 import type { FolderLock } from '@hypercode/local-stack'
 import { createClient } from '@hypercode/client'
-import { lockFolder } from '@hypercode/local-stack'
+import { findBubblewrap, lockFolder, provideBubblewrap } from '@hypercode/local-stack'
 import { buildAll } from './build.ts'
-import { HYPERCODE_DIR, LOG_DIR, ROOT } from './checkout.ts'
+import { HYPERCODE_DIR, LOG_DIR, ROOT, serverFolders } from './checkout.ts'
 import { childEnv } from './child-env.ts'
 import type { ClientCredentials } from './credentials.ts'
 import { writeCredentials } from './credentials.ts'
@@ -33,6 +33,8 @@ export interface PlatformOptions {
   readonly fleet: readonly Crewing[]
   /** Folder that the agents have to read. */
   readonly target: string
+  /** Agents will run commands: the sandbox is fetched when there is none yet. */
+  readonly needsSandbox: boolean
   readonly log: (line: string) => void
   /** Called at most once, when something that was up cannot be kept up. */
   readonly onFailure: (error: unknown) => void
@@ -159,6 +161,7 @@ export class PlatformStarter {
     if (servers.status === 'rejected') throw servers.reason
     if (build.status === 'rejected') throw build.reason
     signal.throwIfAborted()
+    if (this.#options.needsSandbox) await provideBubblewrap(serverFolders().runtimeDir, log, signal)
     return servers.value
   }
 
@@ -195,8 +198,9 @@ export class PlatformStarter {
   }
 
   #factoryEnv(gatewayUrl: string): Record<string, string> {
-    const { env, target, log } = this.#options
-    return factoryEnv(env, gatewayUrl, target, log)
+    const { env, target, settings, log } = this.#options
+    const bubblewrap = env['SANDBOX_BWRAP'] ?? findBubblewrap(serverFolders().runtimeDir)
+    return factoryEnv(env, { gatewayUrl, target, bubblewrap, modelKey: settings.OPENAI_API_KEY, log })
   }
 
   async #run(plan: { name: string; cwd: string; env: Record<string, string>; readyUrl: string }): Promise<void> {

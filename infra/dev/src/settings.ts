@@ -4,6 +4,7 @@ import type { Static } from '@sinclair/typebox'
 import {
   ApiKey,
   ConfigError,
+  HttpUrl,
   JwtSecret,
   PostgresUrl,
   PrivateKeyPem,
@@ -30,6 +31,8 @@ export const Settings = Type.Object({
   HYPERCODE_CLIENT_ID: Type.Optional(Id),
   HYPERCODE_CLIENT_SECRET: Type.Optional(Secret()),
   OPENAI_API_KEY: Type.Optional(ApiKey()),
+  MODEL_BASE_URL: Type.Optional(HttpUrl()),
+  MODEL_NAME: Type.Optional(Type.String({ minLength: 1, maxLength: 200 })),
   DATABASE_URL: Type.Optional(PostgresUrl()),
   DATABASE_DIRECT_URL: Type.Optional(PostgresUrl()),
   REDIS_URL: Type.Optional(RedisUrl()),

@@ -13,6 +13,7 @@ import { onEnd, untilAborted } from './graceful-end.ts'
 import { ensureEnvFile, readLocalEnv } from './local-env.ts'
 import { ProcessEndedError } from './managed-process.ts'
 import { followMission, submitAudit } from './mission.ts'
+import type { AuditCrew } from './mission.ts'
 import type { Platform } from './platform.ts'
 import { PlatformStarter } from './platform.ts'
 import { createProgress } from './progress.ts'
@@ -20,7 +21,16 @@ import { printReport, saveReport } from './report.ts'
 import { readSettings } from './settings.ts'
 import { UserError } from './user-error.ts'
 
-const FLEET = [{ app: 'auditor-agent', count: 2 }] as const
+const AUDITORS = { app: 'auditor-agent', count: 2 } as const
+const CODERS = { app: 'coder-agent', count: 2 } as const
+
+const NO_MODEL = [
+  '',
+  'Nothing was fixed, because no model is configured. Set these in .env or in the environment, and run it again:',
+  '  MODEL_BASE_URL   any endpoint that speaks the chat protocol of OpenAI, such as https://api.openai.com/v1',
+  '  MODEL_NAME       the model to ask',
+  '  OPENAI_API_KEY   its key, if it wants one',
+].join('\n')
 
 let starter: PlatformStarter | undefined
 const end = onEnd((signal) => {
@@ -49,12 +59,15 @@ async function main(given: StartArguments, { signal, cause }: GracefulEnd): Prom
   const env = readLocalEnv(ROOT, process.env)
   const settings = readSettings(ROOT, env)
   const broken = new AbortController()
+  const canFix = given.fix && settings.MODEL_BASE_URL !== undefined && settings.MODEL_NAME !== undefined
+  const withoutSecrets = settings.OPENAI_API_KEY === undefined ? ['OPENAI_API_KEY'] : []
   starter = new PlatformStarter({
     settings,
     env,
     environment: process.env,
-    fleet: FLEET,
+    fleet: canFix ? [AUDITORS, { ...CODERS, withoutSecrets }] : [AUDITORS],
     target: given.target,
+    needsSandbox: canFix,
     log: step,
     onFailure: (error) => broken.abort(error),
     signal,
@@ -62,7 +75,8 @@ async function main(given: StartArguments, { signal, cause }: GracefulEnd): Prom
   const platform = await starter.start()
   try {
     const over = AbortSignal.any([signal, broken.signal])
-    const code = await audit(platform, given, over)
+    const code = await audit(platform, given, canFix ? 'audit-and-fix' : 'readiness-audit', over)
+    if (given.fix && !canFix) out(NO_MODEL)
     if (given.once || code !== 0) return code
     printUrls(platform)
     await untilAborted(over)
@@ -76,16 +90,21 @@ async function main(given: StartArguments, { signal, cause }: GracefulEnd): Prom
 }
 
 /** Runs the mission, shows it and answers the exit code. */
-async function audit({ urls, bootstrap }: Platform, given: StartArguments, signal: AbortSignal): Promise<number> {
+async function audit(
+  { urls, bootstrap }: Platform,
+  given: StartArguments,
+  crew: AuditCrew,
+  signal: AbortSignal,
+): Promise<number> {
   const client = createClient({
     baseUrl: urls.gateway,
     credentials: { ...bootstrap, scope: 'mission:read mission:write' },
   })
   const progress = createProgress(process.stdout)
   try {
-    const id = await submitAudit(client, given.target, signal)
+    const id = await submitAudit(client, crew, given.target, signal)
     step(`mission ${id} audits ${given.target}`)
-    const { mission } = await followMission(client, id, (view) => progress.show(view), signal)
+    const { mission } = await followMission(client, id, crew, (view) => progress.show(view), signal)
     progress.end()
     step(`mission ${mission.state}`)
     if (mission.state !== 'completed') {
