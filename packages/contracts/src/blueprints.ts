@@ -20,7 +20,10 @@ const Entry = Type.Union([
     { module: Type.String({ pattern: '^(@[a-z0-9-]+/)?[a-z0-9][a-z0-9._-]*(/[A-Za-z0-9._-]+)*$', maxLength: 200 }) },
     closed,
   ),
-  Type.Object({ path: Type.String({ pattern: '^/[^\\u0000-\\u001f]+$', maxLength: 1000, description: 'absolute' }) }, closed),
+  Type.Object(
+    { path: Type.String({ pattern: '^/[^\\u0000-\\u001f]+$', maxLength: 1000, description: 'absolute' }) },
+    closed,
+  ),
   Type.Object({ image: Type.String({ pattern: '^[A-Za-z0-9][A-Za-z0-9._/:@-]*$', maxLength: 300 }) }, closed),
 ])
 
@@ -238,7 +241,13 @@ export const demoteBlueprint = defineRoute({
   summary: 'Take `stable` back to the version that held it before',
   access: ['blueprint:promote'],
   params: Type.Object({ name: Name }, closed),
-  body: Type.Object({ reason: Type.String({ minLength: 1, maxLength: 1000 }) }, { $id: 'DemoteBlueprint', ...closed }),
+  body: Type.Object(
+    {
+      reason: Type.String({ minLength: 1, maxLength: 1000 }),
+      version: Type.Optional(Type.Integer({ minimum: 1, description: 'only when it is this one that is stable' })),
+    },
+    { $id: 'DemoteBlueprint', ...closed },
+  ),
   answers: { 200: Promotion },
 })
 

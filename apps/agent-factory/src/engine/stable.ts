@@ -60,17 +60,19 @@ export async function promote(
 const reasonOf = (gate: GateAnswer): string =>
   gate.may ? `passed in ${gate.runIds.join(', ')}` : gate.missing.map((fault) => fault.message).join('; ')
 
-/** @throws conflict when nothing is stable */
+/** @throws conflict when nothing is stable, or not the `version` that the caller has in mind */
 export async function demote(
   { db, publish }: Fleet,
   metrics: FactoryMetrics,
-  { tenantId, name, actor, reason }: StableOrder & { reason: string },
+  { tenantId, name, actor, reason, version }: StableOrder & { reason: string; version?: number },
 ): Promise<PromotionRecord> {
   const decision = await changeFleet(db, publish, [tenantId], async (trx, journal) => {
     if ((await findBlueprint(trx, tenantId, name, 'latest')) === undefined) throw new AppError('not_found')
     const present = await findBlueprint(trx, tenantId, name, 'stable')
     if (present === undefined)
       throw new AppError('conflict', { detail: 'No version is stable, so none can be taken back.' })
+    if (version !== undefined && version !== present.version)
+      throw new AppError('conflict', { detail: `Version ${present.version} is stable, and not ${version}.` })
     const before = stableBefore(await readHistory(trx, tenantId, name))
     await pointAlias(trx, tenantId, name, 'stable', before)
     const decision = await addPromotion(trx, tenantId, demotion(present, before, actor, reason))

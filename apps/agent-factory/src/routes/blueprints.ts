@@ -65,7 +65,7 @@ export function blueprintRoutes(app: ServiceApp, { fleet, metrics }: { fleet: Fl
 
   implement(app, ROUTES.demoteBlueprint, async ({ principal, params, body }) => {
     const { tenantId, subject: actor } = principal
-    return viewPromotion(await demote(fleet, metrics, { tenantId, actor, name: params.name, reason: body.reason }))
+    return viewPromotion(await demote(fleet, metrics, { tenantId, actor, name: params.name, ...body }))
   })
 
   implement(app, ROUTES.listPromotions, async ({ principal, params, query }) => {

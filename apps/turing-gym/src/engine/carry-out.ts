@@ -8,7 +8,7 @@ import { tellProgress } from '../store/run-moves.ts'
 import type { RunEnd } from '../store/run-moves.ts'
 import type { RunRecord } from '../store/runs.ts'
 import { putBack, readPlan, saveErrored, saveResult } from '../store/samples.ts'
-import type { SampleRecord } from '../store/samples.ts'
+import type { SampleRecord, SampleResult } from '../store/samples.ts'
 import { sharedPool } from './arena.ts'
 import { RunLost } from './run-context.ts'
 import type { RunContext } from './run-context.ts'
@@ -110,16 +110,23 @@ class Course {
 
   async #take(sample: Tracked): Promise<void> {
     const { deps, db, owner } = this.#ctx
+    const result = await this.#resultOf(sample)
+    if (result === undefined) return
+    const run = await saveResult(db, owner, sample.id, result)
+    deps.metrics.sampleSeconds.observe({}, result.latencyMs / 1000)
+    const { state, latencyMs, tokens, usd } = result
+    await this.#finished(Object.assign(sample, { state, latencyMs, tokens, usd }), run)
+  }
+
+  /** Undefined when the platform has spoilt the try. */
+  async #resultOf(sample: Tracked): Promise<SampleResult | undefined> {
     try {
-      const result = await takeSample(this.#ctx, sample, this.#tools, this.#signal)
-      const run = await saveResult(db, owner, sample.id, result)
-      deps.metrics.sampleSeconds.observe({}, result.latencyMs / 1000)
-      const { state, latencyMs, tokens, usd } = result
-      await this.#finished(Object.assign(sample, { state, latencyMs, tokens, usd }), run)
+      return await takeSample(this.#ctx, sample, this.#tools, this.#signal)
     } catch (error) {
       if (error instanceof RunLost) throw error
       this.#signal.throwIfAborted()
       await this.#spoilt(sample, error)
+      return undefined
     }
   }
 
@@ -151,7 +158,11 @@ class Course {
     if (this.#isDecided() || this.#errored >= ERRORED_MAX) this.#stopping.abort(new Error('enough is known'))
     if (performance.now() - this.#toldAt < PROGRESS_EVERY_MS) return
     this.#toldAt = performance.now()
-    await tellProgress(this.#ctx.deps, run)
+    try {
+      await tellProgress(this.#ctx.deps, run)
+    } catch (err) {
+      this.#ctx.deps.log.warn({ err, runId: run.id }, 'progress not told')
+    }
   }
 
   /** Only a sequential test ends a run early. With thresholds people want to see all samples, also of a version that has failed already. */

@@ -5,7 +5,7 @@ import { cancel } from '../platform/mission.ts'
 import { endPools } from '../platform/pool.ts'
 import { findBlueprint } from '../store/blueprints.ts'
 import { endRun } from '../store/run-moves.ts'
-import { markCleaned } from '../store/run-leases.ts'
+import { markCleaned, renewRuns } from '../store/run-leases.ts'
 import type { RunRecord } from '../store/runs.ts'
 import { openMissions } from '../store/samples.ts'
 import { findSuite } from '../store/suites.ts'
@@ -31,6 +31,9 @@ export async function driveRun(deps: EngineDeps, owner: string, run: RunRecord, 
   try {
     if (run.endedAt === null) await toItsEnd(deps, owner, run, client, work)
     hold.throwIfAborted()
+    // What another process carries on must not be cleaned up.
+    const [held] = await renewRuns(deps.db, owner, deps.settings.leaseMs, [run.id])
+    if (held === undefined || held.endedAt === null) throw new RunLost('the run goes on without us')
     await cleanUp(deps, run, client, hold)
     await markCleaned(deps.db, owner, run.id)
   } finally {

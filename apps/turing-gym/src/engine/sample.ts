@@ -96,11 +96,18 @@ async function run(one: Try, arena: Arena): Promise<{ end: MissionEnd; faultsInj
   const { id } = await submit(ctx.client, order, `gym/${ctx.run.id}/${sample.id}/${one.number}`, bounds)
   if (!(await noteMission(ctx.db, ctx.owner, sample.id, id))) throw new RunLost()
   const kills = killsOf(scenario)
-  const [end, killed] = await Promise.all([
-    awaitMission(ctx.client, id, limits, bounds),
-    kills.length === 0 ? [] : injectKills(ctx.client, id, arena.pool, kills, { readyMs, signal: bounds.signal }),
-  ])
-  return { end, faultsInjected: [...killed, ...arena.modelFaults()] }
+  // When one of the two fails, the other has nothing left to wait for.
+  const together = new AbortController()
+  const signal = AbortSignal.any([bounds.signal, together.signal])
+  try {
+    const [end, killed] = await Promise.all([
+      awaitMission(ctx.client, id, limits, { ...bounds, signal }),
+      kills.length === 0 ? [] : injectKills(ctx.client, id, arena.pool, kills, { readyMs, signal }),
+    ])
+    return { end, faultsInjected: [...killed, ...arena.modelFaults()] }
+  } finally {
+    together.abort()
+  }
 }
 
 async function judge(

@@ -4,7 +4,7 @@ import type { HyperClient } from '@hypercode/client'
 import { ROUTES } from '@hypercode/contracts'
 import type { Instance } from '@hypercode/contracts'
 import { allPages } from './pages.ts'
-import { persist } from './persist.ts'
+import { isOutage, persist } from './persist.ts'
 
 /** Instances that only take the tasks of one pool, made for a run or for one sample of it. */
 export interface PoolOrder {
@@ -48,6 +48,7 @@ export async function fillPool(client: HyperClient, order: PoolOrder, bounds: Po
       const words = live.map(describe).join('; ')
       throw new PoolFault(`${ready} of ${order.count} instances were ready in time${words === '' ? '' : `: ${words}`}`)
     }
+    for (const { id, lifecycle } of live) if (lifecycle === 'hibernating') await wake(client, id, bounds)
     if (live.length < order.count) await spawn(client, { ...order, count: order.count - live.length }, bounds)
     else await sleep(LOOK_EVERY_MS, undefined, { signal: bounds.signal })
   }
@@ -77,6 +78,15 @@ async function spawn(
       throw new PoolFault(`instances cannot be spawned: ${error.message}`)
     }
     await sleep(LOOK_EVERY_MS * 5, undefined, { signal: bounds.signal })
+  }
+}
+
+async function wake(client: HyperClient, id: string, { signal }: PoolBounds): Promise<void> {
+  try {
+    await client.call(ROUTES.wakeInstance, { params: { id }, signal })
+  } catch (error) {
+    // It woke, or ended, by itself; or nobody answered, and the next look at the pool asks again.
+    if (!isOutage(error) && !(error instanceof ApiError && error.status === 409)) throw error
   }
 }
 
