@@ -4,6 +4,7 @@ import * as auth from './auth.ts'
 import * as blueprints from './blueprints.ts'
 import * as crews from './crews.ts'
 import * as deadLetters from './dead-letters.ts'
+import * as explain from './explain.ts'
 import * as gymRuns from './gym-runs.ts'
 import * as gymSuites from './gym-suites.ts'
 import * as instances from './instances.ts'
@@ -55,6 +56,7 @@ export const ROUTES = {
   getTask: tasks.getTask,
   recordStep: journal.recordStep,
   reportProgress: journal.reportProgress,
+  explainTask: explain.explainTask,
   putArtifact: journal.putArtifact,
   getArtifact: journal.getArtifact,
   listDeadLetters: deadLetters.listDeadLetters,

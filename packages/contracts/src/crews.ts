@@ -23,6 +23,9 @@ export function durationMs(text: string): number {
 
 const closed = { additionalProperties: false } as const
 
+/** What it says is looked at when the manifest is read. */
+const JsonSchema = Type.Unsafe<object>({ type: 'object' })
+
 const Member = Type.Object(
   {
     id: Name,
@@ -71,14 +74,11 @@ const ManifestTask = Type.Object(
     input: Type.Optional(Json),
     forEach: Type.Optional(Type.Union([Type.String({ maxLength: 500 }), Type.Array(Json, { maxItems: 10_000 })])),
     output: Type.Optional(
-      Type.Object(
-        {},
-        {
-          additionalProperties: true,
-          description:
-            'JSON Schema (2020-12) of its output, or { schemaRef: "#/schemas/NAME" }; what does not fit is tried again',
-        },
-      ),
+      Type.Unsafe<object>({
+        ...JsonSchema,
+        description:
+          'JSON Schema (2020-12) of its output, or { schemaRef: "#/schemas/NAME" }; what does not fit is tried again',
+      }),
     ),
     onChildFailure: Type.Optional(
       StringEnum(['fail', 'continue'], {
@@ -103,11 +103,11 @@ export const CrewManifest = Type.Object(
       closed,
     ),
     schemas: Type.Optional(
-      Type.Record(
-        Type.String({ pattern: '^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$' }),
-        Type.Object({}, { additionalProperties: true }),
-        { maxProperties: 50, additionalProperties: false, description: 'JSON Schemas by name, for `output` of tasks' },
-      ),
+      Type.Record(Type.String({ pattern: '^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$' }), JsonSchema, {
+        maxProperties: 50,
+        additionalProperties: false,
+        description: 'JSON Schemas by name, for `output` of tasks',
+      }),
     ),
     spec: Type.Object(
       {

@@ -84,6 +84,7 @@ export {
   cloudEventType,
 } from './events.ts'
 export type { EventName } from './events.ts'
+export { Explanation, GATES, Gate } from './explain.ts'
 export { Id, newId } from './ids.ts'
 export {
   JournalEntry,

@@ -1,7 +1,9 @@
 import { ROUTES } from '@hypercode/contracts'
 import { AppError, implement } from '@hypercode/http'
 import type { ServiceApp } from '@hypercode/http'
+import { explain } from '../domain/explain.ts'
 import type { Engine } from '../engine/engine.ts'
+import { readExplainFacts } from '../store/explain.ts'
 import { findArtifact, findTask } from '../store/read-tasks.ts'
 
 export function taskRoutes(app: ServiceApp, engine: Engine): void {
@@ -9,6 +11,12 @@ export function taskRoutes(app: ServiceApp, engine: Engine): void {
     const task = await findTask(engine.db, request.principal.tenantId, request.params.id)
     if (task === undefined) throw new AppError('not_found')
     return task
+  })
+
+  implement(app, ROUTES.explainTask, async (request) => {
+    const facts = await readExplainFacts(engine.db, request.principal.tenantId, request.params.id)
+    if (facts === undefined) throw new AppError('not_found')
+    return explain(facts)
   })
 
   implement(app, ROUTES.getArtifact, async (request, reply) => {

@@ -1,0 +1,117 @@
+import { blueprintOfMark } from '@hypercode/contracts'
+import type { TaskState } from '@hypercode/contracts'
+import type { Db } from '@hypercode/db'
+import { sql } from 'kysely'
+import { plainSkills } from '../domain/explain.ts'
+import type { Agents, ExplainFacts } from '../domain/explain.ts'
+
+/** As many holders of a gate as are named. */
+const NAMED_MAX = 5
+
+interface Row {
+  at: Date
+  id: string
+  tenant_id: string
+  mission_id: string
+  key: string
+  state: TaskState
+  reason: string | null
+  queue: string
+  requires: string[]
+  attempt: number
+  blocked_by: number
+  created_at: Date
+  available_at: Date | null
+  lease_owner: string | null
+  lease_expires_at: Date | null
+  attempt_deadline_at: Date | null
+  attempt_started_at: Date | null
+  cancel_requested_at: Date | null
+  blockers: { id: string; name: string }[] | null
+  letter_id: string | null
+  letter_at: Date | null
+}
+
+/** The facts of one instant: both statements see the same snapshot. Undefined when the tenant has no such task. */
+export async function readExplainFacts(db: Db, tenantId: string, id: string): Promise<ExplainFacts | undefined> {
+  return await db
+    .transaction()
+    .setIsolationLevel('repeatable read')
+    .setAccessMode('read only')
+    .execute(async (trx) => {
+      const [row] = (
+        await sql<Row>`
+          select now() as at, t.id, t.tenant_id, t.mission_id, t.key, t.state, t.reason, t.queue, t.requires, t.attempt, t.blocked_by, t.created_at,
+            t.available_at, t.lease_owner, t.lease_expires_at, t.attempt_deadline_at, a.started_at as attempt_started_at, m.cancel_requested_at,
+            d.id as letter_id, d.created_at as letter_at,
+            (select json_agg(b) from (
+              select p.id, p.key as name from task_dependencies e join tasks p on p.id = e.depends_on
+              where e.task_id = t.id and p.ended_at is null order by p.id limit ${NAMED_MAX}) b) as blockers
+          from tasks t join missions m on m.id = t.mission_id
+          left join attempts a on a.task_id = t.id and a.attempt = t.attempt and a.ended_at is null
+          left join lateral (
+            select l.id, l.created_at from dead_letters l where l.task_id = t.id and l.resolution is null order by l.id desc limit 1) d on true
+          where t.id = ${id} and t.tenant_id = ${tenantId}`.execute(trx)
+      ).rows
+      return row === undefined ? undefined : toFacts(row, await readAgents(trx, row))
+    })
+}
+
+interface AgentsRow extends Omit<Agents, 'busyWith' | 'busyUntil'> {
+  busy_with: { id: string; name: string }[] | null
+  busy_until: Date | null
+}
+
+/** Says of each instance what the lease statement asks of it. */
+async function readAgents(db: Db, task: Row): Promise<Agents> {
+  const needed = [task.queue, ...task.requires]
+  const pooled = needed.filter((skill) => blueprintOfMark(skill) === undefined)
+  const found = await sql<AgentsRow>`
+    with known as materialized (
+      select i.id, i.slots, i.skills @> ${pooled}::text[] as pooled, i.skills @> ${needed}::text[] as fits,
+        array(select split_part(s, '@', 1) from unnest(i.skills) s) @> ${plainSkills(task)}::text[] as skilled,
+        i.lifecycle = 'ready' and i.lease_expires_at > now() as alive
+      from agent_instances i where i.tenant_id = ${task.tenant_id} and i.lifecycle not in ('stopped', 'reaped', 'failed', 'quarantined')),
+    able as materialized (
+      select k.id, k.slots > (select count(*) from tasks u where u.lease_owner = k.id) as free from known k where k.fits and k.alive),
+    busy as (select u.id, u.key as name, u.attempt_deadline_at from tasks u join able on able.id = u.lease_owner and not able.free)
+    select count(*) filter (where skilled) as skilled, count(*) filter (where pooled) as pooled, count(*) filter (where fits) as fitting,
+      (select count(*) from able) as alive, (select count(*) from able where free) as free,
+      (select json_agg(b) from (select id, name from busy order by attempt_deadline_at, id limit ${NAMED_MAX}) b) as busy_with,
+      (select min(attempt_deadline_at) from busy) as busy_until
+    from known`.execute(db)
+  const { busy_with: busyWith, busy_until: busyUntil, ...counts } = found.rows[0] as AgentsRow
+  return {
+    ...counts,
+    busyWith: counts.free > 0 ? [] : (busyWith ?? []).map((one) => ({ kind: 'task', ...one })),
+    busyUntil: counts.free > 0 ? null : busyUntil,
+  }
+}
+
+const toFacts = (row: Row, agents: Agents): ExplainFacts => ({
+  at: row.at,
+  id: row.id,
+  missionId: row.mission_id,
+  key: row.key,
+  state: row.state,
+  reason: row.reason,
+  queue: row.queue,
+  requires: row.requires,
+  attempt: row.attempt,
+  createdAt: row.created_at,
+  availableAt: row.available_at,
+  mission: { cancelRequestedAt: row.cancel_requested_at },
+  blockers: (row.blockers ?? []).map((one) => ({ kind: 'task', ...one })),
+  blockedBy: row.blocked_by,
+  letter: row.letter_id === null || row.letter_at === null ? null : { id: row.letter_id, createdAt: row.letter_at },
+  lease:
+    row.lease_owner === null || row.lease_expires_at === null
+      ? null
+      : {
+          instanceId: row.lease_owner,
+          startedAt: row.attempt_started_at ?? row.at,
+          expiresAt: row.lease_expires_at,
+          attemptDeadlineAt: row.attempt_deadline_at,
+        },
+  agents,
+})
