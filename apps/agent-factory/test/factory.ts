@@ -1,7 +1,6 @@
 import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { SCOPES } from '@hypercode/contracts'
 import type { Blueprint, Instance, Scope } from '@hypercode/contracts'
 import type { Db } from '@hypercode/db'
@@ -12,10 +11,8 @@ import type { AppOptions, FactoryApp } from '../src/app.ts'
 import type { Driver } from '../src/drivers/driver.ts'
 import { createProcessDriver } from '../src/drivers/process/process-driver.ts'
 import { runAs } from './drivers/setup.ts'
+import { MUTE, manifestOf } from './manifest-of.ts'
 import { createSecretsFolder } from '../src/engine/secrets-folder.ts'
-
-/** An agent that never registers, so nothing but the engine moves it. */
-export const MUTE = fileURLToPath(new URL('./agents/mute.ts', import.meta.url))
 
 export interface Answer<T = Record<string, unknown>> {
   readonly status: number
@@ -125,19 +122,6 @@ export const test = base
 /** The same processes are found again by every driver on the folder. */
 export const driverIn = (folder: string): Driver =>
   createProcessDriver({ folder, host: 'test-host', runAs, modulesFrom: [folder] })
-
-export const manifestOf = (name: string, spec: Record<string, unknown> = {}) => ({
-  apiVersion: 'hypercode/v1',
-  kind: 'Blueprint',
-  metadata: { name },
-  spec: {
-    entry: { path: MUTE },
-    skills: ['test.work'],
-    slots: 2,
-    resources: { cpu: 1, memory: '512Mi' },
-    ...spec,
-  },
-})
 
 function callerOf(
   { app }: FactoryApp,

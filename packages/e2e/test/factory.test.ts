@@ -1,6 +1,5 @@
 import { ROUTES } from '@hypercode/contracts'
-import type { Instance } from '@hypercode/contracts'
-import type { ServiceProcess } from '@hypercode/testkit/tools'
+import type { Instance, Task } from '@hypercode/contracts'
 import { waitFor } from '@hypercode/testkit/tools'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { fleetOf, isAlive, pidOf } from '../src/fleet.ts'
@@ -96,6 +95,11 @@ test('a frozen process is found by its silence', { timeout: LONG }, async () => 
   await fleet.stop([one])
 })
 
+const taskOf = async (id: string) => {
+  const { body } = await scenario.client.call(ROUTES.listMissionTasks, { params: { id } })
+  return body.items[0] as Task
+}
+
 test('a warm spare takes no work until it is promoted, serves a claim that waits already, and is replaced', {
   timeout: LONG,
 }, async () => {
@@ -106,8 +110,14 @@ test('a warm spare takes no work until it is promoted, serves a claim that waits
   const spare = await waitFor(spareOf, { what: 'a warm spare', timeoutMs: 20_000 })
   await fleet.stop([cold])
   const mission = await fleet.submit('warm', [{}])
-  await new Promise((resolve) => setTimeout(resolve, 1000)) // long enough for a claim to have got it
-  expect((await scenario.client.call(ROUTES.getMission, { params: { id: mission.id } })).body.state).toBe('submitted')
+  // The spare has asked for work all the while: its claim is older than the task, and is answered with nothing.
+  await waitFor(
+    async () => (await fleet.get(spare.id)).lifecycle === 'warming' && (await taskOf(mission.id)).reason !== undefined,
+    {
+      what: 'the platform to say why the task waits',
+    },
+  )
+  expect((await taskOf(mission.id)).state).toBe('queued')
 
   const atMs = performance.now()
   const [warm] = (await fleet.spawn('warm')) as [Instance]

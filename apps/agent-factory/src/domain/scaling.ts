@@ -50,11 +50,12 @@ export function scale(snapshot: ScaleSnapshot): ScaleDecision {
   const { slots, queued, instances } = snapshot
   const members = instances.filter((one) => one.role === 'member' && one.state !== 'leaving')
   const awake = members.filter((one) => one.state === 'starting' || one.state === 'ready')
-  const busy = members.reduce((sum, one) => sum + one.busy, 0)
+  // What one still has in hand while it goes to sleep is finished, or handed back and queued.
+  const busy = awake.reduce((sum, one) => sum + one.busy, 0)
   const least = snapshot.isStable ? snapshot.min : 0
   const wanted = Math.min(snapshot.max, Math.max(least, Math.ceil((queued + busy) / slots)))
   const more = grow(snapshot, members, wanted - awake.length)
-  const less = shrink(snapshot, members, awake.length - wanted)
+  const less = shrink(snapshot, members, awake.length - wanted, more.wake)
   return { ...more, ...less, ...warm(snapshot, more), stop: [...less.stop, ...surplusSpares(snapshot, more.promote)] }
 }
 
@@ -71,7 +72,12 @@ function grow({ max, room, instances }: ScaleSnapshot, members: readonly ScaleIn
 
 const isWarm = ({ role, state }: ScaleInstance): boolean => role === 'spare' && state === 'ready'
 
-function shrink({ isStable, idleTtlMs, queued }: ScaleSnapshot, members: readonly ScaleInstance[], surplus: number) {
+function shrink(
+  { isStable, idleTtlMs, queued }: ScaleSnapshot,
+  members: readonly ScaleInstance[],
+  surplus: number,
+  woken: readonly string[],
+) {
   const ttlMs = idleTtlMs ?? IDLE_TTL_MS
   const hibernate = members
     .filter((one) => one.state === 'ready' && one.busy === 0 && one.idleMs >= ttlMs)
@@ -80,8 +86,12 @@ function shrink({ isStable, idleTtlMs, queued }: ScaleSnapshot, members: readonl
     .slice(0, Math.max(0, surplus))
     .map((one) => one.id)
   // Nobody asked for them by hand, and nothing asks for their version any more.
-  const isLeftOver = (one: ScaleInstance): boolean => one.state === 'asleep' && one.origin !== 'spawned'
-  const stop = isStable || queued > 0 ? [] : members.filter(isLeftOver).map((one) => one.id)
+  const isLeftOver = (one: ScaleInstance): boolean =>
+    one.state === 'asleep' && one.busy === 0 && one.origin !== 'spawned'
+  const stop =
+    isStable || queued > 0
+      ? []
+      : members.filter((one) => isLeftOver(one) && !woken.includes(one.id)).map((one) => one.id)
   return { hibernate, stop }
 }
 
