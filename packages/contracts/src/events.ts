@@ -27,6 +27,7 @@ export const MISSION_EVENTS = [
   'task.paused',
   'deadletter.added',
   'deadletter.replayed',
+  'deadletter.edited',
   'deadletter.discarded',
 ] as const
 export const MissionEventName = StringEnum(MISSION_EVENTS)

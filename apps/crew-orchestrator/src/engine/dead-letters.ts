@@ -1,12 +1,13 @@
-import type { DeadLetter } from '@hypercode/contracts'
+import type { DeadLetter, DeadLetterFilter, DeadLettersResolved } from '@hypercode/contracts'
 import { inTransaction, writeAudit } from '@hypercode/db'
 import type { Db, Trx } from '@hypercode/db'
 import { AppError } from '@hypercode/http'
 import { sql } from 'kysely'
 import type { TaskFacts } from '../domain/facts.ts'
 import { missionOf, move, openLedger, tell } from '../domain/ledger.ts'
+import type { Ledger } from '../domain/ledger.ts'
 import { isMissionTerminal } from '../domain/states.ts'
-import { findDeadLetter, resolveDeadLetter } from '../store/dead-letters.ts'
+import { findDeadLetter, findOpenLetters, resolveDeadLetter } from '../store/dead-letters.ts'
 import { enter, lockMissions } from '../store/load.ts'
 import type { Saved } from '../store/save-ledger.ts'
 import { TASK_FACTS } from '../store/task-facts.ts'
@@ -27,17 +28,62 @@ export const replay = (db: Db, order: LetterOrder): Promise<{ letter: DeadLetter
 export const discard = (db: Db, order: LetterOrder): Promise<{ letter: DeadLetter; saved: Saved }> =>
   resolve(db, order, 'discarded')
 
+/** Gives the paused task of a letter another input. The letter stays open: a replay begins with it. */
+export async function edit(
+  db: Db,
+  { tenantId, id, actor }: LetterOrder,
+  input: unknown,
+): Promise<{ letter: DeadLetter; saved: Saved }> {
+  return await inTransaction(db, async (trx) => {
+    const { ledger, task, letter } = await open(trx, tenantId, id)
+    if (letter.resolution !== undefined || task.state !== 'paused') {
+      throw new AppError('conflict', {
+        detail:
+          letter.resolution === undefined ? `the task is ${task.state}` : `the dead letter was ${letter.resolution}`,
+        fix: 'Only the input of a paused task can be edited; submit the mission again with another input.',
+      })
+    }
+    task.input = input
+    ledger.changed.add(task)
+    tell(ledger, missionOf(ledger, task), 'deadletter.edited', task.id, { key: task.key })
+    await writeAudit(trx, [{ tenantId, actor, action: 'deadletter.edited', ref: id, detail: { taskId: task.id } }])
+    const saved = await settle(trx, ledger)
+    return { letter: (await findDeadLetter(trx, tenantId, id)) as DeadLetter, saved }
+  })
+}
+
+/**
+ * Resolves the open letters that fit, oldest first, each in a transaction of its own: what one of them cannot do keeps no other from it,
+ * and a call that is cut off has done a part that the next one does not do again.
+ */
+export async function resolveAll(
+  db: Db,
+  { tenantId, actor }: Omit<LetterOrder, 'id'>,
+  filter: DeadLetterFilter,
+  resolution: 'replayed' | 'discarded',
+  onSaved: (saved: Saved) => void,
+): Promise<DeadLettersResolved> {
+  const limit = filter.limit ?? 100
+  const ids = await findOpenLetters(db, tenantId, filter, resolution === 'replayed', limit + 1)
+  let resolved = 0
+  for (const id of ids.slice(0, limit)) {
+    try {
+      onSaved((await resolve(db, { tenantId, id, actor }, resolution)).saved)
+      resolved += 1
+    } catch (error) {
+      if (!(error instanceof AppError)) throw error
+    }
+  }
+  return { resolved, skipped: Math.min(ids.length, limit) - resolved, more: ids.length > limit }
+}
+
 async function resolve(
   db: Db,
   { tenantId, id, actor }: LetterOrder,
   resolution: 'replayed' | 'discarded',
 ): Promise<{ letter: DeadLetter; saved: Saved }> {
   return await inTransaction(db, async (trx) => {
-    const letter = await findDeadLetter(trx, tenantId, id)
-    if (letter === undefined) throw new AppError('not_found')
-    const ledger = openLedger()
-    const [task] = enter(ledger, await lockTask(trx, letter.taskId)) as [TaskFacts]
-    await lockMissions(trx, ledger, [task.missionId])
+    const { ledger, task, letter } = await open(trx, tenantId, id)
     if (resolution === 'replayed' && task.state !== 'paused') {
       throw new AppError('conflict', {
         detail: `the task is ${task.state}`,
@@ -61,6 +107,20 @@ async function resolve(
     const saved = await settle(trx, ledger)
     return { letter: (await findDeadLetter(trx, tenantId, id)) as DeadLetter, saved }
   })
+}
+
+async function open(
+  trx: Trx,
+  tenantId: string,
+  id: string,
+): Promise<{ letter: DeadLetter; ledger: Ledger; task: TaskFacts }> {
+  const known = await findDeadLetter(trx, tenantId, id)
+  if (known === undefined) throw new AppError('not_found')
+  const ledger = openLedger()
+  const [task] = enter(ledger, await lockTask(trx, known.taskId)) as [TaskFacts]
+  await lockMissions(trx, ledger, [task.missionId])
+  // Once more, behind the lock: somebody may have resolved it while this waited.
+  return { letter: (await findDeadLetter(trx, tenantId, id)) as DeadLetter, ledger, task }
 }
 
 async function lockTask(trx: Trx, id: string): Promise<TaskFactsRow[]> {

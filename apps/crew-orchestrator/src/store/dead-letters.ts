@@ -1,4 +1,4 @@
-import type { DeadLetter, TaskError } from '@hypercode/contracts'
+import type { DeadLetter, DeadLetterFilter, TaskError } from '@hypercode/contracts'
 import type { Db, Trx } from '@hypercode/db'
 import { sql } from 'kysely'
 import type { RawBuilder } from 'kysely'
@@ -23,9 +23,10 @@ interface Row {
   resolved_at: Date | null
   resolved_by: string | null
   attempts: AttemptRecord[] | null
+  input?: unknown
 }
 
-export interface DeadLetterFilter {
+export interface DeadLetterQuery {
   limit: number
   cursor?: string | undefined
   missionId?: string | undefined
@@ -33,7 +34,7 @@ export interface DeadLetterFilter {
 }
 
 /** Newest first, each with the record of every attempt. */
-export async function listDeadLetters(db: Db, tenantId: string, filter: DeadLetterFilter): Promise<DeadLetter[]> {
+export async function listDeadLetters(db: Db, tenantId: string, filter: DeadLetterQuery): Promise<DeadLetter[]> {
   return await read(
     db,
     sql`where d.tenant_id = ${tenantId}
@@ -45,13 +46,14 @@ export async function listDeadLetters(db: Db, tenantId: string, filter: DeadLett
 }
 
 export async function findDeadLetter(db: Db, tenantId: string, id: string): Promise<DeadLetter | undefined> {
-  return (await read(db, sql`where d.tenant_id = ${tenantId} and d.id = ${id}`))[0]
+  const input = sql`, (select t.input from tasks t where t.id = d.task_id) as input`
+  return (await read(db, sql`where d.tenant_id = ${tenantId} and d.id = ${id}`, input))[0]
 }
 
-async function read(db: Db, rest: RawBuilder<unknown>): Promise<DeadLetter[]> {
+async function read(db: Db, rest: RawBuilder<unknown>, more: RawBuilder<unknown> = sql``): Promise<DeadLetter[]> {
   const found = await sql<Row>`
     select d.*, (select json_agg(json_build_object('attempt', a.attempt, 'outcome', a.outcome, 'startedAt', a.started_at, 'endedAt', a.ended_at,
-        'error', a.error, 'agentInstanceId', a.agent_instance_id) order by a.attempt) from attempts a where a.task_id = d.task_id) as attempts
+        'error', a.error, 'agentInstanceId', a.agent_instance_id) order by a.attempt) from attempts a where a.task_id = d.task_id) as attempts ${more}
     from dead_letters d ${rest}`.execute(db)
   return found.rows.map(toDeadLetter)
 }
@@ -61,6 +63,7 @@ const toDeadLetter = (row: Row): DeadLetter => ({
   taskId: row.task_id,
   missionId: row.mission_id,
   key: row.key,
+  ...(row.input === undefined ? {} : { input: row.input }),
   error: row.error,
   attempts: (row.attempts ?? []).map((attempt) => ({
     attempt: attempt.attempt,
@@ -75,6 +78,28 @@ const toDeadLetter = (row: Row): DeadLetter => ({
   ...(row.resolved_at === null ? {} : { resolvedAt: row.resolved_at.toISOString() }),
   ...(row.resolved_by === null ? {} : { resolvedBy: row.resolved_by }),
 })
+
+/** Ids of open letters that fit, oldest first; `paused` when only those count whose task can go on. */
+export async function findOpenLetters(
+  db: Db,
+  tenantId: string,
+  filter: DeadLetterFilter,
+  paused: boolean,
+  limit: number,
+): Promise<string[]> {
+  const { missionId, crew, key, code, createdBefore } = filter
+  const found = await sql<{ id: string }>`
+    select d.id from dead_letters d join tasks t on t.id = d.task_id join missions m on m.id = d.mission_id
+    where d.tenant_id = ${tenantId} and d.resolution is null
+      ${paused ? sql`and t.state = 'paused'` : sql``}
+      ${missionId === undefined ? sql`` : sql`and d.mission_id = ${missionId}`}
+      ${crew === undefined ? sql`` : sql`and m.crew = ${crew}`}
+      ${key === undefined ? sql`` : sql`and d.key = ${key}`}
+      ${code === undefined ? sql`` : sql`and d.error ->> 'code' = ${code}`}
+      ${createdBefore === undefined ? sql`` : sql`and d.created_at < ${createdBefore}`}
+    order by d.id limit ${limit}`.execute(db)
+  return found.rows.map(({ id }) => id)
+}
 
 /** Closes the letter; false when somebody has done so before. */
 export async function resolveDeadLetter(
