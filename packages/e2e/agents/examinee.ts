@@ -27,9 +27,10 @@ const examinee = defineAgent({
     stepMs: Type.Optional(Type.Integer()),
     write: Type.Optional(Type.String()),
     snoop: Type.Optional(Type.String()),
+    ask: Type.Optional(Type.Boolean()),
   }),
   output: Type.Object({ sum: Type.Number(), found: Type.Optional(Type.Array(Type.String())) }),
-  async onTask(ctx, { a, b, steps = 1, stepMs = 0, write, snoop }) {
+  async onTask(ctx, { a, b, steps = 1, stepMs = 0, write, snoop, ask = false }) {
     if (a < 0) throw new RejectedError('only numbers that one can count')
     for (let step = 1; step <= steps; step += 1) {
       await ctx.step(`add-${step}`, async () => {
@@ -39,11 +40,25 @@ const examinee = defineAgent({
       })
       await sleep(stepMs, undefined, { signal: ctx.signal })
     }
+    if (ask) await ctx.step('ask', async () => await askModel())
     const sum = a + b + Number(process.env['ERROR'] ?? 0)
     if (write !== undefined) writeFileSync(path.join(write, 'sum.txt'), `${sum}\n`)
     return { sum, ...(snoop !== undefined && { found: await lookAround(snoop) }) }
   },
 })
+
+/** Asks until there is an answer, at most five times. */
+async function askModel(): Promise<string> {
+  const url = `${process.env['MODEL_BASE_URL'] ?? ''}/chat/completions`
+  const body = JSON.stringify({ model: 'scripted', messages: [{ role: 'user', content: 'go on' }] })
+  for (let attempt = 1; ; attempt += 1) {
+    const answer = await fetch(url, { method: 'POST', headers: { 'content-type': 'application/json' }, body })
+    const text = await answer.text()
+    if (answer.ok) return text
+    if (attempt === 5) throw new Error(`the model answered ${answer.status}`)
+    await sleep(100)
+  }
+}
 
 /** Everything that this process can read of the gym, as text: its files, and the platform with its own credential. */
 async function lookAround(workspace: string): Promise<string[]> {

@@ -106,6 +106,8 @@ async function start(
       entry: `apps/${app}/dist/server.js`,
       portVariable,
       env: { ...env, ...more },
+      // Six services start at once, on a machine that may have other work.
+      readyTimeoutMs: 60_000,
       ...(port === undefined ? {} : { port }),
     })
     undo.push(async () => service.stop())

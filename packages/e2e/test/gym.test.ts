@@ -1,3 +1,4 @@
+import { createScriptedModel } from '@hypercode/base-agent/testing'
 import { ApiError } from '@hypercode/client'
 import { ROUTES } from '@hypercode/contracts'
 import type { CloudEvent } from '@hypercode/contracts'
@@ -245,6 +246,34 @@ test('a sequential test ends a run as soon as it has decided', SLOW, async () =>
   expect(run).toMatchObject({ state: 'completed', verdict: 'failed', samples: { planned: 60, passed: 0 } })
   expect(run.samples.failed).toBeLessThan(10)
   expect(run.reasons[0]).toContain('sequential test decided')
+})
+
+test('faults of a model are injected on the way to it, and told', SLOW, async () => {
+  const model = await createScriptedModel({ script: () => ({ text: 'go on' }) })
+  try {
+    await gym.blueprint('asker', {}, { model: { baseUrl: model.baseUrl, name: 'scripted' } })
+    const asking = adding('asking', 2, 3, { ask: true })
+    await gym.suite('models', [
+      asking,
+      {
+        ...asking,
+        id: 'refused',
+        faults: [
+          { status: 429, times: 2 },
+          { delay: 'model', ms: 200, times: 1 },
+        ],
+        scorers: [...asking.scorers, { kind: 'resilience' }],
+      },
+    ])
+    const run = await gym.end((await gym.start('models', 'asker', '1')).id)
+    const [plain, refused] = await gym.samples(run.id)
+    expect(plain).toMatchObject({ state: 'passed', faultsInjected: [] })
+    expect(refused).toMatchObject({ state: 'passed' })
+    expect(refused?.faultsInjected).toEqual(['delay model 200 ms', 'status 429', 'status 429'])
+    expect(model.requests).toHaveLength(2)
+  } finally {
+    await model.close()
+  }
 })
 
 test('an agent that looks for the answers finds none', SLOW, async () => {

@@ -1,4 +1,4 @@
-import type { Fault, SuiteManifest } from '@hypercode/contracts'
+import type { BlueprintManifest, Fault, SuiteManifest } from '@hypercode/contracts'
 import type { BlueprintVersion } from '../store/blueprints.ts'
 import { modelFaultsOf } from './sample-mission.ts'
 
@@ -8,9 +8,13 @@ export interface GymMeans {
   readonly hasSandbox: boolean
 }
 
+/** Where instances of a blueprint find their model, as far as it says; its env goes before its model, as with the factory. */
+export const modelUrlOf = ({ spec }: BlueprintManifest): string | undefined =>
+  spec.env?.['MODEL_BASE_URL'] ?? spec.model?.baseUrl
+
 /** Why samples of the suite could not be taken, or not be judged, with this blueprint in this gym. Said before a run begins, not by all of its samples. */
 export function runFaults({ spec }: SuiteManifest, { manifest }: BlueprintVersion, means: GymMeans): Fault[] {
-  const { skills, model } = manifest.spec
+  const { skills } = manifest.spec
   const kinds = new Set(spec.scenarios.flatMap(({ scorers }) => scorers.map(({ kind }) => kind)))
   const lacking = [...new Set(spec.scenarios.map(({ skill }) => skill ?? spec.skill))].filter(
     (skill) => !skills.includes(skill),
@@ -39,7 +43,7 @@ export function runFaults({ spec }: SuiteManifest, { manifest }: BlueprintVersio
           },
         ]
       : []),
-    ...(needsUpstream && model?.baseUrl === undefined && !means.hasModel
+    ...(needsUpstream && modelUrlOf(manifest) === undefined && !means.hasModel
       ? [
           {
             pointer: '/suite',

@@ -1,5 +1,6 @@
 import type { Scenario } from '@hypercode/contracts'
 import { createModelFaultProxy } from '../chaos/index.ts'
+import { modelUrlOf } from '../domain/run-request.ts'
 import { modelFaultsOf, poolPrefix } from '../domain/sample-mission.ts'
 import { endPools, fillPool } from '../platform/pool.ts'
 import type { RunContext } from './run-context.ts'
@@ -35,7 +36,7 @@ export async function openArena(
     }
   }
   const faults = modelFaultsOf(scenario)
-  const upstream = blueprint.manifest.spec.model?.baseUrl ?? deps.model?.baseUrl
+  const upstream = modelUrlOf(blueprint.manifest) ?? deps.model?.baseUrl
   if (faults.length > 0 && upstream === undefined)
     throw new Error(
       'the scenario has faults of a model, and neither the blueprint nor the gym names one: set MODEL_BASE_URL',
