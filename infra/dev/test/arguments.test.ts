@@ -19,7 +19,13 @@ const refusal = (...argv: string[]): [number, string] => {
 // Goal: what cannot be audited is refused in one line with exit code 2, before anything is started.
 describe('the path to audit', () => {
   test('is this repository when none is given', () => {
-    expect(parseStartArguments([])).toEqual({ target: ROOT, once: false, failUnder: undefined, json: undefined })
+    expect(parseStartArguments([])).toEqual({
+      target: ROOT,
+      once: false,
+      fix: false,
+      failUnder: undefined,
+      json: undefined,
+    })
   })
 
   test('may be relative to where the person stands, and a link', () => {
@@ -56,9 +62,10 @@ describe('the options', () => {
     const dir = temporaryFolder()
     fileIn(dir)
     const json = path.join(dir, 'report.json')
-    expect(parseStartArguments([dir, '--once', '--fail-under', '87.5', '--json', json])).toEqual({
+    expect(parseStartArguments([dir, '--once', '--fix', '--fail-under', '87.5', '--json', json])).toEqual({
       target: dir,
       once: true,
+      fix: true,
       failUnder: 87.5,
       json,
     })
