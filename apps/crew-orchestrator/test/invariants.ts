@@ -66,6 +66,15 @@ const MUST_BE_EMPTY: Readonly<Record<string, string>> = {
       and not exists (select from dead_letters d where d.task_id = t.id)`,
   'O15 two missions of one idempotency key': `
     select tenant_id from missions where idempotency_key is not null group by tenant_id, idempotency_key having count(*) > 1`,
+  'O17 a timer that was over before its time, or a wait that is over without a result': `
+    select w.task_id from waits w left join steps s on s.task_id = w.task_id and s.name = 'wait:' || w.name
+    where (w.kind = 'timer' and w.fired_at < w.fire_at) or (w.fired_at is null) <> (s.task_id is null)`,
+  'O17 a task that waits for nothing': `
+    select t.id from tasks t where t.state = 'waiting' and t.blocked_by = 0
+      and not exists (select from waits w where w.task_id = t.id and w.fired_at is null)`,
+  'O17 a signal that ended two waits, or none': `
+    select s.taken_by from signals s left join waits w on w.task_id = s.taken_by and w.signal = s.name and w.fired_at is not null
+    where s.taken_by is not null group by s.taken_by, s.name having count(distinct s.id) > count(distinct w.name)`,
   'O19 events that are not 1..n': `
     select m.id from missions m left join mission_events e on e.mission_id = m.id group by m.id, m.event_seq
     having m.event_seq <> count(e.seq) or min(e.seq) <> 1 or max(e.seq) <> count(e.seq)`,
@@ -119,7 +128,8 @@ async function expectEventsTellTheState(db: Db): Promise<void> {
     const before = missions.get(missionId) ?? ''
     if (['mission.completed', 'mission.failed', 'mission.canceled'].includes(before))
       wrong.push(`O1 ${type} after ${before} of mission ${missionId}`)
-    if (type.startsWith('mission.') && type !== 'mission.cancel_requested') missions.set(missionId, type)
+    if (type.startsWith('mission.') && !['mission.cancel_requested', 'mission.signaled'].includes(type))
+      missions.set(missionId, type)
     const next = STATE_AFTER[type]
     if (taskId === null || next === undefined) continue
     const task = tasks.get(taskId) ?? { state: 'blocked', attempt: 0 }

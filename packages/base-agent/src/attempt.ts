@@ -1,4 +1,4 @@
-import type { ClaimedTask } from '@hypercode/contracts'
+import type { ClaimedTask, Wait } from '@hypercode/contracts'
 import { AttemptStopped } from './errors.ts'
 import type { StopReason } from './errors.ts'
 
@@ -8,6 +8,7 @@ export class Attempt {
   readonly #stopping = new AbortController()
   readonly #dead = new AbortController()
   #settled = false
+  #wait: Wait | undefined
 
   constructor(task: ClaimedTask) {
     this.task = task
@@ -27,6 +28,20 @@ export class Attempt {
   get stopReason(): StopReason | undefined {
     const reason: unknown = this.#stopping.signal.reason
     return reason instanceof AttemptStopped ? reason.reason : undefined
+  }
+
+  /** What its handler waits for; set when it was stopped for that. */
+  get wait(): Wait | undefined {
+    return this.stopReason === 'suspended' ? this.#wait : undefined
+  }
+
+  /** The handler asks for something that takes its time: the attempt ends, and another one goes on. */
+  suspend(wait: Wait): never {
+    this.#dead.signal.throwIfAborted()
+    this.#stopping.signal.throwIfAborted()
+    this.#wait = wait
+    this.stop('suspended')
+    throw this.#stopping.signal.reason
   }
 
   get settled(): boolean {

@@ -6,6 +6,7 @@ import type { AttemptDeps } from './run-attempt.ts'
 import { createSteps, idempotencyKey } from './steps.ts'
 import type { TaskContext } from './task-context.ts'
 import { createUsage } from './usage.ts'
+import { createWaits } from './waits.ts'
 
 /** Where an attempt tells people how it goes. */
 export interface Telling {
@@ -19,6 +20,7 @@ export function createContext(attempt: Attempt, deps: AttemptDeps, { progress, o
   const { port, log, previousError } = deps
   const step = createSteps(task, port, signal)
   const usage = createUsage(port)
+  const waits = createWaits(attempt)
   return {
     taskId: task.taskId,
     missionId: task.missionId,
@@ -32,6 +34,8 @@ export function createContext(attempt: Attempt, deps: AttemptDeps, { progress, o
     // The journal holds JSON, which is what Jsonified says of the result.
     step: step as TaskContext['step'],
     idempotencyKey: (stepName) => idempotencyKey(task.taskId, stepName),
+    sleep: waits.sleep,
+    waitForSignal: waits.waitForSignal,
     progress: async (fraction, message) => {
       dead.throwIfAborted()
       progress.report(fraction, message)

@@ -54,8 +54,9 @@ export class RetryableError extends Error {
  * - `attempt_timeout`: the time of this attempt is up
  * - `lease_lost`: the platform no longer counts on this attempt; nothing of it is accepted any more
  * - `fenced`: a newer incarnation of this agent instance has registered; nothing of this one is accepted any more
+ * - `suspended`: the handler waits (`ctx.sleep` and its kin); it runs again when that is over
  */
-export type StopReason = 'canceled' | 'draining' | 'attempt_timeout' | 'lease_lost' | 'fenced'
+export type StopReason = 'canceled' | 'draining' | 'attempt_timeout' | 'lease_lost' | 'fenced' | 'suspended'
 
 /** The `reason` of `ctx.signal` once it is aborted, and what `ctx.step` and its kin throw from then on. */
 export class AttemptStopped extends Error {

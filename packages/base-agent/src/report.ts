@@ -1,4 +1,4 @@
-import type { ClaimedTask, CompletionReport } from '@hypercode/contracts'
+import type { ClaimedTask, CompletionReport, Wait } from '@hypercode/contracts'
 import type { Attempt } from './attempt.ts'
 import { RejectedError, RetryableError, TerminalError } from './errors.ts'
 import type { JsonText } from './json.ts'
@@ -21,6 +21,11 @@ export const ended = (task: ClaimedTask, outcome: 'canceled' | 'released'): Repo
   bytes: ENVELOPE_BYTES,
 })
 
+export const waiting = (task: ClaimedTask, wait: Wait): Report => ({
+  report: { taskId: task.taskId, attempt: task.attempt, outcome: 'waiting', wait },
+  bytes: ENVELOPE_BYTES + Buffer.byteLength(JSON.stringify(wait)),
+})
+
 export const failed = (task: ClaimedTask, error: ReportedError, outcome: 'failed' | 'rejected' = 'failed'): Report => ({
   report: { taskId: task.taskId, attempt: task.attempt, outcome, error },
   bytes: ENVELOPE_BYTES + Buffer.byteLength(error.message),
@@ -35,6 +40,7 @@ export function reportOfError(attempt: Attempt, error: unknown): Report | undefi
   if (attempt.dead.aborted) return undefined
   if (stopReason === 'canceled') return ended(task, 'canceled')
   if (stopReason === 'draining') return ended(task, 'released')
+  if (attempt.wait !== undefined) return waiting(task, attempt.wait)
   if (stopReason === 'attempt_timeout') {
     return failed(task, {
       code: 'attempt_timeout',

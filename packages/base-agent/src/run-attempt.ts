@@ -9,7 +9,7 @@ import { toJson } from './json.ts'
 import type { JsonText } from './json.ts'
 import { OutputStream } from './output-stream.ts'
 import { Progress } from './progress.ts'
-import { completed, ended, reportOfError } from './report.ts'
+import { completed, ended, reportOfError, waiting } from './report.ts'
 import type { Report } from './report.ts'
 import { describeFaults } from './schema-check.ts'
 import type { TaskPort } from './task-port.ts'
@@ -82,9 +82,11 @@ function logEnd({ stopReason, signal }: Attempt, error: unknown, log: Logger): v
 const outputInvalid = (faults: string): RetryableError =>
   new RetryableError(`the output does not fit the schema of the agent: ${faults}`, { code: 'output_invalid' })
 
-/** A handler that was told to stop for a cancel has stopped, also when it found its way to a result. */
-const reportOfOutput = (attempt: Attempt, output: JsonText): Report =>
-  attempt.stopReason === 'canceled' ? ended(attempt.task, 'canceled') : completed(attempt.task, output)
+/** A handler that was told to stop for a cancel, or that waits, has stopped, also when it found its way to a result. */
+function reportOfOutput(attempt: Attempt, output: JsonText): Report {
+  if (attempt.stopReason === 'canceled') return ended(attempt.task, 'canceled')
+  return attempt.wait === undefined ? completed(attempt.task, output) : waiting(attempt.task, attempt.wait)
+}
 
 function startTimer(attempt: Attempt): NodeJS.Timeout | undefined {
   const { attemptTimeoutMs } = attempt.task

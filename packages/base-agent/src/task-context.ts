@@ -34,6 +34,11 @@ export interface StoredArtifact {
   json(): unknown
 }
 
+/** How a wait for a signal ended. */
+export type SignalResult =
+  | { readonly timedOut: false /** What the signal brought; null when nothing. */; readonly payload: unknown }
+  | { readonly timedOut: true }
+
 /** What a handler can do and know while it works on one attempt of one task. */
 export interface TaskContext {
   readonly taskId: string
@@ -61,6 +66,22 @@ export interface TaskContext {
 
   /** `<taskId>:<step name>`, see `StepRun`. */
   idempotencyKey(stepName: string): string
+
+  /**
+   * Sleeps for a time, of any length, without a slot or a process: the attempt ends here, and when the time has come the handler runs
+   * again from its beginning, finds its steps done and this call answered. It costs none of the attempts that the retry policy gives.
+   * So everything before it that shall not happen again stands in steps. A name is waited for once.
+   */
+  readonly sleep: (name: string, ms: number) => Promise<void>
+
+  /**
+   * Waits for a signal of the mission (`POST /v1/missions/{id}:signal`) as `sleep` does for a time; `signal` is its name, that of the
+   * wait when left out. A signal that came before is not lost, and each signal ends one wait.
+   */
+  readonly waitForSignal: (
+    name: string,
+    options?: { readonly signal?: string; readonly timeoutMs?: number },
+  ) => Promise<SignalResult>
 
   /**
    * Tells people how far the attempt is, 0 to 1. Call it as often as you like: about two a second are sent, the last one

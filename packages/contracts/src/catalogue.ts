@@ -13,6 +13,7 @@ import * as missions from './missions.ts'
 import type { Route } from './route.ts'
 import * as tasks from './tasks.ts'
 import * as usage from './usage.ts'
+import * as waits from './waits.ts'
 import * as work from './work.ts'
 
 /** Every operation of the platform by its operation id. */
@@ -51,6 +52,7 @@ export const ROUTES = {
   getMissionJournal: missions.getMissionJournal,
   listMissionArtifacts: missions.listMissionArtifacts,
   watchMission: missions.watchMission,
+  signalMission: waits.signalMission,
   claimTasks: work.claimTasks,
   completeTasks: work.completeTasks,
   getTask: tasks.getTask,

@@ -8,6 +8,7 @@ export const MISSION_EVENTS = [
   'mission.submitted',
   'mission.started',
   'mission.cancel_requested',
+  'mission.signaled',
   'mission.completed',
   'mission.failed',
   'mission.canceled',

@@ -122,4 +122,5 @@ export {
   CompletionReport,
   CompletionRequest,
 } from './work.ts'
+export { SendSignal, SignalAnswer, SignalName, WAIT_MAX_MS, Wait, waitStep } from './waits.ts'
 export { Json, Labels, Name, Timestamp } from './common.ts'

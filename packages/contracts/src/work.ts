@@ -8,6 +8,7 @@ import { StepRecord } from './journal.ts'
 import { defineRoute } from './route.ts'
 import { StringEnum } from './string-enum.ts'
 import { TaskError, TaskState } from './tasks.ts'
+import { Wait } from './waits.ts'
 
 const closed = { additionalProperties: false } as const
 const { incarnation, attempt } = fence
@@ -64,11 +65,12 @@ export const CompletionReport = Type.Object(
   {
     taskId: Id,
     attempt,
-    outcome: StringEnum(['completed', 'failed', 'rejected', 'canceled', 'released'], {
+    outcome: StringEnum(['completed', 'failed', 'rejected', 'canceled', 'released', 'waiting'], {
       description:
-        'released gives the task back unharmed, as on drain; canceled confirms a cancel; rejected refuses it for good',
+        'released gives the task back unharmed, as on drain; canceled confirms a cancel; rejected refuses it for good; waiting lets go of the slot until `wait` is over',
     }),
     output: Type.Optional(Json),
+    wait: Type.Optional(Wait),
     error: Type.Optional(
       Type.Object(
         {

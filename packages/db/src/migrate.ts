@@ -9,6 +9,7 @@ import * as factory from './migrations/0004-factory.ts'
 import * as gym from './migrations/0005-gym.ts'
 import * as usage from './migrations/0006-usage.ts'
 import * as policy from './migrations/0007-policy.ts'
+import * as waits from './migrations/0009-waits.ts'
 import { grantTo } from './roles.ts'
 import type { Database } from './schema.ts'
 
@@ -20,6 +21,7 @@ const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0005-gym': gym,
   '0006-usage': usage,
   '0007-policy': policy,
+  '0009-waits': waits,
 }
 
 export interface MigrateOptions {

@@ -9,6 +9,7 @@ import type {
   PromotionTable,
 } from './factory-tables.ts'
 import type { GymLiveScoreTable, GymLiveWatchTable, GymRunTable, GymSampleTable, GymSuiteTable } from './gym-tables.ts'
+import type { SignalTable, WaitTable } from './wait-tables.ts'
 
 export interface TenantTable {
   id: string
@@ -307,6 +308,8 @@ export interface Database {
   gym_live_watches: GymLiveWatchTable
   gym_live_scores: GymLiveScoreTable
   usage: UsageTable
+  waits: WaitTable
+  signals: SignalTable
 }
 
 /** A transaction is also a Db, so a function that takes Db works inside and outside of one. */

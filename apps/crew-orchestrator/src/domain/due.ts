@@ -1,6 +1,7 @@
 import type { TaskFacts } from './facts.ts'
 import { endAttempt, exhaust } from './end-attempt.ts'
 import type { Ledger } from './ledger.ts'
+import { timeWait } from './waits.ts'
 import { missionOf, move } from './ledger.ts'
 
 /** Which instants of a task lie in the past, by the clock of the database. */
@@ -22,8 +23,14 @@ export const NOTHING_OVERDUE: Overdue = {
   available: false,
 }
 
-/** Decides what a sweep does with a task whose time has come. `random` is in [0, 1). */
-export function decideDue(ledger: Ledger, task: TaskFacts, overdue: Overdue, random: number): void {
+/** Decides what a sweep does with a task whose time has come. `random` is in [0, 1); `wait` is what a waiting task waits for. */
+export function decideDue(
+  ledger: Ledger,
+  task: TaskFacts,
+  overdue: Overdue,
+  random: number,
+  wait?: { name: string; kind: 'timer' | 'signal' },
+): void {
   const canceling = missionOf(ledger, task).canceling
   if (task.state === 'executing') {
     const found = overdueAttempt(task, overdue)
@@ -39,6 +46,8 @@ export function decideDue(ledger: Ledger, task: TaskFacts, overdue: Overdue, ran
       { code: 'queue_timeout', message: `no agent took the task in time; it needs the skill ${task.queue}` },
       'fail',
     )
+  } else if (task.state === 'waiting' && overdue.available && wait !== undefined) {
+    timeWait(ledger, task, wait)
   } else if (task.state === 'scheduled' && overdue.available) {
     move(ledger, task, 'queued')
   }

@@ -52,8 +52,11 @@ export interface TaskFacts {
   input: unknown
   output: unknown
   error: TaskError | null
-  /** How long it waits before it may be claimed, when it was just queued or scheduled. */
-  delayMs: number
+  /**
+   * From now until it may be claimed, or until its wait is over; null when it waits for no instant. Undefined for what the database holds
+   * and nobody has moved.
+   */
+  delayMs: number | null | undefined
 }
 
 /** A mission as the decisions see it; its row is locked while they are taken. */

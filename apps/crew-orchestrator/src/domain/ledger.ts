@@ -6,7 +6,7 @@
  * G2 `openTasks` of a mission is the number of its tasks that are not terminal, after every move.
  * G3 Events of a mission are numbered 1..n without a gap, in the order in which they were decided.
  */
-import type { MissionEventName, TaskError, TaskState } from '@hypercode/contracts'
+import type { MissionEventName, TaskError, TaskState, Wait } from '@hypercode/contracts'
 import { invariant } from './errors.ts'
 import type { MissionFacts, TaskFacts } from './facts.ts'
 import { assertTaskMove, isTerminal } from './states.ts'
@@ -36,6 +36,28 @@ export interface DeadLetterDraft {
   error: TaskError
 }
 
+/** A wait that begins in this transaction, and may end in it. */
+export interface WaitDraft {
+  taskId: string
+  tenantId: string
+  missionId: string
+  name: string
+  kind: Wait['kind']
+  signal: string | null
+  /** When its time has come, from now; null for never. */
+  delayMs: number | null
+  over: boolean
+}
+
+/** A step that the platform itself journals. */
+export interface StepDraft {
+  taskId: string
+  tenantId: string
+  attempt: number
+  name: string
+  response: unknown
+}
+
 export interface Edge {
   tenantId: string
   taskId: string
@@ -52,6 +74,10 @@ export interface Ledger {
   readonly events: EventDraft[]
   readonly endedAttempts: EndedAttempt[]
   readonly deadLetters: DeadLetterDraft[]
+  readonly waits: WaitDraft[]
+  readonly endedWaits: { taskId: string; name: string }[]
+  readonly takenSignals: { id: string; taskId: string }[]
+  readonly steps: StepDraft[]
   /** Tasks that became terminal and whose dependents have not heard of it. */
   news: TaskFacts[]
   /** Missions in which a failure must end everything that still waits. */
@@ -67,6 +93,10 @@ export const openLedger = (): Ledger => ({
   events: [],
   endedAttempts: [],
   deadLetters: [],
+  waits: [],
+  endedWaits: [],
+  takenSignals: [],
+  steps: [],
   news: [],
   failing: new Set(),
 })
@@ -105,7 +135,7 @@ export function move(
   ledger: Ledger,
   task: TaskFacts,
   to: TaskState,
-  change: { reason?: string | null; delayMs?: number; error?: TaskError; output?: unknown } = {},
+  change: { reason?: string | null; delayMs?: number | null; error?: TaskError; output?: unknown } = {},
 ): void {
   assertTaskMove(task.state, to)
   const type = EVENT_OF[to]
@@ -113,7 +143,8 @@ export function move(
   const mission = missionOf(ledger, task)
   task.state = to
   task.reason = change.reason ?? null
-  task.delayMs = change.delayMs ?? 0
+  // What waits has no instant of its own unless it is given one.
+  task.delayMs = change.delayMs ?? (to === 'waiting' || to === 'input_required' ? null : 0)
   if (change.error !== undefined) task.error = change.error
   if (to === 'completed') {
     task.error = null
@@ -129,13 +160,13 @@ export function move(
 
 function bodyOf(
   task: TaskFacts,
-  change: { reason?: string | null; delayMs?: number; error?: TaskError },
+  change: { reason?: string | null; delayMs?: number | null; error?: TaskError },
 ): Record<string, unknown> {
   return {
     key: task.key,
     ...(task.attempt > 0 ? { attempt: task.attempt } : {}),
     ...(change.reason !== undefined && change.reason !== null ? { reason: change.reason } : {}),
-    ...(change.delayMs !== undefined && change.delayMs > 0 ? { delayMs: change.delayMs } : {}),
+    ...(typeof change.delayMs === 'number' && change.delayMs > 0 ? { delayMs: change.delayMs } : {}),
     ...(change.error !== undefined ? { error: change.error } : {}),
   }
 }

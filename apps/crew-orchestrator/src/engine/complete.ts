@@ -1,8 +1,8 @@
-import type { CompletionReport, TaskState } from '@hypercode/contracts'
+import type { CompletionReport, TaskState, Wait } from '@hypercode/contracts'
 import { inTransaction } from '@hypercode/db'
-import type { Db } from '@hypercode/db'
+import type { Db, Trx } from '@hypercode/db'
 import { endAttempt } from '../domain/end-attempt.ts'
-import type { Ending } from '../domain/end-attempt.ts'
+import type { Ending, KnownWaits } from '../domain/end-attempt.ts'
 import { openLedger } from '../domain/ledger.ts'
 import type { TaskFacts } from '../domain/facts.ts'
 import { outputFault } from '../domain/output-schema.ts'
@@ -11,6 +11,7 @@ import { lockReported } from '../store/reports.ts'
 import type { FenceClaim, ReportedAttempt } from '../store/reports.ts'
 import type { Saved } from '../store/save-ledger.ts'
 import { hashText } from '@hypercode/manifest'
+import { readKnownWaits } from '../store/waits.ts'
 import { settle } from './settle.ts'
 
 /** The report of one attempt by its agent. */
@@ -48,13 +49,14 @@ export async function completeAttempts(
       ledger,
       found.flatMap((one) => one.task?.mission_id ?? []),
     )
+    const waits = await readWaitsOf(trx, reports, found)
     const taken = new Map<number, TaskFacts>()
     for (const [ord, { task: row }] of found.entries()) {
       if (row === undefined) continue
       const [task] = enter(ledger, [row]) as [TaskFacts]
       // The same attempt twice in one batch: the first report counts, the second is compared with it.
       if (task.state !== 'executing') continue
-      endAttempt(ledger, task, endingOf(reports[ord] as Report, task), Math.random())
+      endAttempt(ledger, task, endingOf(reports[ord] as Report, task, waits.get(ord)), Math.random())
       taken.set(ord, task)
     }
     const saved = await settle(trx, ledger)
@@ -95,7 +97,23 @@ function isRepeat({ report, outputHash }: Report, earlier: NonNullable<ReportedA
   return earlier.outcome === report.outcome
 }
 
-function endingOf({ report, outputHash, chars }: Report, { policy }: TaskFacts): Ending {
+/** Looks up what the reports that ask for a wait need to know, which most batches do not have. */
+async function readWaitsOf(
+  trx: Trx,
+  reports: readonly Report[],
+  found: readonly ReportedAttempt[],
+): Promise<Map<number, KnownWaits>> {
+  const asks = found.flatMap(({ task, ord }) => {
+    const { wait } = (reports[ord] as Report).report
+    if (task === undefined || wait === undefined) return []
+    const signal = wait.kind === 'signal' ? wait.signal : null
+    return [{ ord, taskId: task.id, missionId: task.mission_id, key: task.key, name: wait.name, signal }]
+  })
+  const known = await readKnownWaits(trx, asks)
+  return new Map(asks.map(({ ord }, index) => [ord, known[index] as KnownWaits]))
+}
+
+function endingOf({ report, outputHash, chars }: Report, { policy }: TaskFacts, known: KnownWaits | undefined): Ending {
   const { error } = report
   const said = { code: error?.code ?? report.outcome, message: error?.message ?? 'the agent gave no reason' }
   switch (report.outcome) {
@@ -104,6 +122,7 @@ function endingOf({ report, outputHash, chars }: Report, { policy }: TaskFacts):
         policy?.outputSchema === undefined ? undefined : outputFault(policy.outputSchema, report.output ?? null, chars)
       if (fault !== undefined) return wrongOutput(fault)
       return { kind: 'completed', output: report.output ?? null, outputHash, chars }
+    }
     case 'rejected':
       return { kind: 'rejected', error: said }
     case 'failed':
@@ -113,6 +132,9 @@ function endingOf({ report, outputHash, chars }: Report, { policy }: TaskFacts):
         error: said,
         failure: { code: said.code, retryable: error?.retryable ?? true, retryAfterMs: error?.retryAfterMs },
       }
+    case 'waiting':
+      // The route takes no report of a wait without one.
+      return { kind: 'waiting', wait: report.wait as Wait, known: known ?? { count: 0, repeated: false } }
     default:
       return { kind: report.outcome }
   }

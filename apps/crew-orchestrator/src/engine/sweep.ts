@@ -4,7 +4,7 @@
 import { inTransaction, isConnectionError, writeAudit } from '@hypercode/db'
 import type { Db } from '@hypercode/db'
 import type { Brake } from '../domain/brake.ts'
-import { NOTHING_OVERDUE, decideDue } from '../domain/due.ts'
+import { decideDue } from '../domain/due.ts'
 import { endAttempt } from '../domain/end-attempt.ts'
 import type { TaskFacts } from '../domain/facts.ts'
 import { openLedger, tell } from '../domain/ledger.ts'
@@ -13,17 +13,18 @@ import {
   countLeases,
   findBeyondGrace,
   findDue,
-  findDueWaiting,
   findLeftWaiting,
   findOverdueMissions,
   lockDue,
-  lockDueWaiting,
   lockExecuting,
 } from '../store/due.ts'
 import { enter, lockMissions } from '../store/load.ts'
+import { findDueWaits } from '../store/waits.ts'
+import { NOTHING_SAVED } from '../store/save-ledger.ts'
 import type { Saved } from '../store/save-ledger.ts'
 import { endWaiting } from './cancel.ts'
 import { settle } from './settle.ts'
+import { wakeTasks } from './wake.ts'
 
 /** Rows that one transaction of a sweep takes. */
 const SWEEP_BATCH = 200
@@ -48,8 +49,7 @@ export async function sweepTurn(options: SweepOptions): Promise<number> {
     const total =
       (await sweepAll(options, 'others', TURN_MAX)) +
       (await sweepAll(options, 'leases', brake.allow(performance.now(), expired, live)))
-    const waiting = new Map((await findDueWaiting(db, SWEEP_BATCH)).map((task) => [task.id, task.mission_id]))
-    await each(options, [...waiting.keys()], async (id) => await endDueWaiting(db, waiting.get(id) as string, id))
+    await sweepWaits(options)
     await each(options, await findOverdueMissions(db, SWEEP_BATCH), async (id) => await endAtDeadline(db, id))
     await each(options, await findLeftWaiting(db, SWEEP_BATCH), async (id) => await cancelAgain(db, id))
     const beyond = await findBeyondGrace(db, cancelGraceMs, SWEEP_BATCH)
@@ -119,15 +119,28 @@ async function sweepDue(
   })
 }
 
-/** What waits for elements is locked after its mission, as whoever completes an element does it. */
-async function endDueWaiting(db: Db, missionId: string, taskId: string): Promise<Saved> {
-  return await inTransaction(db, async (trx) => {
-    const ledger = openLedger()
-    await lockMissions(trx, ledger, [missionId])
-    const rows = await lockDueWaiting(trx, taskId)
-    for (const task of enter(ledger, rows)) decideDue(ledger, task, { ...NOTHING_OVERDUE, total: true }, Math.random())
-    return await settle(trx, ledger)
-  })
+/** Ends what has waited long enough, a bounded transaction at a time. */
+async function sweepWaits(options: SweepOptions): Promise<void> {
+  const { db, onSaved } = options
+  for (let total = 0; total < TURN_MAX; ) {
+    const due = await findDueWaits(db, SWEEP_BATCH)
+    if (due.length === 0) return
+    try {
+      const { taken, saved } = await wakeTasks(db, due)
+      onSaved(saved)
+      total += taken
+      // What is left is in the hands of another replica.
+      if (taken === 0 || due.length < SWEEP_BATCH) return
+    } catch (error) {
+      if (isConnectionError(error)) throw error
+      const byId = new Map(due.map((task) => [task.id, task]))
+      await each(options, [...byId.keys()], async (id) => {
+        const task = byId.get(id)
+        return task === undefined ? NOTHING_SAVED : (await wakeTasks(db, [task])).saved
+      })
+      return
+    }
+  }
 }
 
 async function endAtDeadline(db: Db, missionId: string): Promise<Saved> {

@@ -6,6 +6,7 @@ import { currentContext } from '@hypercode/telemetry'
 import { isMissionTerminal } from '../domain/states.ts'
 import { canonical, hashText } from '@hypercode/manifest'
 import { cancelMission } from '../engine/cancel.ts'
+import { signalMission } from '../engine/signal.ts'
 import type { Engine } from '../engine/engine.ts'
 import type { PlanSource } from '../engine/plans.ts'
 import type { SubmitOrder } from '../engine/submit.ts'
@@ -30,6 +31,19 @@ export function missionRoutes(app: ServiceApp, engine: Engine, plans: PlanSource
       }),
     )
     return await found(engine, tenantId, request.params.id)
+  })
+
+  implement(app, ROUTES.signalMission, async (request, reply) => {
+    const { tenantId, subject } = request.principal
+    const { answer, saved } = await signalMission(engine.urgentDb, {
+      tenantId,
+      missionId: request.params.id,
+      actor: subject,
+      signal: request.body,
+      idempotencyKey: request.headers['idempotency-key'],
+    })
+    engine.after(saved)
+    return reply.code(answer.taskId === undefined ? 202 : 200).send(answer)
   })
 }
 

@@ -1,5 +1,6 @@
 import { ROUTES, blueprintOfMark, parseClaimSkill } from '@hypercode/contracts'
-import { implement } from '@hypercode/http'
+import { AppError, implement } from '@hypercode/http'
+import type { CompletionReport } from '@hypercode/contracts'
 import type { ServiceApp } from '@hypercode/http'
 import { reportOf } from '../engine/complete.ts'
 import { fencedError } from '../engine/engine.ts'
@@ -31,6 +32,7 @@ export function workRoutes(app: ServiceApp, engine: Engine, skillBook: SkillBook
 
   implement(app, ROUTES.completeTasks, async (request) => {
     const { incarnation, results } = request.body
+    checkWaits(results)
     const settled = await Promise.all(
       results.map(async (report) =>
         engine.reports.submit(
@@ -46,6 +48,16 @@ export function workRoutes(app: ServiceApp, engine: Engine, skillBook: SkillBook
       }),
     }
   })
+}
+
+/** `wait` belongs to the outcome `waiting`, which the schema cannot say. */
+function checkWaits(results: readonly CompletionReport[]): void {
+  const faults = results.flatMap(({ outcome, wait }, index) =>
+    (outcome === 'waiting') === (wait !== undefined)
+      ? []
+      : [{ pointer: `/results/${index}/wait`, message: 'goes with the outcome waiting, and with no other' }],
+  )
+  if (faults.length > 0) throw new AppError('request_invalid', { faults })
 }
 
 /** A claim names plain skills, and keeps what its instance is: a pool and a blueprint. */

@@ -14,7 +14,7 @@ const LEASE_ONLY = sql`(t.state = 'executing' and t.lease_expires_at <= now() an
 
 /**
  * Locks tasks whose time has come, longest overdue first, and says which of their instants have passed: either those whose lease alone
- * ran out, or all others that may be locked before their mission: not those that wait for elements. `now()` and not `clock_timestamp()`: the latter is volatile and would turn the index condition into a filter.
+ * ran out, or all others that may be locked before their mission: not those that wait (`waits.ts`). `now()` and not `clock_timestamp()`: the latter is volatile and would turn the index condition into a filter.
  */
 export async function lockDue(trx: Trx, kind: 'leases' | 'others', limit: number, only?: string): Promise<DueTask[]> {
   if (limit <= 0) return []
@@ -38,31 +38,13 @@ export async function lockDue(trx: Trx, kind: 'leases' | 'others', limit: number
 }
 
 const ofKind = (kind: 'leases' | 'others') =>
-  kind === 'leases' ? LEASE_ONLY : sql`t.state <> 'waiting' and not ${LEASE_ONLY}`
+  kind === 'leases' ? LEASE_ONLY : sql`t.state not in ('waiting', 'input_required', 'verifying') and not ${LEASE_ONLY}`
 
 /** The ids of what `lockDue` would lock. */
 export async function findDue(db: Db, kind: 'leases' | 'others', limit: number): Promise<string[]> {
   const found = await sql<{ id: string }>`
     select t.id from tasks t where t.due_at <= now() and ${ofKind(kind)} order by t.due_at limit ${limit}`.execute(db)
   return found.rows.map((row) => row.id)
-}
-
-/** Tasks that wait for elements and are past their total time, with their missions, which must be locked before them. */
-export async function findDueWaiting(db: Db, limit: number): Promise<{ id: string; mission_id: string }[]> {
-  const found = await sql<{ id: string; mission_id: string }>`
-    select t.id, t.mission_id from tasks t where t.due_at <= now() and t.state = 'waiting' order by t.due_at limit ${limit}`.execute(
-    db,
-  )
-  return found.rows
-}
-
-/** Locks the task if it still waits. Its mission must be locked. */
-export async function lockDueWaiting(trx: Trx, id: string): Promise<TaskFactsRow[]> {
-  const found = await sql<TaskFactsRow>`
-    select ${TASK_FACTS} from tasks t where t.id = ${id} and t.state = 'waiting' and t.due_at <= now() for no key update`.execute(
-    trx,
-  )
-  return found.rows
 }
 
 /** How many leases are held, and how many of them have run out; the latter counted up to a bound. */

@@ -1,8 +1,8 @@
 /**
  * What the decisions need to see, locked in one order everywhere so that no two transactions can wait for each other:
  * first the tasks that a caller, an agent or a deadline points at (by id, or with SKIP LOCKED), then their missions (by id), then further
- * tasks of those missions. The last are either `blocked` or `waiting`, which nobody locks without the mission, or are taken with SKIP
- * LOCKED.
+ * tasks of those missions. The last are either `blocked`, `waiting`, `input_required` or `verifying`, which nobody locks without the
+ * mission, or are taken with SKIP LOCKED.
  */
 import { recordset } from '@hypercode/db'
 import type { Trx } from '@hypercode/db'
@@ -26,12 +26,17 @@ export function enter(ledger: Ledger, rows: readonly TaskFactsRow[]): TaskFacts[
   })
 }
 
-/** Locks missions by id and enters them. */
-export async function lockMissions(trx: Trx, ledger: Ledger, ids: Iterable<string>): Promise<void> {
+/** Locks missions by id and enters them; with `skip locked` without those that are in other hands. */
+export async function lockMissions(
+  trx: Trx,
+  ledger: Ledger,
+  ids: Iterable<string>,
+  others: 'wait' | 'skip locked' = 'wait',
+): Promise<void> {
   const wanted = [...new Set(ids)].filter((id) => !ledger.missions.has(id))
   if (wanted.length === 0) return
   const found = await sql<MissionFactsRow>`
-    select ${MISSION_FACTS} from missions m where m.id = any(${wanted}::uuid[]) order by m.id for no key update`.execute(
+    select ${MISSION_FACTS} from missions m where m.id = any(${wanted}::uuid[]) order by m.id for no key update ${others === 'wait' ? sql`` : sql`skip locked`}`.execute(
     trx,
   )
   for (const row of found.rows) ledger.missions.set(row.id, toMissionFacts(row))

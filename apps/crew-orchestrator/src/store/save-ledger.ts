@@ -10,6 +10,7 @@ import { isMissionTerminal, isTerminal } from '../domain/states.ts'
 import { missionOf } from '../domain/ledger.ts'
 import type { Ledger } from '../domain/ledger.ts'
 import { insertEdges, insertEvents, insertTasks } from './insert-fragments.ts'
+import { waitParts } from './waits.ts'
 
 /** An event that was committed, as it goes to the log. */
 export interface ToldEvent {
@@ -49,6 +50,7 @@ export async function saveLedger(trx: Trx, ledger: Ledger): Promise<Saved> {
   add('tasks_moved', ledger.changed.size, () => updateTasks(ledger))
   add('attempts_ended', ledger.endedAttempts.length, () => endAttempts(ledger))
   add('letters_in', ledger.deadLetters.length, () => insertDeadLetters(ledger))
+  for (const [name, rows, part] of waitParts(ledger)) add(name, rows, part)
   add('events_in', ledger.events.length, () =>
     insertEvents(
       ledger.events.map((event) => ({
@@ -92,7 +94,8 @@ function updateTasks(ledger: Ledger): RawBuilder<unknown> {
     reason: task.reason,
     blocked_by: task.blockedBy,
     max_attempts: task.maxAttempts,
-    delay_ms: task.delayMs,
+    delay_ms: task.delayMs ?? null,
+    has_delay: task.delayMs !== undefined,
     has_input: task.input !== undefined,
     input: task.input ?? null,
     output: task.output ?? null,
@@ -104,14 +107,15 @@ function updateTasks(ledger: Ledger): RawBuilder<unknown> {
       input = case when r.has_input then r.input else t.input end,
       output = case when r.state = 'completed' then r.output else t.output end, error = r.error,
       lease_owner = null, lease_incarnation = null, claim_id = null, lease_expires_at = null, attempt_deadline_at = null, progress_deadline_at = null,
-      available_at = case when r.state in ('queued', 'scheduled') then now() + r.delay_ms * interval '1 millisecond' else t.available_at end,
+      available_at = case when r.has_delay and r.state in ('queued', 'scheduled', 'waiting', 'input_required') then now() + r.delay_ms * interval '1 millisecond' else t.available_at end,
       queue_deadline_at = case when r.state = 'queued' then now() + t.queue_timeout_ms * interval '1 millisecond' end,
-      total_deadline_at = case when r.state in ('queued', 'scheduled', 'waiting') then coalesce(t.total_deadline_at, now() + t.total_timeout_ms * interval '1 millisecond') end,
+      total_deadline_at = case when r.state in ('queued', 'scheduled', 'waiting') then coalesce(t.total_deadline_at, now() + t.total_timeout_ms * interval '1 millisecond')
+        when r.state in ('input_required', 'verifying') then t.total_deadline_at end,
       ended_at = case when r.ended then now() end, version = t.version + 1
     from ${recordset(
       rows,
       'r',
-      `id uuid, state text, reason text, blocked_by int, max_attempts int, delay_ms bigint, has_input boolean, input jsonb, output jsonb, error jsonb,
+      `id uuid, state text, reason text, blocked_by int, max_attempts int, delay_ms bigint, has_delay boolean, has_input boolean, input jsonb, output jsonb, error jsonb,
        ended boolean`,
     )} where t.id = r.id`
 }

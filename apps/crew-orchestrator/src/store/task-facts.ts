@@ -62,7 +62,7 @@ export function toTaskFacts(row: TaskFactsRow): TaskFacts {
     input: undefined,
     output: undefined,
     error: row.error,
-    delayMs: 0,
+    delayMs: undefined,
   }
 }
 

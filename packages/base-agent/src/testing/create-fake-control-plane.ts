@@ -32,6 +32,8 @@ export interface FakeControlPlane {
   /** Everything that is known of a task. */
   task(id: string): FakeTask
   cancel(taskId: string): void
+  /** Gives a signal to a task; it is kept when the task does not wait for it. */
+  signal(taskId: string, name: string, payload?: unknown): void
   /** The registered instances. */
   instances(): readonly FakeInstance[]
   /** Makes every registered agent the old incarnation, as another process with its identity would. */
@@ -96,6 +98,10 @@ export async function createFakeControlPlane(options: FakeOptions = {}): Promise
     },
     task: taskOf,
     cancel: (taskId) => platform.cancel(taskId),
+    signal: (taskId, name, payload = null) => {
+      taskOf(taskId).signal(name, payload)
+      platform.wake()
+    },
     instances: () => [...platform.instances.values()],
     fence: () => {
       for (const instance of platform.instances.values()) platform.fence(instance)

@@ -114,7 +114,7 @@ export class FakePlatform {
 
   cancel(taskId: string): void {
     const task = this.tasks.get(taskId)
-    if (task?.state === 'queued') task.state = 'canceled'
+    if (task?.state === 'queued' || task?.state === 'waiting') task.state = 'canceled'
     else if (task !== undefined) task.cancelRequested = true
   }
 
@@ -157,6 +157,7 @@ export class FakePlatform {
     for (const instance of this.instances.values()) {
       if (instance.leaseEndsMs <= now) for (const task of this.#heldBy(instance)) this.#loseLease(task)
     }
+    for (const task of this.tasks.values()) task.wake(now)
     this.wake()
   }
 
@@ -219,7 +220,7 @@ export class FakePlatform {
     return { status: 'accepted', state: task.state }
   }
 
-  #close(task: FakeTask, { outcome, output, error }: CompletionReport): void {
+  #close(task: FakeTask, { outcome, output, error, wait }: CompletionReport): void {
     const told = error === undefined ? undefined : { code: error.code, message: error.message }
     task.lease = undefined
     Object.assign(task.attempts.at(-1) ?? {}, { outcome, ...(told !== undefined && { error: told }) })
@@ -227,11 +228,14 @@ export class FakePlatform {
     if (outcome === 'released') {
       task.maxAttempts += 1
       task.state = task.cancelRequested ? 'canceled' : 'queued'
+    } else if (outcome === 'waiting' && wait !== undefined) {
+      task.maxAttempts += 1
+      task.suspend(wait)
     } else if (outcome === 'failed') {
       const again = error?.retryable === true && task.attempt < task.maxAttempts
       task.state = again ? 'queued' : 'failed'
       task.availableAtMs = performance.now() + (error?.retryAfterMs ?? 0)
-    } else {
+    } else if (outcome !== 'waiting') {
       task.state = outcome
       task.output = output
     }

@@ -1,5 +1,5 @@
-import { newId } from '@hypercode/contracts'
-import type { Artifact, CompletionReport, StepRecord, Task, TaskError, TaskState } from '@hypercode/contracts'
+import { newId, waitStep } from '@hypercode/contracts'
+import type { Artifact, CompletionReport, StepRecord, Task, TaskError, TaskState, Wait } from '@hypercode/contracts'
 import type { ModelUsage } from '../task-context.ts'
 
 /** A task to be queued at the fake. */
@@ -66,6 +66,10 @@ export class FakeTask {
   output: unknown
   outputHash: string | undefined
   error: TaskError | undefined
+  /** What it waits for, and until when. */
+  wait: { readonly order: Wait; readonly untilMs: number } | undefined
+  /** Signals that nobody has waited for yet. */
+  readonly #kept: { readonly name: string; readonly payload: unknown }[] = []
 
   constructor(task: QueuedTask) {
     this.skill = task.skill
@@ -78,7 +82,35 @@ export class FakeTask {
   }
 
   get isOpen(): boolean {
-    return this.state === 'queued' || this.state === 'executing'
+    return this.state === 'queued' || this.state === 'executing' || this.state === 'waiting'
+  }
+
+  /** Waits, unless a kept signal ends the wait at once. */
+  suspend(order: Wait): void {
+    this.state = 'waiting'
+    const delayMs = order.kind === 'timer' ? order.delayMs : (order.timeoutMs ?? Infinity)
+    this.wait = { order, untilMs: performance.now() + delayMs }
+    const at = this.#kept.findIndex(({ name }) => order.kind === 'signal' && order.signal === name)
+    if (at !== -1) this.#endWait({ timedOut: false, payload: this.#kept.splice(at, 1)[0]?.payload })
+  }
+
+  signal(name: string, payload: unknown): void {
+    if (this.wait?.order.kind === 'signal' && this.wait.order.signal === name)
+      this.#endWait({ timedOut: false, payload })
+    else this.#kept.push({ name, payload })
+  }
+
+  /** Ends a wait whose time has come. */
+  wake(nowMs: number): void {
+    if (this.wait === undefined || this.state !== 'waiting' || this.wait.untilMs > nowMs) return
+    this.#endWait({ timedOut: this.wait.order.kind === 'signal' })
+  }
+
+  #endWait(response: unknown): void {
+    if (this.wait === undefined) return
+    this.steps.push({ name: waitStep(this.wait.order.name), response })
+    this.wait = undefined
+    this.state = 'queued'
   }
 
   view(): Task {

@@ -1,4 +1,4 @@
-import { newId } from '@hypercode/contracts'
+import { newId, waitStep } from '@hypercode/contracts'
 import type { TaskError } from '@hypercode/contracts'
 import { createLogger } from '@hypercode/telemetry'
 import type { Static, TSchema } from '@sinclair/typebox'
@@ -15,6 +15,11 @@ export interface RunTaskOptions {
   readonly skill?: string
   /** Results of steps that an earlier attempt has recorded, by name. */
   readonly steps?: Readonly<Record<string, unknown>>
+  /**
+   * How waits have ended, by name: `{}` for a sleep, `{ timedOut: false, payload }` for a signal. A wait that is not among them ends the
+   * run: it throws an `AttemptStopped` with the reason `suspended`.
+   */
+  readonly waits?: Readonly<Record<string, unknown>>
   readonly attempt?: number
   readonly previousError?: TaskError
   /** Artifacts of other tasks of the mission. */
@@ -49,7 +54,7 @@ export async function runTask<I extends TSchema, O extends TSchema>(
   input: Static<I>,
   options: RunTaskOptions = {},
 ): Promise<TaskRun<Static<O>>> {
-  const { attempt: number = 1, steps = {}, artifacts = [], previousError, signal } = options
+  const { attempt: number = 1, steps = {}, waits = {}, artifacts = [], previousError, signal } = options
   const skill = options.skill ?? agent.card.skills[0]?.id ?? ''
   if (!agent.card.skills.some(({ id }) => id === skill)) {
     throw new TerminalError(`the agent has no skill ${skill}`, undefined, { code: 'skill_unknown' })
@@ -66,7 +71,10 @@ export async function runTask<I extends TSchema, O extends TSchema>(
     input: structuredClone(input),
     leaseMs: 60_000,
     correlationId: newId(),
-    steps: Object.entries(steps).map(([name, response]) => ({ name, response })),
+    steps: [
+      ...Object.entries(steps).map(([name, response]) => ({ name, response })),
+      ...Object.entries(waits).map(([name, response]) => ({ name: waitStep(name), response })),
+    ],
   })
   const port = new MemoryPort(attempt, artifacts)
   const progress: { fraction: number; message: string | undefined }[] = []
@@ -83,6 +91,7 @@ export async function runTask<I extends TSchema, O extends TSchema>(
   try {
     const log = createLogger({ service: agent.card.name, level: 'silent' })
     const { value } = await workOn(attempt, { agent: agent as Agent, port, log, previousError }, telling)
+    if (attempt.wait !== undefined) attempt.signal.throwIfAborted()
     const { recorded, stored } = port
     const usage = [...port.used.values()]
     return { output: value as Static<O>, steps: recorded, progress, said, usage, artifacts: stored }
