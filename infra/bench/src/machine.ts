@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
-import { cpus, totalmem } from 'node:os'
+import { cpus, loadavg, totalmem } from 'node:os'
 import path from 'node:path'
 import { dataHome, findBinaries } from '../../../packages/local-stack/src/index.ts'
 import type { Program } from '../../../packages/local-stack/src/index.ts'
@@ -27,6 +27,7 @@ export function describeMachine(): Record<string, string | number> {
     postgres: versionOf(binaries?.postgres),
     pgbouncer: versionOf(binaries?.pgbouncer),
     redis: versionOf(binaries?.redis),
+    loadBefore: Math.round((loadavg()[0] ?? 0) * 10) / 10,
   }
 }
 

@@ -26,11 +26,12 @@ const limit = setTimeout(() => stop.abort(), options.minutes * 60_000)
 
 const log = (line: string): void => void process.stderr.write(`${line}\n`)
 const measuredAt = new Date().toISOString()
+const machine = describeMachine()
 const { gathered, failures } = await measureRounds(options, stop.signal, log)
 clearTimeout(limit)
 const entries = gathered.map(summarize)
 const { rounds, share } = options
-const results: Results = { measuredAt, machine: describeMachine(), rounds, share, entries, verdict: judge(entries) }
+const results: Results = { measuredAt, machine, rounds, share, entries, verdict: judge(entries) }
 const isWhole = failures.length === 0
 if (options.out !== undefined && isWhole) await writeResults(path.resolve(options.out), results)
 if (isComplete(options) && isWhole) await publish(results)

@@ -18,7 +18,7 @@ export function describeResults(results: Results): string {
   const { machine, rounds, measuredAt } = results
   const where = `${machine['cores']} cores (${machine['cpu']}), ${machine['memoryGiB']} GiB, Node ${machine['node']}, Postgres ${machine['postgres']}, PgBouncer ${machine['pgbouncer']}, Redis ${machine['redis']}`
   return [
-    `Measured on ${measuredAt.slice(0, 10)}: ${where}. Medians of ${rounds}, in brackets the lowest and the highest.`,
+    `Measured on ${measuredAt.slice(0, 10)}: ${where}; load average before it ${machine['loadBefore']}. Medians of ${rounds}, in brackets the lowest and the highest.`,
     tableOf(results.entries),
     '![The same as a chart](results/latest.svg)',
     '### What each was set to',

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { parsePlans } from '../src/bench/plan-log.ts'
+import { describePlan, parsePlans } from '../src/bench/plan-log.ts'
 
 const SCAN = { 'Node Type': 'Seq Scan', 'Relation Name': 'tasks', 'Actual Rows': 3 }
 const entry = (text: string, hit: number, read: number, ms = '0.123'): string => {
@@ -27,6 +27,13 @@ test('every plan in a log is found, with its pages and all of its nodes', () => 
     ['Limit', 'Seq Scan'],
     ['Limit', 'Seq Scan'],
   ])
+})
+
+test('a plan is told as EXPLAIN tells it', () => {
+  const [seen] = parsePlans(entry('select 1', 2, 3))
+  expect(seen === undefined ? '' : describePlan(seen)).toBe(
+    'Limit  (rows 1, pages 5)\n  Seq Scan on tasks  (rows 3, pages 0)',
+  )
 })
 
 test('a plan that is only half written is left alone', () => {

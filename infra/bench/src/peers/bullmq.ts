@@ -18,9 +18,13 @@ const EVENTS_MAX = 200_000
  */
 export async function start({ openServers, variant }: Ground): Promise<Contender> {
   const { redisUrl } = await openServers()
-  const open = (): Redis => new Redis(redisUrl, { maxRetriesPerRequest: null })
-  const control = open()
-  await control.config('SET', 'appendfsync', variant)
+  const connections: Redis[] = []
+  const open = (): Redis => {
+    const connection = new Redis(redisUrl, { maxRetriesPerRequest: null })
+    connections.push(connection)
+    return connection
+  }
+  await open().config('SET', 'appendfsync', variant)
   const streams = { events: { maxLen: EVENTS_MAX } }
   const queue = new Queue(QUEUE, { connection: open(), streams })
   const flows = new FlowProducer({ connection: open() })
@@ -65,7 +69,8 @@ export async function start({ openServers, variant }: Ground): Promise<Contender
     async stop() {
       await worker.stop()
       await Promise.all([queue.close(), flows.close(), events.close()])
-      control.disconnect()
+      // It leaves open what it was given.
+      for (const connection of connections) connection.disconnect()
     },
   }
 }

@@ -9,12 +9,15 @@ export interface SeenStatement {
   readonly ms: number
   /** Pages of tables and indexes that it looked at. */
   readonly pages: number
-  readonly nodes: readonly PlanNode[]
+  /** The root, and all below it. */
+  readonly nodes: readonly [PlanNode, ...PlanNode[]]
 }
 
 export interface PlanNode {
   readonly 'Node Type': string
   readonly 'Relation Name'?: string
+  readonly 'Index Name'?: string
+  readonly 'Subplan Name'?: string
   readonly 'Actual Rows': number
   readonly 'Shared Hit Blocks'?: number
   readonly 'Shared Read Blocks'?: number
@@ -90,4 +93,19 @@ export function parsePlans(log: string): SeenStatement[] {
 export const pagesOf = (node: PlanNode | undefined): number =>
   (node?.['Shared Hit Blocks'] ?? 0) + (node?.['Shared Read Blocks'] ?? 0)
 
-const nodesOf = (node: PlanNode): PlanNode[] => [node, ...(node.Plans ?? []).flatMap(nodesOf)]
+const nodesOf = (node: PlanNode): [PlanNode, ...PlanNode[]] => [node, ...(node.Plans ?? []).flatMap(nodesOf)]
+
+/** A line for each node, indented as in `EXPLAIN`. */
+export function describePlan({ nodes: [root] }: SeenStatement): string {
+  const lines = (node: PlanNode, depth: number): string[] => [
+    `${'  '.repeat(depth)}${titleOf(node)}  (rows ${node['Actual Rows']}, pages ${pagesOf(node)})`,
+    ...(node.Plans ?? []).flatMap((child) => lines(child, depth + 1)),
+  ]
+  return lines(root, 0).join('\n')
+}
+
+function titleOf(node: PlanNode): string {
+  const { 'Subplan Name': subplan, 'Index Name': index, 'Relation Name': table } = node
+  const on = table === undefined ? '' : ` on ${table}`
+  return `${subplan === undefined ? '' : `${subplan}: `}${node['Node Type']}${index === undefined ? '' : ` using ${index}`}${on}`
+}

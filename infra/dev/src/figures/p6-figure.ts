@@ -4,7 +4,7 @@ import type { Db } from '@hypercode/db'
 import { sql } from 'kysely'
 import { OVERDUE, SINGLE } from '../bench/crews.ts'
 import { fillWithEndedTasks } from '../bench/history.ts'
-import { openPlanLog, pagesOf } from '../bench/plan-log.ts'
+import { describePlan, openPlanLog, pagesOf } from '../bench/plan-log.ts'
 import type { PlanLog, PlanNode, SeenStatement } from '../bench/plan-log.ts'
 import { startRig } from '../bench/rig.ts'
 import type { Rig } from '../bench/rig.ts'
@@ -71,6 +71,8 @@ async function measureWith(rig: Rig, owner: Db) {
   const scanned = [...new Set([...after, ...swept].flatMap(readFromEndToEnd))]
   const pages = median(claims.map((one) => one.pages))
   const largest = swept.filter(isSweep).toSorted((a, b) => rowsOf(b) - rowsOf(a))[0] as SeenStatement
+  explain('a claim', claims.toSorted((a, b) => a.pages - b.pages)[Math.floor(claims.length / 2)])
+  explain(`the sweep of ${rowsOf(largest)} due tasks`, largest)
   return {
     figure: pages,
     unit: 'pages',
@@ -91,11 +93,16 @@ async function measureWith(rig: Rig, owner: Db) {
   }
 }
 
+/** The measured plan for a person, on stderr: stdout is for the figure alone. */
+function explain(what: string, one: SeenStatement | undefined): void {
+  if (one !== undefined) process.stderr.write(`${what}: ${one.pages} pages, ${one.ms} ms\n${describePlan(one)}\n\n`)
+}
+
 /** Where a statement locks what it has found; what comes after is writing. */
 const lockOf = ({ nodes }: SeenStatement): PlanNode | undefined =>
   nodes.find((node) => node['Node Type'] === 'LockRows')
 
-const rowsOf = ({ nodes }: SeenStatement): number => nodes[0]?.['Actual Rows'] ?? 0
+const rowsOf = ({ nodes }: SeenStatement): number => nodes[0]['Actual Rows']
 
 const readFromEndToEnd = ({ nodes }: SeenStatement): string[] =>
   nodes
