@@ -89,9 +89,12 @@ describe('starting', () => {
 
   test('an aborted start leaves nothing that is not found again', async ({ driver }) => {
     const abort = new AbortController()
-    const starting = driver.start(launchOf(['wait']), abort.signal)
+    const launch = launchOf(['wait'])
+    const starting = driver.start(launch, abort.signal)
     abort.abort(new Error('enough'))
     await expect(starting).rejects.toThrow('enough')
+    const handle = await driver.start(launch, never())
+    expect(await driver.list()).toEqual([handle])
   })
 })
 
@@ -219,6 +222,7 @@ describe('ending', () => {
     }
     process.kill(claim.pid, 'SIGKILL')
     expect(await exitOf(driver, handle)).toBeUndefined()
+    expect(await readdir(launchFolder(folder, handle))).not.toContain('secrets')
     expect([Number(handle['pid']), Number(pid)].filter(isRunning)).toEqual([])
   })
 

@@ -4,7 +4,7 @@ import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect } from 'vitest'
 import type { ProcessDriverConfig } from '../../src/drivers/config.ts'
-import type { Handle } from '../../src/drivers/driver.ts'
+import type { Driver, Handle } from '../../src/drivers/driver.ts'
 import { findCgroupPlaces } from '../../src/drivers/process/cgroup-places.ts'
 import { createProcessDriver } from '../../src/drivers/process/process-driver.ts'
 import { identify, launchProcesses } from '../../src/drivers/process/processes.ts'
@@ -12,7 +12,7 @@ import { MIB, exitOf, hasProc, launchOf, logOf, never, startAgent, test } from '
 
 const places = findCgroupPlaces().flatMap((place) => [...place.controllers])
 
-describe.runIf(places.includes('memory') && places.includes('cpu'))('with control groups', () => {
+describe.runIf(places.includes('memory') && places.includes('cpu'))('with control groups', { timeout: 60_000 }, () => {
   test('who holds too much is ended by the kernel, and that is told apart', async ({ driver }) => {
     const handle = await driver.start(launchOf(['buffers'], { memoryBytes: 160 * MIB }), never())
     expect(handle['memoryLimit']).toBe('cgroup')
@@ -34,9 +34,8 @@ describe.runIf(places.includes('memory') && places.includes('cpu'))('with contro
     expect(await exitOf(driver, handle)).toMatchObject({ reason: 'killed' })
   })
 
-  test('a quarter of a core is not more than that', async ({ driver, config }) => {
-    await expectCpu(createProcessDriver(config), 'cgroup')
-    expect(await driver.list()).toEqual([])
+  test('a twentieth of a core is not more than that', async ({ driver }) => {
+    await expectCpu(driver, 'cgroup')
   })
 
   test('nothing of them is left behind', async ({ driver, config }) => {
@@ -50,7 +49,7 @@ describe.runIf(places.includes('memory') && places.includes('cpu'))('with contro
   })
 })
 
-describe('without control groups', () => {
+describe('without control groups', { timeout: 60_000 }, () => {
   test('who holds too much is ended by its keeper', async ({ driver, config }) => {
     const own = createProcessDriver(withoutCgroups(config))
     const handle = await own.start(launchOf(['buffers'], { memoryBytes: 160 * MIB }), never())
@@ -58,7 +57,7 @@ describe('without control groups', () => {
     expect(await exitOf(driver, handle)).toMatchObject({ reason: 'out_of_memory', signal: 'SIGKILL' })
   })
 
-  test.runIf(hasProc)('a quarter of a core is not much more than that', async ({ config }) => {
+  test.runIf(hasProc)('a twentieth of a core is not much more than that', async ({ config }) => {
     await expectCpu(createProcessDriver(withoutCgroups(config)), 'paused')
   })
 
@@ -76,18 +75,25 @@ test('a full heap of V8 is out of memory, whoever notices it first', async ({ dr
 
 const withoutCgroups = (config: ProcessDriverConfig): ProcessDriverConfig => ({ ...config, cgroups: 'off' })
 
-/** An endless loop is measured for three seconds. */
-async function expectCpu(driver: ReturnType<typeof createProcessDriver>, cpuLimit: string): Promise<void> {
-  const handle = await startAgent(driver, ['spin'], { cpu: 0.25 })
-  expect(handle['cpuLimit']).toBe(cpuLimit)
-  // What it could save up until now is used up.
-  await sleep(1000)
-  const [before, since] = [cpuMsOf(handle), performance.now()]
-  await sleep(3000)
-  const cores = (cpuMsOf(handle) - before) / (performance.now() - since)
-  await driver.kill(handle)
-  expect(cores).toBeLessThan(0.35)
-  expect(cores).toBeGreaterThan(0.1)
+/**
+ * Two endless loops at the same time, one of them limited: on a busy machine nobody gets a core, so what counts is also the
+ * difference.
+ */
+async function expectCpu(driver: Driver, cpuLimit: string): Promise<void> {
+  const limited = await startAgent(driver, ['spin'], { cpu: 0.05 })
+  expect(limited['cpuLimit']).toBe(cpuLimit)
+  const free = await startAgent(driver, ['spin'], { cpu: 64 })
+  // What could be saved up until now is used up.
+  await sleep(500)
+  const before = [cpuMsOf(limited), cpuMsOf(free), performance.now()] as const
+  await sleep(4000)
+  const after = [cpuMsOf(limited), cpuMsOf(free), performance.now()] as const
+  await driver.kill(limited)
+  await driver.kill(free)
+  const [ofLimited, ofFree, ms] = [after[0] - before[0], after[1] - before[1], after[2] - before[2]]
+  expect(ofLimited / ms).toBeLessThan(0.1)
+  expect(ofLimited / ofFree).toBeLessThan(0.6)
+  expect(ofLimited).toBeGreaterThan(0)
 }
 
 function cpuMsOf(handle: Handle): number {

@@ -68,7 +68,7 @@ export async function logOf(driver: Driver, handle: Handle): Promise<Record<stri
 
 export async function untilSays(driver: Driver, handle: Handle, msg: string): Promise<Record<string, unknown>> {
   const find = async () => (await logOf(driver, handle)).find((line) => line['msg'] === msg)
-  return await waitFor(find, { what: `the line "${msg}"`, timeoutMs: 15_000 })
+  return await waitFor(find, { what: `the line "${msg}"`, timeoutMs: 30_000 })
 }
 
 /** Starts one and waits until it says so. */

@@ -16,7 +16,7 @@ export interface LogWriter {
   close(): void
 }
 
-/** Keeps the last `bytesMax / 2` to `bytesMax` bytes. A line is on its way to the disk when `write` returns. */
+/** Keeps the last `bytesMax / 2` to `bytesMax` bytes. What was written is in the file when `write` returns. */
 export function openLog(folder: string, bytesMax: number): LogWriter {
   mkdirSync(folder, { recursive: true, mode: 0o700 })
   let start = 0
@@ -33,8 +33,7 @@ export function openLog(folder: string, bytesMax: number): LogWriter {
     write: (line) => {
       const bytes = Buffer.from(`${line}\n`)
       if (size > 0 && size + bytes.length > bytesMax / 2) rotate()
-      writeSync(file, bytes)
-      size += bytes.length
+      size += writeIfRoom(file, bytes)
     },
     close: () => closeSync(file),
   }
@@ -59,6 +58,11 @@ export function readLog(folder: string, cursor: number, limit: number): LogPage 
     if (lines.length >= limit || chunk.length === PAGE_BYTES_MAX) break
   }
   return { lines, cursor: next }
+}
+
+/** On a full disk the agent loses lines, not its life. */
+function writeIfRoom(file: number, bytes: Buffer): number {
+  return unless(['ENOSPC', 'EDQUOT'], () => writeSync(file, bytes)) ?? 0
 }
 
 function takeLines(chunk: Buffer, limit: number): { lines: string[]; bytes: number } {

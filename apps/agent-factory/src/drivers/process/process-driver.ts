@@ -46,7 +46,9 @@ export function createProcessDriver(config: ProcessDriverConfig): Driver {
         signal.throwIfAborted()
         await waitBegun(folder, signal, startKeeper(folder, keeperCache))
       } else await waitBegun(folder, signal)
-      return handleOf(host, folder)
+      const handle = handleOf(host, folder)
+      if (handle === undefined) throw new Error(`launch ${launch.launchId} was forgotten while it started`)
+      return handle
     },
 
     inspect: async (handle) =>
@@ -54,11 +56,12 @@ export function createProcessDriver(config: ProcessDriverConfig): Driver {
 
     list: async () => {
       const names = unless(['ENOENT'], () => readdirSync(launches)) ?? []
-      const handles: Handle[] = []
+      const handles: (Handle | undefined)[] = []
       for (const folder of names.filter(isLaunchId).map(folderOf)) {
         if (hasBegun(folder) && (await endingOf(folder)) === undefined) handles.push(handleOf(host, folder))
       }
-      return handles
+      // One that is being forgotten meanwhile has none.
+      return handles.filter((handle) => handle !== undefined)
     },
 
     stop: async (handle, graceMs) => {
@@ -82,10 +85,10 @@ export function createProcessDriver(config: ProcessDriverConfig): Driver {
   }
 }
 
-function handleOf(host: string, folder: string): Handle {
+function handleOf(host: string, folder: string): Handle | undefined {
   const launch = readRecord(folder, 'launch.json')
   const agent = readRecord(folder, 'agent.json')
-  if (launch === undefined) throw new Error(`${folder} is gone`)
+  if (launch === undefined) return undefined
   return {
     driver: 'process',
     host,
@@ -124,6 +127,7 @@ async function endingOf(folder: string, known?: Identity): Promise<ExitRecord | 
   const traces = tracesOf(folder, known)
   await killLaunch(traces)
   await removeCgroups(traces.cgroups)
+  await rm(inFolder(folder).secrets, { recursive: true, force: true })
   if (claim !== undefined) writeRecord(folder, 'exit.json', { exit: null })
   return { exit: null }
 }

@@ -3,7 +3,7 @@
  * and takes longer. Only what Node itself brings is imported: the keeper runs this as a program of its own.
  */
 import { spawnSync } from 'node:child_process'
-import { existsSync, readFileSync, readdirSync, readlinkSync } from 'node:fs'
+import { existsSync, readFileSync, readdirSync } from 'node:fs'
 import { codeOf, unless } from '../errors.ts'
 
 /** A process that cannot be mistaken for a later one with the same number. */
@@ -57,18 +57,15 @@ export function launchProcesses(root: Identity): ProcessEntry[] {
 }
 
 /**
- * Processes that were told that `home` is their home, or that work there: an agent's child that has gone its own ways, in
- * a session of its own and with a parent that is no more. Empty without /proc; other users' processes are not seen.
+ * Processes that were told that `home` is their home: an agent's child that has gone its own ways, in a session of its own
+ * and with a parent that is no more. Empty without /proc; other users' processes are not seen.
  */
 export function processesAtHome(home: string): ProcessEntry[] {
-  return hasProc ? entriesFromProc().filter(({ pid }) => isAtHome(pid, home)) : []
+  return hasProc ? entriesFromProc().filter(({ pid }) => environmentOf(pid).includes(`HOME=${home}`)) : []
 }
 
-function isAtHome(pid: number, home: string): boolean {
-  const environment = unless(UNSEEN, () => readFileSync(`/proc/${pid}/environ`, 'utf8'))?.split('\0') ?? []
-  if (environment.includes(`HOME=${home}`)) return true
-  const folder = unless(UNSEEN, () => readlinkSync(`/proc/${pid}/cwd`)) ?? ''
-  return folder === home || folder.startsWith(`${home}/`)
+function environmentOf(pid: number): string[] {
+  return (unless(UNSEEN, () => readFileSync(`/proc/${pid}/environ`, 'utf8')) ?? '').split('\0')
 }
 
 /** Memory that no file stands behind. What processes share counts for each of them. */

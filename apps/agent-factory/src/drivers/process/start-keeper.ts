@@ -55,9 +55,10 @@ export function hasBegun(folder: string): boolean {
 export async function waitBegun(folder: string, signal: AbortSignal, keeper?: Keeper): Promise<void> {
   const deadline = performance.now() + BEGUN_WITHIN_MS
   while (!hasBegun(folder)) {
+    signal.throwIfAborted()
     const failure = keeper?.failure()
     if (failure !== undefined) throw failure
     if (performance.now() > deadline) throw new Error(`the keeper in ${folder} starts nothing`)
-    await sleep(LOOK_EVERY_MS, undefined, { signal })
+    await sleep(LOOK_EVERY_MS)
   }
 }
