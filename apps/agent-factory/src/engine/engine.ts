@@ -38,9 +38,9 @@ export interface Engine {
   running(): readonly LoggedInstance[]
   /** Resolves when nothing is in hand, or after `waitMs`. Nothing is looked at any more. */
   stop(waitMs: number): Promise<void>
-  /** What it holds, as it stands now. */
+  /** What it holds, as it stands now, or as it was seen last when that cannot be asked. */
   owned(): Promise<readonly FactoryInstance[]>
-  /** Lets others have at once what it holds. */
+  /** Lets others have at once what it holds; when that cannot be written, they wait for its lease to run out. Never throws. */
   release(): Promise<void>
 }
 
@@ -99,8 +99,21 @@ export function createEngine(deps: EngineDeps): Engine {
       await Promise.race([Promise.allSettled(inHand.values()), late])
       clearTimeout(timer)
     },
-    owned: async () => await readOwned(db, ownership.owner, populationMax),
-    release: async () => await releaseInstances(db, ownership.owner),
+    async owned() {
+      try {
+        return await readOwned(db, ownership.owner, populationMax)
+      } catch (err) {
+        log.warn({ err }, 'what is held could not be read')
+        return owned
+      }
+    },
+    async release() {
+      try {
+        await releaseInstances(db, ownership.owner)
+      } catch (err) {
+        log.warn({ err }, 'what is held was not released; its lease runs out')
+      }
+    },
   }
 }
 
