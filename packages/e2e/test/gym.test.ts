@@ -213,6 +213,30 @@ test('gyms that are killed in the middle of a run carry it on, and no sample is 
   })
 })
 
+test('a gym that freezes loses its run to another one, and harms nothing when it wakes up', SLOW, async () => {
+  await gym.blueprint('frozen')
+  const scenarios = [1, 2, 3, 4, 5, 6, 7, 8].map((n) => adding(`n${n}`, n, n, { steps: 2, stepMs: 500 }))
+  await gym.suite('frozen', scenarios, { parallel: 2 })
+  const before = gym.done().length
+  const { id } = await gym.start('frozen', 'frozen', '1')
+  await gym.until(id, 'the first samples', (run) => run.samples.passed >= 1)
+  const holders = () =>
+    platform.gyms.filter(({ lines }) => lines.some((line) => line['msg'] === 'run taken' && line['runId'] === id))
+  const [holder] = holders()
+  expect(holder?.kill('SIGSTOP')).toBe(true)
+  try {
+    // The frozen one may be the one that the gateway asks, so this looks at what the other one says.
+    await waitFor(() => holders().length === 2, { what: 'the other gym to take the run', timeoutMs: 30_000 })
+  } finally {
+    holder?.kill('SIGCONT')
+  }
+  const run = await gym.end(id)
+  expect(run).toMatchObject({ verdict: 'passed', samples: { planned: 8, passed: 8, errored: 0 } })
+  const steps = gym.done().slice(before)
+  expect(steps).toHaveLength(16)
+  expect(new Set(steps.map(({ taskId, step }) => `${taskId} ${step}`)).size).toBe(16)
+})
+
 test(
   'an agent that is killed at a step loses nothing and does nothing twice, and the score says so',
   SLOW,

@@ -32,6 +32,7 @@ export function createEngine(deps: EngineDeps): Engine {
   let stopping = false
 
   function begin(run: RunRecord): void {
+    log.info({ runId: run.id, state: run.state, strikes: run.strikes }, 'run taken')
     const hold = new AbortController()
     const work = new AbortController()
     hold.signal.addEventListener('abort', () => work.abort(hold.signal.reason))
