@@ -159,6 +159,33 @@ test.for(['before', 'after'] as const)(
   },
 )
 
+test('what ran on a machine that is lost is started on another, after a while and not before', {
+  timeout: LONG,
+}, async ({ startFactory, folder }) => {
+  const there: Driver = { ...driverIn(folder), host: 'lost-machine' }
+  const first = await startFactory(undefined, QUICK, { driver: there })
+  const caller = first.caller()
+  const [one] = (await spawnMute(caller)) as [Instance]
+  await dieBusy(first, async () => isRunning(await caller.instance(one.id)))
+
+  const patient = await startFactory(undefined, { ...QUICK, hostLostMs: 60_000 })
+  await waitFor(
+    async () => {
+      await patient.engine.pass()
+      return (await first.engine.owned()).length === 0
+    },
+    { what: 'the lease of the lost machine to run out' },
+  )
+  await patient.engine.pass()
+  expect(await caller.instance(one.id)).toMatchObject({ starts: 1, crashes: [] })
+
+  const second = await startFactory(undefined, { ...QUICK, hostLostMs: 1000 })
+  second.startLoops()
+  const again = await caller.until(one.id, 'its replacement', (now) => now.starts === 2 && isRunning(now))
+  expect(again.crashes).toMatchObject([{ reason: 'killed', detail: expect.stringContaining('not known') }])
+  expect(again.place).toContain(second.driver.host)
+})
+
 test('what runs and no instance claims is ended after a while, and nothing else', { timeout: LONG }, async ({
   startFactory,
 }) => {

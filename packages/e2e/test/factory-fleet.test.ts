@@ -55,7 +55,7 @@ test('factories that are killed find every running instance again, and start non
   expect(pidsOf(after).some(isAlive)).toBe(false)
 })
 
-test('instances in a hundred hands at once: two factories together start each once', { timeout: LONG }, async () => {
+test('spawned side by side, two factories together start each instance once', { timeout: LONG }, async () => {
   await fleet.blueprint('shared', { resources: { cpu: 1, memory: '256Mi' } })
   const spawned = (
     await Promise.all([1, 2, 3].map(async () => await fleet.spawn('shared', { count: 2, waitMs: 30_000 })))
@@ -74,6 +74,10 @@ test('what has nothing to do is put to sleep and wakes when there is work', { ti
   const mission = await fleet.submit('sleeper', [{}], { blueprint: `sleeper@${version}` })
   expect((await fleet.end(mission.id)).state).toBe('completed')
   expect(await fleet.get(one.id)).toMatchObject({ starts: 2, crashes: [] })
+  await fleet.until(one.id, 'sleep again', (now) => now.lifecycle === 'hibernating' && now.place === undefined)
+  // Any task that it could claim wakes it, also one that would take whoever has the skill.
+  const ordinary = await fleet.submit('sleeper', [{}])
+  expect((await fleet.end(ordinary.id)).state).toBe('completed')
   expect(await fleet.list('sleeper')).toHaveLength(1)
   await fleet.stop([one])
 })

@@ -3,8 +3,10 @@
  *
  * P1 Members follow the work that they could claim, between min and max; min holds for the stable version alone.
  * P2 What sleeps wakes before anything new is made, and what is warm is promoted before anything cold is started.
- * P3 Only what has nothing to do is put to sleep, and never below what is needed.
- * P4 As many spares as the blueprint wants, for one version of it; spares of other versions go.
+ * P3 Only what has nothing to do is put to sleep, and never below what is needed. What somebody has spawned wakes for any task that it
+ *    could claim, as if it had never slept.
+ * P4 What the scaler has made of a version that is not stable works for tasks that require the version; found at other work, it leaves.
+ * P5 As many spares as the blueprint wants, for one version of it; spares of other versions go.
  */
 export interface ScaleSnapshot {
   readonly isStable: boolean
@@ -15,8 +17,10 @@ export interface ScaleSnapshot {
   readonly slots: number
   readonly warmPool: number
   readonly idleTtlMs: number | undefined
-  /** Tasks that wait and that its instances could claim. */
+  /** Tasks that wait and that instances are made for: all that the stable version could claim, and those that require another one. */
   readonly queued: number
+  /** Further tasks that wait and that an instance of a version which is not stable would claim if it were awake. */
+  readonly others: number
   /** Instances that the factory may still make, for whatever blueprint. */
   readonly room: number
   /** Without those of pools, which somebody else looks after. */
@@ -28,8 +32,9 @@ export interface ScaleInstance {
   readonly role: 'member' | 'spare'
   readonly origin: 'spawned' | 'population' | 'warm' | 'assembly'
   readonly state: 'starting' | 'ready' | 'asleep' | 'quarantined' | 'leaving'
-  /** Tasks that it works on. */
+  /** Tasks that it works on, and how many of these require its version. */
   readonly busy: number
+  readonly required: number
   /** How long it has had none; 0 when that is not known. */
   readonly idleMs: number
 }
@@ -54,18 +59,24 @@ export function scale(snapshot: ScaleSnapshot): ScaleDecision {
   const busy = awake.reduce((sum, one) => sum + one.busy, 0)
   const least = snapshot.isStable ? snapshot.min : 0
   const wanted = Math.min(snapshot.max, Math.max(least, Math.ceil((queued + busy) / slots)))
-  const more = grow(snapshot, members, wanted - awake.length)
+  const served = Math.min(snapshot.max, Math.ceil((queued + snapshot.others + busy) / slots))
+  const more = grow(snapshot, members, wanted - awake.length, served - awake.length)
   const less = shrink(snapshot, members, awake.length - wanted, more.wake)
   return { ...more, ...less, ...warm(snapshot, more), stop: [...less.stop, ...surplusSpares(snapshot, more.promote)] }
 }
 
-function grow({ max, room, instances }: ScaleSnapshot, members: readonly ScaleInstance[], missing: number) {
+function grow(
+  { max, room, instances }: ScaleSnapshot,
+  members: readonly ScaleInstance[],
+  missing: number,
+  missingForAll: number,
+) {
   const need = Math.max(0, missing)
-  const wake = members
-    .filter((one) => one.state === 'asleep')
-    .slice(0, need)
-    .map((one) => one.id)
-  const left = Math.min(need - wake.length, Math.max(0, max - members.length))
+  const asleep = members.filter((one) => one.state === 'asleep')
+  const needed = asleep.slice(0, need)
+  const byHand = asleep.slice(need).filter((one) => one.origin === 'spawned')
+  const wake = [...needed, ...byHand.slice(0, Math.max(0, missingForAll - need))].map((one) => one.id)
+  const left = Math.min(need - needed.length, Math.max(0, max - members.length))
   const promote = Math.min(left, instances.filter(isWarm).length)
   return { wake, promote, spawn: Math.min(left - promote, room) }
 }
@@ -85,13 +96,11 @@ function shrink(
     .sort((a, b) => b.idleMs - a.idleMs)
     .slice(0, Math.max(0, surplus))
     .map((one) => one.id)
-  // Nobody asked for them by hand, and nothing asks for their version any more.
-  const isLeftOver = (one: ScaleInstance): boolean =>
-    one.state === 'asleep' && one.busy === 0 && one.origin !== 'spawned'
-  const stop =
-    isStable || queued > 0
-      ? []
-      : members.filter((one) => isLeftOver(one) && !woken.includes(one.id)).map((one) => one.id)
+  const isLeftOver = ({ id, origin, state, busy, required }: ScaleInstance): boolean => {
+    if (isStable || queued > 0 || origin === 'spawned' || woken.includes(id)) return false
+    return state === 'asleep' ? busy === 0 : busy > required
+  }
+  const stop = members.filter(isLeftOver).map((one) => one.id)
   return { hibernate, stop }
 }
 

@@ -131,9 +131,10 @@ export function createKeeper(deps: KeeperDeps): Keeper {
   /** Keeps what it wrote, then lets the driver forget it. */
   const cleanUp = async (instance: FactoryInstance, driver: Driver, settle: () => Promise<unknown>): Promise<void> => {
     const { handle } = instance
-    if (handle !== null) await pump.drain(loggedOf(instance, driver, handle))
-    if ((await settle()) === undefined || handle === null) return
-    await driver.forget(handle)
+    // What was left on a machine that is lost cannot be read any more.
+    const isHere = handle !== null && instance.host === driver.host
+    if (isHere) await pump.drain(loggedOf(instance, driver, handle))
+    if ((await settle()) !== undefined && isHere) await driver.forget(handle)
   }
 
   const stop = async (instance: FactoryInstance, driver: Driver, handle: Handle): Promise<void> => {

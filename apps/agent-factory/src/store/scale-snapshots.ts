@@ -2,6 +2,7 @@
 import type { BlueprintManifest } from '@hypercode/contracts'
 import type { Db } from '@hypercode/db'
 import { sql } from 'kysely'
+import type { RawBuilder } from 'kysely'
 import { recipeOf } from '../domain/recipe.ts'
 import type { ScaleInstance, ScaleSnapshot } from '../domain/scaling.ts'
 import type { Mould } from './new-instances.ts'
@@ -77,14 +78,14 @@ export async function readSnapshot(
     slots,
     warmPool: recipe.warmPool,
     idleTtlMs: recipe.idleTtlMs,
-    queued: await countQueued(db, target, skills, head.isStable, max * slots, limits.scaleAfterMs),
+    ...(await countQueued(db, target, skills, head.isStable, max * slots, limits.scaleAfterMs)),
     room: Math.max(0, limits.instancesMax - head.live),
     instances: await readScaleInstances(db, target),
   }
   return { mould: { tenantId, blueprint, version, hash: head.hash, driver, skills }, snapshot }
 }
 
-/** Tasks that instances of the version could claim; for a version that is not stable, only those that require it. No more than matter. */
+/** Tasks that instances of the version could claim, told apart when it is not stable by whether they require it. No more than matter. */
 async function countQueued(
   db: Db,
   { tenantId, blueprint, version }: ScaleTarget,
@@ -92,18 +93,22 @@ async function countQueued(
   isStable: boolean,
   most: number,
   afterMs: number,
-): Promise<number> {
+): Promise<Pick<ScaleSnapshot, 'queued' | 'others'>> {
   const own = `blueprint:${blueprint}@${version}`
-  const found = await sql<{ n: number }>`select count(*)::int as n from (
-    select 1 from tasks t
-    where t.tenant_id = ${tenantId} and t.queue = any(${[...skills]}::text[]) and t.state = 'queued'
-      and t.requires <@ ${[...skills, own]}::text[] ${isStable ? sql`` : sql`and ${own} = any(t.requires)`}
+  const count = (requires: RawBuilder<boolean>) => sql`(select count(*)::int from (
+    select 1 from tasks t where t.tenant_id = ${tenantId} and t.queue = any(${[...skills]}::text[]) and t.state = 'queued'
+      and t.requires <@ ${[...skills, own]}::text[] and ${requires}
       and coalesce(t.available_at, t.created_at) <= now() - ${afterMs} * interval '1 millisecond'
-    limit ${most}) q`.execute(db)
-  return found.rows[0]?.n ?? 0
+    limit ${most}) q)`
+  const requiresIt = sql<boolean>`${own} = any(t.requires)`
+  const found = await sql<Pick<ScaleSnapshot, 'queued' | 'others'>>`select
+    ${count(isStable ? sql<boolean>`true` : requiresIt)} as queued,
+    ${isStable ? sql`0` : count(sql<boolean>`not (${requiresIt})`)} as others`.execute(db)
+  return found.rows[0] ?? { queued: 0, others: 0 }
 }
 
 async function readScaleInstances(db: Db, { tenantId, blueprint, version }: ScaleTarget): Promise<ScaleInstance[]> {
+  const own = `blueprint:${blueprint}@${version}`
   const found = await sql<ScaleInstance>`
     select f.id, f.role, f.origin,
       case when f.desired = 'stopped' then 'leaving'
@@ -111,10 +116,13 @@ async function readScaleInstances(db: Db, { tenantId, blueprint, version }: Scal
         when f.lifecycle = 'hibernating' and f.desired = 'hibernating' then 'asleep'
         when f.lifecycle = 'ready' or (f.role = 'spare' and f.lifecycle = 'warming' and f.ready_at is not null) then 'ready'
         else 'starting' end as state,
-      (select count(*) from tasks t join agent_instances a on a.id = t.lease_owner
-        where a.tenant_id = f.tenant_id and a.subject = f.client_id::text and t.state = 'executing')::int as busy,
+      work.busy, work.required,
       coalesce(extract(epoch from now() - f.idle_since) * 1000, 0)::float8 as "idleMs"
     from factory_instances f
+    cross join lateral (
+      select count(*)::int as busy, (count(*) filter (where ${own} = any(t.requires)))::int as required
+      from agent_instances a join tasks t on t.lease_owner = a.id and t.state = 'executing'
+      where a.tenant_id = f.tenant_id and a.subject = f.client_id::text) work
     where f.tenant_id = ${tenantId} and f.blueprint = ${blueprint} and f.version = ${version} and f.pool is null and f.ended_at is null
     order by f.id`.execute(db)
   return found.rows

@@ -10,6 +10,7 @@ const member = (changes: Partial<ScaleInstance> = {}): ScaleInstance => ({
   origin: 'population',
   state: 'ready',
   busy: 0,
+  required: 0,
   idleMs: 0,
   ...changes,
 })
@@ -24,6 +25,7 @@ const snapshot = (changes: Partial<ScaleSnapshot> = {}): ScaleSnapshot => ({
   warmPool: 0,
   idleTtlMs: undefined,
   queued: 0,
+  others: 0,
   room: 100,
   instances: [],
   ...changes,
@@ -81,6 +83,30 @@ describe('idle members', () => {
   })
 })
 
+describe('a version that is not stable', () => {
+  const unstable = { isStable: false } as const
+  test('has what was spawned wake for any task that it could claim, and nothing new made for it', () => {
+    const asleep = member({ state: 'asleep', origin: 'spawned' })
+    const made = member({ state: 'asleep' })
+    expect(scale(snapshot({ ...unstable, others: 9, instances: [asleep, made] }))).toMatchObject({
+      wake: [asleep.id],
+      spawn: 0,
+      promote: 0,
+    })
+    expect(
+      scale(snapshot({ ...unstable, others: 2, instances: [asleep, member({ origin: 'spawned' })] })).wake,
+    ).toEqual([])
+  })
+  test('has what the scaler has made leave when it is found at work that does not require it', () => {
+    const astray = member({ busy: 2, required: 1 })
+    const right = member({ busy: 1, required: 1 })
+    const byHand = member({ busy: 1, origin: 'spawned' })
+    expect(scale(snapshot({ ...unstable, instances: [astray, right, byHand] })).stop).toEqual([astray.id])
+    expect(scale(snapshot({ ...unstable, queued: 1, instances: [astray] })).stop).toEqual([])
+    expect(scale(snapshot({ instances: [astray] })).stop).toEqual([])
+  })
+})
+
 describe('spares', () => {
   test('are kept in number, those that start are counted, and one in quarantine is not made up for', () => {
     expect(scale(snapshot({ warmPool: 2 })).spawnSpares).toBe(2)
@@ -100,6 +126,7 @@ test('whatever it sees: bounds hold, nobody is told two things, and what it asks
     origin: fc.constantFrom('spawned', 'population', 'warm', 'assembly'),
     state: fc.constantFrom('starting', 'ready', 'asleep', 'quarantined', 'leaving'),
     busy: fc.nat(2),
+    required: fc.nat(2),
     idleMs: fc.constantFrom(0, 500, 1e6),
   })
   const any = fc.record({
@@ -111,6 +138,7 @@ test('whatever it sees: bounds hold, nobody is told two things, and what it asks
     warmPool: fc.nat(3),
     idleTtlMs: fc.constantFrom(undefined, 1000),
     queued: fc.nat(40),
+    others: fc.nat(10),
     room: fc.nat(20),
     instances: fc.array(instance, { maxLength: 12 }),
   })
