@@ -1,5 +1,6 @@
 import { readArtifact, storeArtifact } from './artifacts.ts'
 import type { Attempt } from './attempt.ts'
+import { toJson } from './json.ts'
 import type { OutputStream } from './output-stream.ts'
 import type { Progress } from './progress.ts'
 import type { AttemptDeps } from './run-attempt.ts'
@@ -36,6 +37,7 @@ export function createContext(attempt: Attempt, deps: AttemptDeps, { progress, o
     idempotencyKey: (stepName) => idempotencyKey(task.taskId, stepName),
     sleep: waits.sleep,
     waitForSignal: waits.waitForSignal,
+    approval: waits.approval,
     progress: async (fraction, message) => {
       dead.throwIfAborted()
       progress.report(fraction, message)
@@ -56,6 +58,17 @@ export function createContext(attempt: Attempt, deps: AttemptDeps, { progress, o
     readArtifact: async (taskKey, name) => {
       signal.throwIfAborted()
       return await readArtifact(port, taskKey, name)
+    },
+    context: {
+      get: async (key) => {
+        signal.throwIfAborted()
+        return await port.readContext(key)
+      },
+      set: async (key, value, { ifVersion } = {}) => {
+        signal.throwIfAborted()
+        port.assertLive()
+        return await port.writeContext(key, toJson(value).value, ifVersion)
+      },
     },
     tasks: {
       artifacts: async () => {

@@ -54,6 +54,26 @@ export function createHttpPort(options: HttpPortOptions): TaskPort {
         client.call(ROUTES.streamOutput, { params, body, signal: dead, timeoutMs: 5_000 }),
       )
     },
+    readContext: async (key) => {
+      const params = { id: missionId, key }
+      const read = async () => {
+        try {
+          return (await client.call(ROUTES.getContext, { params, signal })).body
+        } catch (error) {
+          if (error instanceof ApiError && error.status === 404) return undefined
+          throw error
+        }
+      }
+      const entry = await own(read)
+      return entry === undefined ? undefined : { value: entry.value, version: entry.version }
+    },
+    writeContext: async (key, value, ifVersion) => {
+      const body = { ...fence, value, ...(ifVersion !== undefined && { ifVersion }) }
+      const answer = await own(() =>
+        client.call(ROUTES.putTaskContext, { params: { id: taskId, key }, body, signal: dead }),
+      )
+      return answer.body.version
+    },
     putArtifact: async (name, bytes, mediaType) => {
       const request = { params: { id: taskId, name }, query: fence, body: bytes, contentType: mediaType, signal: dead }
       const answer = await own(() => client.raw(ROUTES.putArtifact, request))

@@ -17,4 +17,12 @@ export type { ServeOptions } from './serve.ts'
 export type { AgentSettings } from './settings.ts'
 export { startAgent } from './start-agent.ts'
 export type { RunningAgent } from './start-agent.ts'
-export type { ModelUsage, SignalResult, StepOptions, StepRun, StoredArtifact, TaskContext } from './task-context.ts'
+export type {
+  ModelUsage,
+  SharedValue,
+  SignalResult,
+  StepOptions,
+  StepRun,
+  StoredArtifact,
+  TaskContext,
+} from './task-context.ts'

@@ -39,6 +39,13 @@ export type SignalResult =
   | { readonly timedOut: false /** What the signal brought; null when nothing. */; readonly payload: unknown }
   | { readonly timedOut: true }
 
+/** Something that the tasks of a mission share. */
+export interface SharedValue {
+  readonly value: unknown
+  /** Grows with every write. */
+  readonly version: number
+}
+
 /** What a handler can do and know while it works on one attempt of one task. */
 export interface TaskContext {
   readonly taskId: string
@@ -107,6 +114,17 @@ export interface TaskContext {
 
   /** Reads an artifact that a task of this mission has stored. A missing one is a `TerminalError` (`artifact_missing`). */
   readArtifact(taskKey: string, name: string): Promise<StoredArtifact>
+
+  /** What the tasks of the mission share. Whoever writes gives a new version; what must not be lost names the one that it replaces. */
+  readonly context: {
+    /** Undefined when nothing was written under this key. */
+    get(key: string): Promise<SharedValue | undefined>
+    /**
+     * Writes JSON of up to 256 Ki characters and answers its version. With `ifVersion` only while that version is there (0: none yet),
+     * otherwise it throws a `TerminalError` (`version_mismatch`) that can be caught: read again, and try again.
+     */
+    set(key: string, value: unknown, options?: { readonly ifVersion?: number }): Promise<number>
+  }
 
   /** The other tasks of the mission. */
   readonly tasks: {

@@ -1,4 +1,5 @@
 import type { Artifact } from '@hypercode/contracts'
+import type { SharedValue } from './task-context.ts'
 import type { NamedUsage } from './usage.ts'
 
 export interface StepResult {
@@ -21,6 +22,10 @@ export interface TaskPort {
   recordUsage(usage: NamedUsage): Promise<void>
   /** One try: a repeat would be read twice. */
   streamOutput(text: string): Promise<void>
+  /** Undefined when nothing was written under this key. */
+  readContext(key: string): Promise<SharedValue | undefined>
+  /** Answers the new version. */
+  writeContext(key: string, value: unknown, ifVersion: number | undefined): Promise<number>
   putArtifact(name: string, bytes: Buffer, mediaType: string): Promise<Artifact>
   listArtifacts(): Promise<readonly Artifact[]>
   getArtifact(artifact: Artifact): Promise<Buffer>

@@ -2,7 +2,8 @@ import { StepName, WAIT_MAX_MS, waitStep } from '@hypercode/contracts'
 import type { ClaimedTask, Wait } from '@hypercode/contracts'
 import type { Attempt } from './attempt.ts'
 import { TerminalError } from './errors.ts'
-import type { SignalResult, TaskContext } from './task-context.ts'
+import { toJson } from './json.ts'
+import type { ApprovalResult, SignalResult, TaskContext } from './task-context.ts'
 
 /**
  * Waits of one attempt. The platform journals how a wait ended, so the handler that runs again finds it and goes on.
@@ -13,6 +14,7 @@ import type { SignalResult, TaskContext } from './task-context.ts'
 export interface Waits {
   readonly sleep: TaskContext['sleep']
   readonly waitForSignal: TaskContext['waitForSignal']
+  readonly approval: TaskContext['approval']
 }
 
 export function createWaits(attempt: Attempt): Waits {
@@ -31,6 +33,17 @@ export function createWaits(attempt: Attempt): Waits {
       const wait = { kind: 'signal', name, signal } as const
       const result = await over(timeoutMs === undefined ? wait : { ...wait, timeoutMs: waitMs(name, timeoutMs) })
       return result as SignalResult
+    },
+    approval: async (name, { data, deadlineMs, escalate, ...terms }) => {
+      const result = await over({
+        kind: 'approval',
+        name,
+        ...terms,
+        ...(data === undefined ? {} : { data: toJson(data).value }),
+        ...(deadlineMs === undefined ? {} : { deadlineMs: waitMs(name, deadlineMs) }),
+        ...(escalate === undefined ? {} : { escalate: { ...escalate, afterMs: waitMs(name, escalate.afterMs) } }),
+      })
+      return result as ApprovalResult
     },
   }
 }

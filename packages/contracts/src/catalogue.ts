@@ -3,6 +3,7 @@ import * as audit from './audit.ts'
 import * as auth from './auth.ts'
 import * as blueprints from './blueprints.ts'
 import * as crews from './crews.ts'
+import * as context from './context.ts'
 import * as deadLetters from './dead-letters.ts'
 import * as explain from './explain.ts'
 import * as gymRuns from './gym-runs.ts'
@@ -56,6 +57,10 @@ export const ROUTES = {
   claimTasks: work.claimTasks,
   completeTasks: work.completeTasks,
   getTask: tasks.getTask,
+  listContext: context.listContext,
+  getContext: context.getContext,
+  putContext: context.putContext,
+  putTaskContext: context.putTaskContext,
   recordStep: journal.recordStep,
   reportProgress: journal.reportProgress,
   explainTask: explain.explainTask,

@@ -117,7 +117,7 @@ export const DeadLetterFilter = Type.Object(
     crew: Type.Optional(Name),
     key: Type.Optional(Type.String({ maxLength: 100, description: 'of the task' })),
     code: Type.Optional(Type.String({ maxLength: 100, description: 'of the error' })),
-    createdBefore: Type.Optional(Timestamp),
+    createdBefore: Type.Optional(Type.Unsafe<string>({ ...Timestamp, maxLength: 40 })),
     limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 500, default: 100 })),
   },
   { $id: 'DeadLetterFilter', additionalProperties: false },

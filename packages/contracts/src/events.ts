@@ -29,6 +29,11 @@ export const MISSION_EVENTS = [
   'deadletter.added',
   'deadletter.replayed',
   'deadletter.edited',
+  'approval.requested',
+  'approval.decided',
+  'approval.escalated',
+  'approval.expired',
+  'context.written',
   'deadletter.discarded',
 ] as const
 export const MissionEventName = StringEnum(MISSION_EVENTS)

@@ -79,6 +79,7 @@ export {
   CloudEvent,
   FLEET_EVENTS,
   FleetEventName,
+export { ContextEntry, ContextKey, ContextList, PutTaskContext } from './context.ts'
   MISSION_EVENTS,
   MissionEventName,
   cloudEventType,

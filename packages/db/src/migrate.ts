@@ -11,6 +11,7 @@ import * as usage from './migrations/0006-usage.ts'
 import * as policy from './migrations/0007-policy.ts'
 import * as waits from './migrations/0009-waits.ts'
 import { grantTo } from './roles.ts'
+import * as crews from './migrations/0010-crews.ts'
 import type { Database } from './schema.ts'
 
 const MIGRATIONS: Readonly<Record<string, Migration>> = {
@@ -24,6 +25,7 @@ const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0009-waits': waits,
 }
 
+  '0010-crews': crews,
 export interface MigrateOptions {
   /** Straight to Postgres: the migration lock is a session lock, which a transaction pooler would break. */
   directUrl: string

@@ -2,6 +2,7 @@ import type { Health, Labels, Lifecycle, MissionState, Scope, Skill, TaskError, 
 import type { ColumnType, Generated, JSONColumnType, Kysely, Selectable, Transaction } from 'kysely'
 import type { Instant, Jsonb, SetOnce } from './columns.ts'
 import type {
+import type { MissionContextTable } from './crew-tables.ts'
   BlueprintAliasTable,
   BlueprintTable,
   FactoryInstanceTable,
@@ -317,6 +318,8 @@ export type Db = Kysely<Database>
 /** A function that is only correct inside a transaction takes Trx, and the compiler holds its caller to it. */
 export type Trx = Transaction<Database>
 
+  mission_context: MissionContextTable
+  queue_controls: QueueControlTable
 export type MissionRow = Selectable<MissionTable>
 export type TaskRow = Selectable<TaskTable>
 export type AgentRow = Selectable<AgentTable>

@@ -24,11 +24,11 @@ export function fenced(claim: FenceClaim, set: RawBuilder<unknown> = sql``): Raw
 /** `told` and `sent`: one event of the mission, and its hint in the outbox, for each row of `written`. */
 export function toldOf(type: MissionEventName, body: Record<string, unknown>): RawBuilder<unknown> {
   return sql`moved as (
-      update missions m set event_seq = m.event_seq + 1, version = m.version + 1 from held, written where m.id = held.mission_id
+      update missions m set event_seq = m.event_seq + 1, version = m.version + 1 from held, written where m.id = held.mission_id and m.ended_at is null
       returning m.id, m.tenant_id, m.event_seq, m.correlation_id),
     told as (
       insert into mission_events (mission_id, seq, tenant_id, type, task_id, body)
-      select moved.id, moved.event_seq, moved.tenant_id, ${type}, held.id, jsonb_build_object('key', held.key, 'attempt', held.attempt) || ${JSON.stringify(body)}::jsonb
+      select moved.id, moved.event_seq, moved.tenant_id, ${type}, held.id, jsonb_strip_nulls(jsonb_build_object('key', held.key, 'attempt', held.attempt)) || ${JSON.stringify(body)}::jsonb
       from moved, held),
     sent as (
       insert into outbox (payload) select jsonb_build_array(jsonb_build_object('kind', 'mission', 'tenantId', tenant_id, 'missionId', id,

@@ -6,6 +6,7 @@ import type {
   CompletionAnswer,
   CompletionReport,
   CompletionRequest,
+  ContextEntry,
   Heartbeat,
   HeartbeatAnswer,
   RegisterAgent,
@@ -36,6 +37,8 @@ export class FakePlatform {
   readonly tenantId = newId()
   readonly tasks = new Map<string, FakeTask>()
   readonly instances = new Map<string, FakeInstance>()
+  /** What the tasks of a mission share, by mission and key. */
+  readonly shared = new Map<string, Map<string, ContextEntry>>()
   readonly timing: FakeTiming
   readonly #claims = new Map<string, ClaimedTask[]>()
   #polls: Poll[] = []

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { AGENT_SCOPES, ROUTES, newId } from '@hypercode/contracts'
-import type { Artifact } from '@hypercode/contracts'
+import type { Artifact, ContextEntry } from '@hypercode/contracts'
 import { AppError, implement } from '@hypercode/http'
 import type { ServiceApp } from '@hypercode/http'
 import type { FakeInstance } from './fake-instance.ts'
@@ -19,6 +19,7 @@ export function addRoutes(app: ServiceApp, platform: FakePlatform, issuer: Token
   addAgentRoutes(app, platform)
   addTaskRoutes(app, platform)
   addArtifactRoutes(app, platform)
+  addContextRoutes(app, platform)
 }
 
 function addTokenRoute(app: ServiceApp, platform: FakePlatform, issuer: TokenIssuer, client: FakeClient): void {
@@ -135,6 +136,32 @@ function addArtifactRoutes(app: ServiceApp, platform: FakePlatform): void {
   implement(app, ROUTES.listMissionArtifacts, ({ params }) => {
     const tasks = [...platform.tasks.values()].filter(({ missionId }) => missionId === params.id)
     return { items: tasks.flatMap(({ artifacts }) => [...artifacts.values()].map(({ artifact }) => artifact)) }
+  })
+}
+
+function addContextRoutes(app: ServiceApp, platform: FakePlatform): void {
+  const sharedBy = (missionId: string): Map<string, ContextEntry> => {
+    const shared = platform.shared.get(missionId) ?? new Map<string, ContextEntry>()
+    platform.shared.set(missionId, shared)
+    return shared
+  }
+  implement(app, ROUTES.getContext, ({ params }) => {
+    const entry = sharedBy(params.id).get(params.key)
+    if (entry === undefined) throw new AppError('not_found')
+    return entry
+  })
+  implement(app, ROUTES.putTaskContext, ({ body, params, principal }, reply) => {
+    const task = platform.held(principal.subject, params.id, body)
+    const shared = sharedBy(task.missionId)
+    const before = shared.get(params.key)?.version ?? 0
+    if (body.ifVersion !== undefined && body.ifVersion !== before) throw new AppError('version_mismatch')
+    const { key } = params
+    const updatedAt = new Date().toISOString()
+    const { value } = body
+    const entry = { key, value, version: before + 1, taskId: task.id, updatedBy: principal.subject, updatedAt }
+    shared.set(key, entry)
+    reply.code(before === 0 ? 201 : 200)
+    return entry
   })
 }
 

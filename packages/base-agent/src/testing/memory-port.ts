@@ -4,6 +4,7 @@ import type { Artifact } from '@hypercode/contracts'
 import type { Attempt } from '../attempt.ts'
 import { TerminalError } from '../errors.ts'
 import type { StepResult, TaskPort } from '../task-port.ts'
+import type { SharedValue } from '../task-context.ts'
 import type { NamedUsage } from '../usage.ts'
 
 export interface MemoryArtifact {
@@ -17,6 +18,8 @@ export class MemoryPort implements TaskPort {
   readonly stored = new Map<string, MemoryArtifact>()
   /** What model calls took, by key. */
   readonly used = new Map<string, NamedUsage>()
+  /** What the tasks of the mission share. */
+  readonly shared = new Map<string, SharedValue>()
   readonly #attempt: Attempt
   readonly #others: { readonly artifact: Artifact; readonly bytes: Buffer }[]
 
@@ -44,6 +47,18 @@ export class MemoryPort implements TaskPort {
   }
 
   async streamOutput(): Promise<void> {}
+
+  async readContext(key: string): Promise<SharedValue | undefined> {
+    return this.shared.get(key)
+  }
+
+  async writeContext(key: string, value: unknown, ifVersion: number | undefined): Promise<number> {
+    const before = this.shared.get(key)?.version ?? 0
+    if (ifVersion !== undefined && ifVersion !== before)
+      throw new TerminalError(`"${key}" is of version ${before}`, undefined, { code: 'version_mismatch' })
+    this.shared.set(key, { value, version: before + 1 })
+    return before + 1
+  }
 
   async putArtifact(name: string, bytes: Buffer, mediaType: string): Promise<Artifact> {
     this.stored.set(name, { bytes, mediaType })

@@ -6,7 +6,7 @@ import { Attempt } from '../attempt.ts'
 import type { Agent } from '../define-agent.ts'
 import { TerminalError } from '../errors.ts'
 import { workOn } from '../run-attempt.ts'
-import type { ModelUsage } from '../task-context.ts'
+import type { ModelUsage, SharedValue } from '../task-context.ts'
 import { MemoryPort } from './memory-port.ts'
 import type { MemoryArtifact } from './memory-port.ts'
 
@@ -20,6 +20,8 @@ export interface RunTaskOptions {
    * run: it throws an `AttemptStopped` with the reason `suspended`.
    */
   readonly waits?: Readonly<Record<string, unknown>>
+  /** What the tasks of the mission share already, by key. */
+  readonly context?: Readonly<Record<string, unknown>>
   readonly attempt?: number
   readonly previousError?: TaskError
   /** Artifacts of other tasks of the mission. */
@@ -43,6 +45,8 @@ export interface TaskRun<Output> {
   readonly usage: readonly (ModelUsage & { readonly key: string })[]
   /** What the task has stored, by name. */
   readonly artifacts: ReadonlyMap<string, MemoryArtifact>
+  /** What the tasks of the mission share in the end, by key. */
+  readonly context: ReadonlyMap<string, SharedValue>
 }
 
 /**
@@ -77,6 +81,7 @@ export async function runTask<I extends TSchema, O extends TSchema>(
     ],
   })
   const port = new MemoryPort(attempt, artifacts)
+  for (const [key, value] of Object.entries(options.context ?? {})) port.shared.set(key, { value, version: 1 })
   const progress: { fraction: number; message: string | undefined }[] = []
   let said = ''
   const telling = {
@@ -94,7 +99,15 @@ export async function runTask<I extends TSchema, O extends TSchema>(
     if (attempt.wait !== undefined) attempt.signal.throwIfAborted()
     const { recorded, stored } = port
     const usage = [...port.used.values()]
-    return { output: value as Static<O>, steps: recorded, progress, said, usage, artifacts: stored }
+    return {
+      output: value as Static<O>,
+      steps: recorded,
+      progress,
+      said,
+      usage,
+      artifacts: stored,
+      context: port.shared,
+    }
   } finally {
     signal?.removeEventListener('abort', cancel)
   }
