@@ -86,7 +86,75 @@ const CASES: readonly {
     good: (tenant_id) => ({ tenant_id, kind: 'token', ref: newId(), expires_at: now }),
     bad: [['an unknown kind', "'token'", { kind: 'person' }]],
   },
+  {
+    table: 'blueprint_aliases',
+    good: (tenant_id) => ({ tenant_id, name: 'coder', alias: 'stable', version: 1 }),
+    bad: [['an unknown alias', "'candidate'", { alias: 'best' }]],
+  },
+  {
+    table: 'promotions',
+    good: (tenant_id) => ({
+      id: newId(),
+      tenant_id,
+      blueprint: 'coder',
+      kind: 'promoted',
+      version: 1,
+      hash: 'h',
+      reason: 'r',
+      actor: 'a',
+    }),
+    bad: [['an unknown kind', "'demoted'", { kind: 'praised' }]],
+  },
+  {
+    table: 'factory_instances',
+    good: (tenant_id) => ({
+      id: newId(),
+      tenant_id,
+      blueprint: 'coder',
+      version: 1,
+      hash: 'h',
+      driver: 'process',
+      role: 'member',
+      origin: 'spawned',
+      client_id: newId(),
+      lifecycle: 'ready',
+      desired: 'running',
+    }),
+    bad: [
+      ['an unknown role', "'spare'", { role: 'extra' }],
+      ['an unknown origin', "'population'", { origin: 'found' }],
+      ['an unknown wish', "'hibernating'", { desired: 'asleep' }],
+    ],
+  },
+  {
+    table: 'gym_runs',
+    good: (tenant_id) => gymRun(tenant_id),
+    bad: [
+      ['an unknown state', "'queued'::text, 'running'::text, 'completed'", { state: 'sleeping', ended_at: now }],
+      ['an unknown verdict', "'inconclusive'", { state: 'completed', ended_at: now, verdict: 'nice' }],
+      ['a verdict before its end', 'verdict IS NOT NULL', { verdict: 'passed' }],
+      ['completed without a verdict', 'verdict IS NOT NULL', { state: 'completed', ended_at: now }],
+      ['ended, with a state that goes on', '(ended_at IS NOT NULL) = ', { ended_at: now }],
+      ['a final state without an end', '(ended_at IS NOT NULL) = ', { state: 'failed' }],
+      ['cleaned up while it goes on', 'cleaned_at IS NULL', { cleaned_at: now }],
+    ],
+  },
 ]
+
+const gymRun = (tenant_id: string): Row => ({
+  id: newId(),
+  tenant_id,
+  suite: 's',
+  suite_version: 1,
+  blueprint: 'coder',
+  blueprint_version: 1,
+  blueprint_hash: 'h',
+  rule: '{}',
+  parallel: 1,
+  planned: 1,
+  state: 'queued',
+  created_by: 'a',
+})
 
 const insert = async (db: Db, table: Table, row: Row): Promise<void> => {
   await db
@@ -170,6 +238,22 @@ describe('agent instances', () => {
   })
 })
 
+test('a sample of the gym is taken when good and refused when its state is unknown', async ({ db, tenant }) => {
+  const run = gymRun(tenant.id)
+  await insert(db, 'gym_runs', run)
+  const good = {
+    id: newId(),
+    run_id: run['id'],
+    tenant_id: tenant.id,
+    ord: 1,
+    scenario: 'one',
+    repetition: 1,
+    state: 'planned',
+  }
+  expect(await refusal(db, insert(db, 'gym_samples', { ...good, state: 'lucky' }))).toContain("'errored'")
+  await insert(db, 'gym_samples', good)
+})
+
 // Goal: no check of the schema stays untested. Method: the rules of the catalogue against the ones that the cases above name.
 test('every check has a case above', async ({ db }) => {
   const { rows } = await sql<{ table: string; rule: string }>`
@@ -177,8 +261,12 @@ test('every check has a case above', async ({ db }) => {
     where contype = 'c' and connamespace = 'public'::regnamespace`.execute(db)
   const named = CASES.flatMap(({ table, bad }) => bad.map(([, rule]) => ({ table: table as string, rule })))
   const instances = ['slots > 0', "'passing'", 'incarnation > 0'].map((rule) => ({ table: 'agent_instances', rule }))
+  const samples = [{ table: 'gym_samples', rule: "'errored'" }]
   const untested = rows.filter(
-    (check) => ![...named, ...instances].some(({ table, rule }) => check.table === table && check.rule.includes(rule)),
+    (check) =>
+      ![...named, ...instances, ...samples].some(
+        ({ table, rule }) => check.table === table && check.rule.includes(rule),
+      ),
   )
   expect(rows.length).toBeGreaterThan(15)
   expect(untested).toEqual([])
