@@ -20,6 +20,7 @@ import { crewRoutes } from './routes/crews.ts'
 import { deadLetterRoutes } from './routes/dead-letters.ts'
 import { journalRoutes } from './routes/journal.ts'
 import { missionRoutes } from './routes/missions.ts'
+import { queueRoutes } from './routes/queues.ts'
 import { taskRoutes } from './routes/tasks.ts'
 import { workRoutes } from './routes/work.ts'
 

@@ -78,6 +78,11 @@ const MUST_BE_EMPTY: Readonly<Record<string, string>> = {
   'O19 events that are not 1..n': `
     select m.id from missions m left join mission_events e on e.mission_id = m.id group by m.id, m.event_seq
     having m.event_seq <> count(e.seq) or min(e.seq) <> 1 or max(e.seq) <> count(e.seq)`,
+  'O22 more tasks of a concurrency key execute than its limit allows': `
+    select concurrency_key from tasks where state = 'executing' and concurrency_key is not null
+    group by tenant_id, concurrency_key having count(*) > max(concurrency_limit)`,
+  'O22 a task is held that does not wait in a paused mission': `
+    select t.id from tasks t join missions m on m.id = t.mission_id where t.held and (t.state <> 'queued' or m.state <> 'paused')`,
   'O20 rows of one mission in different tenants': `
     select t.id from tasks t join missions m on m.id = t.mission_id where t.tenant_id <> m.tenant_id
     union all select a.task_id from attempts a join tasks t on t.id = a.task_id where a.tenant_id <> t.tenant_id
@@ -117,19 +122,29 @@ const STATE_AFTER: Readonly<Record<string, TaskState>> = {
   'task.skipped': 'skipped',
 }
 
+/** What a mission is told to be by events that do not name its state, from what it was told to be before. */
+const MISSION_TOLD: Readonly<Record<string, (before: string, begun: boolean) => string>> = {
+  // A claim that was on its way when the mission was paused begins it all the same.
+  'mission.started': (before) => (before === 'mission.paused' ? before : 'mission.started'),
+  'mission.resumed': (_, begun) => (begun ? 'mission.started' : 'mission.submitted'),
+}
+
 /** O1: nothing after an end. O2: every step is an edge of the table. O19: the events played again give the rows as they are. */
 async function expectEventsTellTheState(db: Db): Promise<void> {
   const events = await sql<{ mission_id: string; task_id: string | null; type: string }>`
     select mission_id, task_id, type from mission_events order by mission_id, seq`.execute(db)
   const tasks = new Map<string, { state: TaskState; attempt: number }>()
   const missions = new Map<string, string>()
+  const begun = new Set<string>()
   const wrong: string[] = []
   for (const { mission_id: missionId, task_id: taskId, type } of events.rows) {
     const before = missions.get(missionId) ?? ''
     if (['mission.completed', 'mission.failed', 'mission.canceled'].includes(before))
       wrong.push(`O1 ${type} after ${before} of mission ${missionId}`)
+    if (type === 'mission.started') begun.add(missionId)
+    const told = MISSION_TOLD[type]?.(before, begun.has(missionId)) ?? type
     if (type.startsWith('mission.') && !['mission.cancel_requested', 'mission.signaled'].includes(type))
-      missions.set(missionId, type)
+      missions.set(missionId, told)
     const next = STATE_AFTER[type]
     if (taskId === null || next === undefined) continue
     const task = tasks.get(taskId) ?? { state: 'blocked', attempt: 0 }

@@ -2,8 +2,8 @@ import * as agents from './agents.ts'
 import * as audit from './audit.ts'
 import * as auth from './auth.ts'
 import * as blueprints from './blueprints.ts'
-import * as crews from './crews.ts'
 import * as context from './context.ts'
+import * as crews from './crews.ts'
 import * as deadLetters from './dead-letters.ts'
 import * as explain from './explain.ts'
 import * as gymRuns from './gym-runs.ts'
@@ -11,6 +11,7 @@ import * as gymSuites from './gym-suites.ts'
 import * as instances from './instances.ts'
 import * as journal from './journal.ts'
 import * as missions from './missions.ts'
+import * as queues from './queues.ts'
 import type { Route } from './route.ts'
 import * as tasks from './tasks.ts'
 import * as usage from './usage.ts'
@@ -49,32 +50,38 @@ export const ROUTES = {
   listMissions: missions.listMissions,
   getMission: missions.getMission,
   cancelMission: missions.cancelMission,
+  pauseMission: missions.pauseMission,
+  resumeMission: missions.resumeMission,
   listMissionTasks: missions.listMissionTasks,
   getMissionJournal: missions.getMissionJournal,
   listMissionArtifacts: missions.listMissionArtifacts,
   watchMission: missions.watchMission,
-  signalMission: waits.signalMission,
-  claimTasks: work.claimTasks,
-  completeTasks: work.completeTasks,
-  getTask: tasks.getTask,
   listContext: context.listContext,
   getContext: context.getContext,
   putContext: context.putContext,
   putTaskContext: context.putTaskContext,
+  signalMission: waits.signalMission,
+  listQueues: queues.listQueues,
+  pauseQueue: queues.pauseQueue,
+  resumeQueue: queues.resumeQueue,
+  limitQueue: queues.limitQueue,
+  claimTasks: work.claimTasks,
+  completeTasks: work.completeTasks,
+  getTask: tasks.getTask,
+  explainTask: explain.explainTask,
   recordStep: journal.recordStep,
   reportProgress: journal.reportProgress,
-  explainTask: explain.explainTask,
   putArtifact: journal.putArtifact,
   getArtifact: journal.getArtifact,
   listDeadLetters: deadLetters.listDeadLetters,
   getDeadLetter: deadLetters.getDeadLetter,
   replayDeadLetter: deadLetters.replayDeadLetter,
   discardDeadLetter: deadLetters.discardDeadLetter,
-  createBlueprint: blueprints.createBlueprint,
-  validateBlueprint: blueprints.validateBlueprint,
   editDeadLetter: deadLetters.editDeadLetter,
   replayDeadLetters: deadLetters.replayDeadLetters,
   discardDeadLetters: deadLetters.discardDeadLetters,
+  createBlueprint: blueprints.createBlueprint,
+  validateBlueprint: blueprints.validateBlueprint,
   listBlueprints: blueprints.listBlueprints,
   getBlueprint: blueprints.getBlueprint,
   promoteBlueprint: blueprints.promoteBlueprint,

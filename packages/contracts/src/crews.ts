@@ -66,6 +66,18 @@ const Timeouts = Type.Object(
   closed,
 )
 
+const Concurrency = Type.Object(
+  {
+    key: Type.String({
+      minLength: 1,
+      maxLength: 200,
+      description: 'the same for all tasks that share the limit; may hold ${…}',
+    }),
+    limit: Type.Integer({ minimum: 1, maximum: 10_000 }),
+  },
+  { ...closed, description: 'at most `limit` tasks of the tenant with the same key run at once' },
+)
+
 const ManifestTask = Type.Object(
   {
     id: Name,
@@ -86,6 +98,7 @@ const ManifestTask = Type.Object(
       }),
     ),
     when: Type.Optional(Type.String({ maxLength: 500 })),
+    concurrency: Type.Optional(Concurrency),
     priority: Type.Optional(Type.Integer({ minimum: -100, maximum: 100 })),
     retry: Type.Optional(Retry),
     timeouts: Type.Optional(Timeouts),

@@ -7,6 +7,8 @@ import { StringEnum } from './string-enum.ts'
 export const MISSION_EVENTS = [
   'mission.submitted',
   'mission.started',
+  'mission.paused',
+  'mission.resumed',
   'mission.cancel_requested',
   'mission.signaled',
   'mission.completed',

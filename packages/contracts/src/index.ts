@@ -107,6 +107,7 @@ export {
   StepName,
   StepRecord,
 } from './journal.ts'
+export { Queue } from './queues.ts'
 export { plainSchema } from './plain-schema.ts'
 export { Fault, Problem } from './problem.ts'
 export { SERVICES, defineRoute, fillPath, routerPath } from './route.ts'

@@ -201,6 +201,28 @@ export const cancelMission = defineRoute({
   answers: { 200: Mission },
 })
 
+export const pauseMission = defineRoute({
+  ...orchestrator,
+  operationId: 'pauseMission',
+  method: 'POST',
+  path: '/v1/missions/{id}:pause',
+  summary: 'Pause: nothing new is begun, what runs comes to its end, deadlines go on; 409 when it has ended',
+  access: ['mission:write'],
+  params: IdParams,
+  answers: { 200: Mission },
+})
+
+export const resumeMission = defineRoute({
+  ...orchestrator,
+  operationId: 'resumeMission',
+  method: 'POST',
+  path: '/v1/missions/{id}:resume',
+  summary: 'Resume a paused mission; 409 when it has ended',
+  access: ['mission:write'],
+  params: IdParams,
+  answers: { 200: Mission },
+})
+
 export const listMissionTasks = defineRoute({
   ...orchestrator,
   operationId: 'listMissionTasks',

@@ -9,9 +9,10 @@ import * as factory from './migrations/0004-factory.ts'
 import * as gym from './migrations/0005-gym.ts'
 import * as usage from './migrations/0006-usage.ts'
 import * as policy from './migrations/0007-policy.ts'
+import * as queues from './migrations/0008-queues.ts'
 import * as waits from './migrations/0009-waits.ts'
-import { grantTo } from './roles.ts'
 import * as crews from './migrations/0010-crews.ts'
+import { grantTo } from './roles.ts'
 import type { Database } from './schema.ts'
 
 const MIGRATIONS: Readonly<Record<string, Migration>> = {
@@ -22,10 +23,11 @@ const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0005-gym': gym,
   '0006-usage': usage,
   '0007-policy': policy,
+  '0008-queues': queues,
   '0009-waits': waits,
+  '0010-crews': crews,
 }
 
-  '0010-crews': crews,
 export interface MigrateOptions {
   /** Straight to Postgres: the migration lock is a session lock, which a transaction pooler would break. */
   directUrl: string

@@ -1,8 +1,8 @@
 import type { Health, Labels, Lifecycle, MissionState, Scope, Skill, TaskError, TaskState } from '@hypercode/contracts'
 import type { ColumnType, Generated, JSONColumnType, Kysely, Selectable, Transaction } from 'kysely'
 import type { Instant, Jsonb, SetOnce } from './columns.ts'
-import type {
 import type { MissionContextTable } from './crew-tables.ts'
+import type {
   BlueprintAliasTable,
   BlueprintTable,
   FactoryInstanceTable,
@@ -10,6 +10,7 @@ import type { MissionContextTable } from './crew-tables.ts'
   PromotionTable,
 } from './factory-tables.ts'
 import type { GymLiveScoreTable, GymLiveWatchTable, GymRunTable, GymSampleTable, GymSuiteTable } from './gym-tables.ts'
+import type { QueueControlTable } from './queue-tables.ts'
 import type { SignalTable, WaitTable } from './wait-tables.ts'
 
 export interface TenantTable {
@@ -150,6 +151,13 @@ export interface TaskTable {
   template: Jsonb | null
   /** What it is held to beside retries and time-outs; null for most. */
   policy: Jsonb | null
+  /** At most so many tasks of the tenant with the same key execute at once. */
+  concurrency_key: Generated<string | null>
+  concurrency_limit: Generated<number | null>
+  /** How many tasks its mission had queued before it in the same transaction. */
+  turn: Generated<number>
+  /** Queued in a mission that is paused: no claim sees it. */
+  held: Generated<boolean>
   parent_id: string | null
   attempt: number
   max_attempts: number
@@ -309,6 +317,8 @@ export interface Database {
   gym_live_watches: GymLiveWatchTable
   gym_live_scores: GymLiveScoreTable
   usage: UsageTable
+  mission_context: MissionContextTable
+  queue_controls: QueueControlTable
   waits: WaitTable
   signals: SignalTable
 }
@@ -318,8 +328,6 @@ export type Db = Kysely<Database>
 /** A function that is only correct inside a transaction takes Trx, and the compiler holds its caller to it. */
 export type Trx = Transaction<Database>
 
-  mission_context: MissionContextTable
-  queue_controls: QueueControlTable
 export type MissionRow = Selectable<MissionTable>
 export type TaskRow = Selectable<TaskTable>
 export type AgentRow = Selectable<AgentTable>

@@ -47,8 +47,8 @@ const STATEMENTS = (tenantId: string) => [
     what: 'a claim',
     index: 'tasks_claimable',
     sorted: true,
-    statement: sql`select id from tasks where tenant_id = ${tenantId} and queue = 'code.review' and state = 'queued'
-      order by priority desc, available_at, id limit 10 for update skip locked`,
+    statement: sql`select id from tasks where tenant_id = ${tenantId} and queue = 'code.review' and state = 'queued' and ungated
+      order by rank_at, id limit 10 for update skip locked`,
   },
   {
     what: 'the sweep of what is due',

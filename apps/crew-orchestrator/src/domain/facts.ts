@@ -6,6 +6,8 @@ export interface Template {
   input: unknown
   when?: string
   forEach?: string | readonly unknown[]
+  /** Of a task with a concurrency key that has references. */
+  concurrencyKey?: string
   /** Keys of the tasks whose outputs it looks at. */
   reads: readonly string[]
 }
@@ -28,6 +30,11 @@ export interface TaskPolicy {
   outputSchema?: object
 }
 
+export interface Concurrency {
+  key: string
+  limit: number
+}
+
 /** A task as the decisions see it. */
 export interface TaskFacts {
   id: string
@@ -43,6 +50,12 @@ export interface TaskFacts {
   blockedBy: number
   template: Template | null
   policy: TaskPolicy | null
+  /** At most `limit` tasks of the tenant with the same key execute at once. */
+  concurrency: Concurrency | null
+  /** How many tasks its mission had queued before it in the same transaction: they take turns with those of other missions. */
+  turn: number
+  /** Queued in a mission that is paused: no claim sees it. */
+  held: boolean
   /** The forEach task that this one is an element of. */
   parentId: string | null
   attempt: number
@@ -70,6 +83,8 @@ export interface MissionFacts {
   error: TaskError | null
   openTasks: number
   totalTasks: number
+  /** Tasks that were queued while these decisions are taken. */
+  queuedTasks: number
   /** Characters of the inputs that were filled in while these decisions are taken. */
   filledChars: number
   /** Characters of the outputs of its tasks so far; what a forEach task gathers is not counted again. */

@@ -145,6 +145,11 @@ export function move(
   task.reason = change.reason ?? null
   // What waits has no instant of its own unless it is given one.
   task.delayMs = change.delayMs ?? (to === 'waiting' || to === 'input_required' ? null : 0)
+  task.held = to === 'queued' && mission.state === 'paused'
+  if (to === 'queued') {
+    task.turn = mission.queuedTasks
+    mission.queuedTasks += 1
+  }
   if (change.error !== undefined) task.error = change.error
   if (to === 'completed') {
     task.error = null

@@ -1,6 +1,6 @@
 import { newId } from '@hypercode/contracts'
 import { evaluate } from './condition.ts'
-import type { TaskFacts, TaskPolicy, Template } from './facts.ts'
+import type { Concurrency, TaskFacts, TaskPolicy, Template } from './facts.ts'
 import { missionOf, move, plan } from './ledger.ts'
 import type { Ledger } from './ledger.ts'
 import { ReferenceError, fill } from './references.ts'
@@ -16,7 +16,6 @@ export const FILLED_CHARS_MAX = 16 * 1024 * 1024
 /** Outputs of the tasks of a mission by their key; `output` is null for one that was skipped. */
 export type Outputs = Readonly<Record<string, { output: unknown; state: string }>>
 
-/** All dependencies of a blocked task are done: fills its input and queues it, skips it, or opens its forEach. */
 export function release(ledger: Ledger, task: TaskFacts, outputs: Outputs): void {
   if (task.template === null) {
     move(ledger, task, 'queued')
@@ -45,6 +44,7 @@ export function release(ledger: Ledger, task: TaskFacts, outputs: Outputs): void
       openForEach(ledger, task, task.template, scope, spend)
     } else {
       task.input = fill(task.template.input, scope, spend)
+      task.concurrency = concurrencyOf(task, task.template, scope)
       move(ledger, task, 'queued')
     }
   } catch (error) {
@@ -70,13 +70,14 @@ function openForEach(
     throw new ReferenceError(`with ${elements.length} elements the mission has more than ${MISSION_TASKS_MAX} tasks`)
   const policy = elementPolicy(task.policy)
   const policyChars = policy === null ? 0 : JSON.stringify(policy).length
-  const inputs = elements.map((item: unknown, index) => {
+  const filled = elements.map((item: unknown, index) => {
     spend(policyChars)
-    return fill(template.input, { ...scope, item, index }, spend)
+    const ofElement = { ...scope, item, index }
+    return { input: fill(template.input, ofElement, spend), concurrency: concurrencyOf(task, template, ofElement) }
   })
   move(ledger, task, 'waiting', { reason: `${elements.length} elements` })
   task.blockedBy = elements.length
-  for (const [index, input] of inputs.entries()) {
+  for (const [index, { input, concurrency }] of filled.entries()) {
     const element: TaskFacts = {
       ...task,
       id: newId(),
@@ -87,6 +88,7 @@ function openForEach(
       blockedBy: 0,
       template: null,
       policy,
+      concurrency,
       parentId: task.id,
       input,
       error: null,
@@ -96,6 +98,23 @@ function openForEach(
     move(ledger, element, 'queued')
   }
   if (elements.length === 0) move(ledger, task, 'completed', { output: [] })
+}
+
+/** Characters of a concurrency key. */
+const KEY_MAX = 200
+
+/** The key of a task, or of an element of one, with its references looked up. */
+function concurrencyOf(
+  { concurrency }: TaskFacts,
+  { concurrencyKey }: Template,
+  scope: Readonly<Record<string, unknown>>,
+): Concurrency | null {
+  if (concurrency === null || concurrencyKey === undefined) return concurrency
+  const value = fill(concurrencyKey, scope)
+  const key = typeof value === 'number' || typeof value === 'boolean' ? String(value) : value
+  if (typeof key !== 'string' || key === '' || key.length > KEY_MAX)
+    throw new ReferenceError(`the concurrency key is not a text of 1 to ${KEY_MAX} characters`)
+  return { ...concurrency, key }
 }
 
 /** What holds for a forEach task holds for each of its elements. */

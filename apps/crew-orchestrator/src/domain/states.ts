@@ -30,9 +30,10 @@ export const TASK_MOVES: Readonly<Record<TaskState, readonly TaskState[]>> = {
 }
 
 export const MISSION_MOVES: Readonly<Record<MissionState, readonly MissionState[]>> = {
-  submitted: ['running', 'completed', 'failed', 'canceled'],
+  submitted: ['running', 'paused', 'completed', 'failed', 'canceled'],
   running: ['paused', 'completed', 'failed', 'canceled'],
-  paused: ['running', 'failed', 'canceled'],
+  // What runs comes to its end while it is paused; one that never began is as it was when it is resumed.
+  paused: ['submitted', 'running', 'completed', 'failed', 'canceled'],
   completed: [],
   failed: [],
   canceled: [],

@@ -1,6 +1,6 @@
 import { blueprintMark, claimSkill, durationMs } from '@hypercode/contracts'
 import type { CrewManifest } from '@hypercode/contracts'
-import type { TaskPolicy, Template, Timeouts } from '../domain/facts.ts'
+import type { Concurrency, TaskPolicy, Template, Timeouts } from '../domain/facts.ts'
 import { parsePath, referencesIn } from '../domain/references.ts'
 import { DEFAULT_RETRY } from '../domain/retry.ts'
 import type { RetryPolicy } from '../domain/retry.ts'
@@ -22,6 +22,7 @@ export interface PlannedTask {
   input: unknown
   template: Template | null
   policy: TaskPolicy | null
+  concurrency: Concurrency | null
 }
 
 export interface CrewPlan {
@@ -72,6 +73,7 @@ export function compile(manifest: CrewManifest): CrewPlan {
         input: template === null ? (task.input ?? null) : null,
         template,
         policy: policyOf(manifest, task),
+        concurrency: task.concurrency ?? null,
       }
     })
   return {
@@ -113,7 +115,7 @@ function templateOf(task: ManifestTask): Template | null {
     walk(value, '', (_, text) => {
       for (const reference of referencesIn(text)) references.add(reference)
     })
-  collect([task.input, task.when, task.forEach])
+  collect([task.input, task.when, task.forEach, task.concurrency?.key])
   if (references.size === 0 && task.when === undefined && task.forEach === undefined) return null
   const reads = [...references]
     .map((reference) => parsePath(reference))
@@ -123,6 +125,7 @@ function templateOf(task: ManifestTask): Template | null {
     reads: [...new Set(reads)],
     ...(task.when === undefined ? {} : { when: task.when }),
     ...(task.forEach === undefined ? {} : { forEach: task.forEach }),
+    ...(task.concurrency?.key.includes('${') === true ? { concurrencyKey: task.concurrency.key } : {}),
   }
 }
 

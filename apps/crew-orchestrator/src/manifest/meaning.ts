@@ -78,6 +78,7 @@ function referenceFaults(
     }
   }
   walk(task.input, `${at}/input`, (pointer, text) => check(pointer, text, task.forEach !== undefined))
+  if (task.concurrency !== undefined) check(`${at}/concurrency/key`, task.concurrency.key, task.forEach !== undefined)
   if (typeof task.forEach === 'string') {
     check(`${at}/forEach`, task.forEach, false)
     if (!/^\$\{[^{}]*\}$/.test(task.forEach))
@@ -109,7 +110,7 @@ function referenceFault(
   if (!(ROOTS as readonly string[]).includes(root))
     return { message: `${written} begins with "${root}"`, fix: `Paths begin with ${ROOTS.join(', ')}.` }
   if ((root === 'item' || root === 'index') && !inElement)
-    return { message: `${written} has a meaning only in the input of a task with forEach` }
+    return { message: `${written} has a meaning only in the input and the concurrency key of a task with forEach` }
   if (
     root === 'mission' &&
     (name === undefined || !['id', 'tenantId', 'crew', 'correlationId', 'input'].includes(name))

@@ -8,6 +8,7 @@ import { canonical, hashText } from '@hypercode/manifest'
 import { cancelMission } from '../engine/cancel.ts'
 import { signalMission } from '../engine/signal.ts'
 import type { Engine } from '../engine/engine.ts'
+import { pauseMission, resumeMission } from '../engine/pause.ts'
 import type { PlanSource } from '../engine/plans.ts'
 import type { SubmitOrder } from '../engine/submit.ts'
 import { listMissions, missionExists, readJournal } from '../store/read-missions.ts'
@@ -30,6 +31,18 @@ export function missionRoutes(app: ServiceApp, engine: Engine, plans: PlanSource
         reason: request.body?.reason,
       }),
     )
+    return await found(engine, tenantId, request.params.id)
+  })
+
+  implement(app, ROUTES.pauseMission, async (request) => {
+    const { tenantId, subject } = request.principal
+    engine.after(await pauseMission(engine.urgentDb, { tenantId, missionId: request.params.id, actor: subject }))
+    return await found(engine, tenantId, request.params.id)
+  })
+
+  implement(app, ROUTES.resumeMission, async (request) => {
+    const { tenantId, subject } = request.principal
+    engine.after(await resumeMission(engine.urgentDb, { tenantId, missionId: request.params.id, actor: subject }))
     return await found(engine, tenantId, request.params.id)
   })
 

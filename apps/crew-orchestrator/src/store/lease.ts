@@ -17,7 +17,7 @@ export interface Leased {
   /** Per ask, in order: its tasks, which may be none, or that another incarnation of the instance has taken over. */
   answers: ({ kind: 'tasks'; tasks: ClaimedTask[] } | { kind: 'fenced' })[]
   outbox: OutboxRow | undefined
-  /** Other claims were at the same rows, or all of them would have been too large: there may be more work than this statement got. */
+  /** Other claims were at the same rows, keys or queues, or all of them would have been too large: there may be more work than this statement got. */
   contended: boolean
 }
 
@@ -49,6 +49,8 @@ const GIVEN_CHARS_MAX = 8 * 1024 * 1024
  * An instance gets work only when it is ready, of its current incarnation and beating, and no more than it has free slots, whatever the
  * number of its claims here. Tasks go round the claims one by one, so that no instance takes all while another idles. A claim id that
  * holds leases already gets those again.
+ * What is next is said by `rank_at`. A queue that is paused is not looked at; places of a limited queue, and of a concurrency key, are
+ * counted by functions that first lock them and then see every commit before, so that no two claims give out the same place.
  * The candidates are found first and locked after: locking inside the search would, with several skills, hold rows that are not taken.
  */
 export async function leaseTasks(
@@ -74,6 +76,7 @@ export async function leaseTasks(
     outbox_id: number | null
     candidates: number
     leased: number
+    busy: boolean
   }>`
     with live as (
       select a.ord, a.claim_id, a.max, i.id as owner, i.incarnation, mine.n as replay,
@@ -88,22 +91,33 @@ export async function leaseTasks(
       from live l cross join lateral generate_series(1, least(l.max, l.free)) as turn where replay = 0),
     slots as (
       select ord, claim_id, owner, incarnation, row_number() over (order by turn, ord) as rn from wanted where nth <= free),
-    candidates as (
-      select c.id from unnest(${skills}::text[]) as skill
+    open_queues as materialized (
+      select s.queue, case when c.max_executing is not null then c.max_executing - executing_in_queue(c.tenant_id, c.queue) end as places,
+        c.max_executing is not null as limited
+      from unnest(${skills}::text[]) as s(queue) left join queue_controls c on c.tenant_id = ${tenantId} and c.queue = s.queue
+      where c.paused_at is null and exists (select from slots)),
+    keyed as materialized (
+      select k.* from keyed_ready(${tenantId}, (select array_agg(queue) from open_queues), ${skills}::text[], (select count(*) from slots)::int) k),
+    ranked as (
+      select o.queue, o.places, o.limited, c.id, c.rank_at from open_queues o
       cross join lateral (
-        select t.id, t.priority, t.available_at from tasks t
-        where t.tenant_id = ${tenantId} and t.queue = skill and t.state = 'queued' and t.requires <@ ${skills}::text[]
-          -- A task that slipped past a cancel, in the hands of somebody else just then, is not begun: the next sweep cancels it.
-          and (select m.cancel_requested_at is null from missions m where m.id = t.mission_id)
-        order by t.priority desc, t.available_at, t.id limit (select count(*) from slots)) c
-      order by c.priority desc, c.available_at, c.id limit (select count(*) from slots)),
+        select t.id, t.rank_at from tasks t
+        where t.tenant_id = ${tenantId} and t.queue = o.queue and t.state = 'queued' and t.ungated and t.requires <@ ${skills}::text[]
+          -- A task that slipped past a cancel or a pause, in the hands of somebody else just then, is not begun.
+          and (select m.cancel_requested_at is null and m.state <> 'paused' from missions m where m.id = t.mission_id)
+        order by t.rank_at, t.id limit (select count(*) from slots)) c
+      union all
+      select o.queue, o.places, o.limited, k.id, k.rank_at from open_queues o join keyed k using (queue)),
+    candidates as (
+      select id from (select r.*, row_number() over (partition by queue order by rank_at, id) as nth from ranked r) r
+      where not limited or nth <= places order by rank_at, id limit (select count(*) from slots)),
     locked as (
-      select t.id, t.priority, t.available_at, coalesce(octet_length(t.input::text), 0) + case when t.attempt = 0 then 0
+      select t.id, t.rank_at, coalesce(octet_length(t.input::text), 0) + case when t.attempt = 0 then 0
         else (select coalesce(sum(octet_length(s.response::text)), 0) from steps s where s.task_id = t.id) end as chars
       from tasks t where t.id in (select id from candidates) and t.state = 'queued' for update of t skip locked),
     measured as (
       select id, chars, sum(chars) over best as chars_so_far, row_number() over best as rn from locked
-      window best as (order by priority desc, available_at, id rows unbounded preceding)),
+      window best as (order by rank_at, id rows unbounded preceding)),
     numbered as (select id, rn from measured where rn = 1 or chars_so_far <= ${GIVEN_CHARS_MAX}),
     leased as (
       update tasks t set state = 'executing', reason = null, attempt = t.attempt + 1, lease_owner = s.owner, lease_incarnation = s.incarnation,
@@ -118,11 +132,11 @@ export async function leaseTasks(
       insert into attempts (task_id, attempt, tenant_id, agent_instance_id, incarnation, claim_id, started_at)
       select id, attempt, tenant_id, lease_owner, lease_incarnation, claim_id, clock_timestamp() from leased),
     touched as (
-      select m.id, l.n, m.state = 'submitted' as starts from missions m join (select mission_id, count(*) as n from leased group by mission_id) l on l.mission_id = m.id
+      select m.id, l.n, m.started_at is null as starts from missions m join (select mission_id, count(*) as n from leased group by mission_id) l on l.mission_id = m.id
       order by m.id for no key update of m),
     moved as (
       update missions m set event_seq = m.event_seq + l.n + case when l.starts then 1 else 0 end,
-        state = case when l.starts then 'running' else m.state end, started_at = coalesce(m.started_at, now()), version = m.version + 1
+        state = case when m.state = 'submitted' then 'running' else m.state end, started_at = coalesce(m.started_at, now()), version = m.version + 1
       from touched l where m.id = l.id
       returning m.id, m.tenant_id, m.crew, m.correlation_id, m.traceparent, m.event_seq, l.n, l.starts),
     told as (
@@ -148,7 +162,8 @@ export async function leaseTasks(
           'crew', m.crew, 'correlation_id', m.correlation_id, 'traceparent', m.traceparent) order by g.id)
         from given g join missions m on m.id = g.mission_id) as tasks,
       (select payload from sent) as hints, (select id from sent) as outbox_id,
-      (select count(*) from candidates) as candidates, (select count(*) from leased) as leased`
+      (select count(*) from candidates) as candidates, (select count(*) from leased) as leased,
+      exists (select from keyed where id is null) or exists (select from open_queues where limited and places is null) as busy`
   const [row] = (await repeatable(async () => await statement.execute(db))).rows
   if (row === undefined) throw new Error('the lease statement answered no row')
   const steps = await readSteps(
@@ -166,7 +181,7 @@ export async function leaseTasks(
       return { kind: 'tasks', tasks: mine.map((task) => toClaimed(task, tenantId, leaseMs, steps.get(task.id) ?? [])) }
     }),
     outbox: row.outbox_id === null ? undefined : { id: row.outbox_id, hints: (row.hints ?? []) as MissionHint[] },
-    contended: row.leased < row.candidates,
+    contended: row.busy || row.leased < row.candidates,
   }
 }
 

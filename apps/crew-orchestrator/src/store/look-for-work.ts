@@ -28,7 +28,10 @@ export async function lookForWork(
         and i.lifecycle not in ('stopped', 'reaped'))
     select (select json_agg(ord) from live) as live,
       exists (select from unnest(${skills}::text[]) as skill cross join lateral (
-        select from tasks t where t.tenant_id = ${tenantId} and t.queue = skill and t.state = 'queued' limit 1) q) as queued,
+        (select from tasks t where t.tenant_id = ${tenantId} and t.queue = skill and t.state = 'queued' and t.ungated limit 1)
+        union all
+        (select from tasks t where t.tenant_id = ${tenantId} and t.queue = skill and t.state = 'queued' and t.concurrency_key is not null and not t.held limit 1)) q
+        where not exists (select from queue_controls c where c.tenant_id = ${tenantId} and c.queue = skill and c.paused_at is not null)) as queued,
       exists (select from live l join tasks t on t.lease_owner = l.id and t.claim_id = l.claim_id) as held`
   const [row] = (await repeatable(async () => await statement.execute(db))).rows
   if (row === undefined) throw new Error('the look for work answered no row')

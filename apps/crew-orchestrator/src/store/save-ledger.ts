@@ -61,11 +61,12 @@ export async function saveLedger(trx: Trx, ledger: Ledger): Promise<Saved> {
   )
   add('missions_moved', touched.length, () => updateMissions(touched))
   const outboxIn = sql`outbox_in as (insert into outbox (payload) values (${JSON.stringify(hints)}::jsonb) returning id)`
-  const result = await sql<{ id: number }>`with ${sql.join([...parts, outboxIn])} select id from outbox_in`.execute(trx)
+  const result = await sql<{ id: number; freed: QueueRef[] | null }>`with ${sql.join([...parts, outboxIn])}
+    select id, ${freedQueues(ledger)} as freed from outbox_in`.execute(trx)
   const outboxId = result.rows[0]?.id
   return {
     outbox: outboxId === undefined ? undefined : { id: outboxId, hints },
-    queued: queuesOf(ledger),
+    queued: [...queuesOf(ledger), ...(result.rows[0]?.freed ?? [])],
     ended: touched.filter((mission) => isMissionTerminal(mission.state)).map((mission) => mission.id),
     told: toldOf(ledger),
   }
@@ -94,6 +95,9 @@ function updateTasks(ledger: Ledger): RawBuilder<unknown> {
     reason: task.reason,
     blocked_by: task.blockedBy,
     max_attempts: task.maxAttempts,
+    concurrency_key: task.concurrency?.key ?? null,
+    turn: task.turn,
+    held: task.held,
     delay_ms: task.delayMs ?? null,
     has_delay: task.delayMs !== undefined,
     has_input: task.input !== undefined,
@@ -104,6 +108,7 @@ function updateTasks(ledger: Ledger): RawBuilder<unknown> {
   }))
   // Every state that is written here is one without a lease: a task becomes executing by a claim alone.
   return sql`update tasks t set state = r.state, reason = r.reason, blocked_by = r.blocked_by, max_attempts = r.max_attempts,
+      concurrency_key = r.concurrency_key, turn = r.turn, held = r.held,
       input = case when r.has_input then r.input else t.input end,
       output = case when r.state = 'completed' then r.output else t.output end, error = r.error,
       lease_owner = null, lease_incarnation = null, claim_id = null, lease_expires_at = null, attempt_deadline_at = null, progress_deadline_at = null,
@@ -115,7 +120,7 @@ function updateTasks(ledger: Ledger): RawBuilder<unknown> {
     from ${recordset(
       rows,
       'r',
-      `id uuid, state text, reason text, blocked_by int, max_attempts int, delay_ms bigint, has_delay boolean, has_input boolean, input jsonb, output jsonb, error jsonb,
+      `id uuid, state text, reason text, blocked_by int, max_attempts int, concurrency_key text, turn int, held boolean, delay_ms bigint, has_delay boolean, has_input boolean, input jsonb, output jsonb, error jsonb,
        ended boolean`,
     )} where t.id = r.id`
 }
@@ -176,6 +181,24 @@ function queuesOf(ledger: Ledger): QueueRef[] {
       queues.set(`${task.tenantId} ${task.queue}`, { tenantId: missionOf(ledger, task).tenantId, queue: task.queue })
   }
   return [...queues.values()]
+}
+
+/** Queues whose tasks may have waited for what ended here: their queue is limited, or they have its concurrency key. */
+function freedQueues(ledger: Ledger): RawBuilder<unknown> {
+  const freed = new Map<string, { tenant_id: string; queue: string; key: string | null }>()
+  for (const { taskId } of ledger.endedAttempts) {
+    const task = ledger.tasks.get(taskId)
+    if (task === undefined) continue
+    const key = task.concurrency?.key ?? null
+    freed.set(JSON.stringify([task.tenantId, task.queue, key]), { tenant_id: task.tenantId, queue: task.queue, key })
+  }
+  if (freed.size === 0) return sql`null`
+  const rows = [...freed.values()]
+  const limited = sql`select tenant_id, queue from ${recordset(rows, 'f', 'tenant_id uuid, queue text')} join queue_controls c using (tenant_id, queue) where c.max_executing is not null`
+  const keyed = rows.filter((row) => row.key !== null)
+  const waiting = sql`union select t.tenant_id, t.queue from ${recordset(keyed, 'f', 'tenant_id uuid, key text')}
+    join tasks t on t.tenant_id = f.tenant_id and t.concurrency_key = f.key and t.state = 'queued'`
+  return sql`(select json_agg(json_build_object('tenantId', q.tenant_id, 'queue', q.queue)) from (${limited} ${keyed.length === 0 ? sql`` : waiting}) q)`
 }
 
 const hintOf = (mission: MissionFacts): MissionHint => ({

@@ -6,7 +6,7 @@ import type { RetryPolicy } from '../domain/retry.ts'
 /** The columns of `tasks t` that decisions look at. Input and output are left in the database: they may be large. */
 export const TASK_FACTS =
   sql.raw(`t.id, t.tenant_id, t.mission_id, t.key, t.leaf, t.queue, t.requires, t.priority, t.state, t.reason, t.blocked_by,
-  t.template, t.policy, t.parent_id, t.attempt, t.max_attempts, t.retry, t.queue_timeout_ms, t.attempt_timeout_ms, t.heartbeat_timeout_ms, t.total_timeout_ms, t.error`)
+  t.template, t.policy, t.concurrency_key, t.concurrency_limit, t.turn, t.held, t.parent_id, t.attempt, t.max_attempts, t.retry, t.queue_timeout_ms, t.attempt_timeout_ms, t.heartbeat_timeout_ms, t.total_timeout_ms, t.error`)
 
 export interface TaskFactsRow {
   id: string
@@ -22,6 +22,10 @@ export interface TaskFactsRow {
   blocked_by: number
   template: Template | null
   policy: TaskPolicy | null
+  concurrency_key: string | null
+  concurrency_limit: number | null
+  turn: number
+  held: boolean
   parent_id: string | null
   attempt: number
   max_attempts: number
@@ -49,6 +53,10 @@ export function toTaskFacts(row: TaskFactsRow): TaskFacts {
     blockedBy: row.blocked_by,
     template: row.template,
     policy: row.policy,
+    concurrency:
+      row.concurrency_key === null ? null : { key: row.concurrency_key, limit: row.concurrency_limit as number },
+    turn: row.turn,
+    held: row.held,
     parentId: row.parent_id,
     attempt: row.attempt,
     maxAttempts: row.max_attempts,
@@ -96,6 +104,7 @@ export const toMissionFacts = (row: MissionFactsRow): MissionFacts => ({
   error: row.error,
   openTasks: row.open_tasks,
   totalTasks: row.total_tasks,
+  queuedTasks: 0,
   filledChars: 0,
   outputChars: row.output_chars,
   onTaskFailure: row.on_task_failure,

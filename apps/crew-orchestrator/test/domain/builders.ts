@@ -17,6 +17,7 @@ export const aMission = (changes: Partial<MissionFacts> = {}): MissionFacts => (
   error: null,
   openTasks: 0,
   totalTasks: 0,
+  queuedTasks: 0,
   filledChars: 0,
   outputChars: 0,
   onTaskFailure: 'fail',
@@ -40,6 +41,9 @@ export const aTask = (mission: MissionFacts, changes: Partial<TaskFacts> = {}): 
   blockedBy: 0,
   template: null,
   policy: null,
+  concurrency: null,
+  turn: 0,
+  held: false,
   parentId: null,
   attempt: 0,
   maxAttempts: 3,
@@ -74,6 +78,7 @@ export const plannedTask = (key: string, changes: Partial<PlannedTask> = {}): Pl
   input: null,
   template: null,
   policy: null,
+  concurrency: null,
   ...changes,
 })
 

@@ -1,0 +1,77 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { inTransaction, writeAudit } from '@hypercode/db'
+import type { Db, Trx } from '@hypercode/db'
+import type { QueueRef } from '@hypercode/events'
+import { AppError } from '@hypercode/http'
+import type { MissionFacts } from '../domain/facts.ts'
+import { openLedger, tell } from '../domain/ledger.ts'
+import { assertMissionMove, isMissionTerminal } from '../domain/states.ts'
+import { hasStarted, holdTasks, letTasksGo } from '../store/held-tasks.ts'
+import { lockMissions } from '../store/load.ts'
+import { NOTHING_SAVED, saveLedger } from '../store/save-ledger.ts'
+import type { Saved } from '../store/save-ledger.ts'
+
+export interface PauseOrder {
+  tenantId: string
+  missionId: string
+  actor: string
+}
+
+/** Nothing of the mission is begun until it is resumed; what runs comes to its end, and every deadline goes on. Twice changes nothing. */
+export async function pauseMission(db: Db, order: PauseOrder): Promise<Saved> {
+  return await change(db, order, 'paused', async (trx, mission) => {
+    await holdTasks(trx, mission.id)
+    return { to: 'paused', queued: [] }
+  })
+}
+
+/**
+ * Lets go on what was paused. A held task may be in the hands of a sweep that waits for the mission: then all of it is given up and tried
+ * again a moment later, since a task that stayed held would never be claimed.
+ */
+export async function resumeMission(db: Db, order: PauseOrder): Promise<Saved> {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await change(db, order, 'resumed', async (trx, mission) => {
+        const { queues, left } = await letTasksGo(trx, mission.id)
+        if (left) throw new StillInHandsError()
+        const queued = queues.map((queue) => ({ tenantId: order.tenantId, queue }))
+        return { to: (await hasStarted(trx, mission.id)) ? 'running' : 'submitted', queued }
+      })
+    } catch (error) {
+      if (!(error instanceof StillInHandsError)) throw error
+      if (tries === TRIES_MAX) throw new AppError('unavailable', { retryAfterMs: 1000 })
+      await sleep(TRY_AGAIN_MS)
+    }
+  }
+}
+
+const TRIES_MAX = 50
+const TRY_AGAIN_MS = 20
+
+class StillInHandsError extends Error {
+  override readonly name = 'StillInHandsError'
+}
+
+async function change(
+  db: Db,
+  { tenantId, missionId, actor }: PauseOrder,
+  what: 'paused' | 'resumed',
+  act: (trx: Trx, mission: MissionFacts) => Promise<{ to: MissionFacts['state']; queued: QueueRef[] }>,
+): Promise<Saved> {
+  return await inTransaction(db, async (trx) => {
+    const ledger = openLedger()
+    await lockMissions(trx, ledger, [missionId])
+    const mission = ledger.missions.get(missionId)
+    if (mission === undefined || mission.tenantId !== tenantId) throw new AppError('not_found')
+    if (isMissionTerminal(mission.state)) throw new AppError('conflict', { detail: `the mission is ${mission.state}` })
+    if ((mission.state === 'paused') === (what === 'paused')) return NOTHING_SAVED
+    const { to, queued } = await act(trx, mission)
+    assertMissionMove(mission.state, to)
+    mission.state = to
+    tell(ledger, mission, `mission.${what}`, null, { actor })
+    await writeAudit(trx, [{ tenantId, actor, action: `mission.${what}`, ref: missionId }])
+    const saved = await saveLedger(trx, ledger)
+    return { ...saved, queued }
+  })
+}
