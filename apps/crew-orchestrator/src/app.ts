@@ -15,7 +15,6 @@ import { createPlanSource } from './engine/plans.ts'
 import { createSkillBook } from './engine/skill-book.ts'
 import { sweepTurn } from './engine/sweep.ts'
 import { contextRoutes } from './routes/context.ts'
-import { approvalRoutes } from './routes/approvals.ts'
 import { crewRoutes } from './routes/crews.ts'
 import { deadLetterRoutes } from './routes/dead-letters.ts'
 import { journalRoutes } from './routes/journal.ts'
@@ -118,10 +117,9 @@ export async function buildApp(config: OrchestratorConfig, deps: AppDeps): Promi
   workRoutes(app, engine, createSkillBook(db))
   journalRoutes(app, engine, { outputMaxChars: config.TASK_OUTPUT_MAX_CHARS })
   taskRoutes(app, engine)
-  deadLetterRoutes(app, engine)
-  approvalRoutes(app, engine)
   contextRoutes(app, engine)
   queueRoutes(app, engine)
+  deadLetterRoutes(app, engine)
   watchGauges(metrics, engine, deps)
 
   const stuck = metrics.counter({

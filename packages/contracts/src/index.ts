@@ -69,6 +69,7 @@ export { ROUTES, routesOf } from './catalogue.ts'
 export type { OperationId } from './catalogue.ts'
 export { blueprintMark, blueprintOfMark, claimSkill, parseClaimSkill } from './claim-skills.ts'
 export { Crew, CrewManifest, CrewPage, CrewValidation, Duration, durationMs } from './crews.ts'
+export { ContextEntry, ContextKey, ContextList, PutTaskContext } from './context.ts'
 export { DeadLetter, DeadLetterFilter, DeadLettersResolved, EditDeadLetter } from './dead-letters.ts'
 export { ERRORS, problemType } from './errors.ts'
 export type { ErrorCode } from './errors.ts'
@@ -79,7 +80,6 @@ export {
   CloudEvent,
   FLEET_EVENTS,
   FleetEventName,
-export { ContextEntry, ContextKey, ContextList, PutTaskContext } from './context.ts'
   MISSION_EVENTS,
   MissionEventName,
   cloudEventType,
