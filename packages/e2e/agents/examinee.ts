@@ -28,10 +28,13 @@ const examinee = defineAgent({
     write: Type.Optional(Type.String()),
     snoop: Type.Optional(Type.String()),
     ask: Type.Optional(Type.Boolean()),
+    spend: Type.Optional(Type.Integer()),
   }),
   output: Type.Object({ sum: Type.Number(), found: Type.Optional(Type.Array(Type.String())) }),
-  async onTask(ctx, { a, b, steps = 1, stepMs = 0, write, snoop, ask = false }) {
+  async onTask(ctx, { a, b, steps = 1, stepMs = 0, write, snoop, ask = false, spend }) {
     if (a < 0) throw new RejectedError('only numbers that one can count')
+    if (spend !== undefined)
+      await ctx.usage({ model: 'scripted', inputTokens: spend, outputTokens: 0, usd: spend / 1000 })
     for (let step = 1; step <= steps; step += 1) {
       await ctx.step(`add-${step}`, async () => {
         note({ taskId: ctx.taskId, step })

@@ -136,19 +136,36 @@ test('an agent that cannot even start is no verdict: the run fails and says why'
   })
 })
 
-test('a sample that takes longer, or a task that is lost, fails or errs and never the other way', SLOW, async () => {
-  await gym.blueprint('late')
-  const slow = adding('slow', 1, 2, { stepMs: 20_000 })
-  await gym.suite('late', [{ ...slow, limits: { time: '1s' } }, adding('quick', 1, 2)])
-  const run = await gym.end((await gym.start('late', 'late', '1')).id)
-  const samples = await gym.samples(run.id)
-  expect(samples.map(({ scenario, state }) => [scenario, state])).toEqual([
-    ['slow', 'failed'],
-    ['quick', 'passed'],
-  ])
-  expect(samples[0]).toMatchObject({ outcome: 'failed' })
-  expect(run.verdict).toBe('failed')
-})
+test(
+  'a sample that spends more than it may, or takes longer, has failed, and what it spent is told',
+  SLOW,
+  async () => {
+    await gym.blueprint('late')
+    const slow = adding('slow', 1, 2, { stepMs: 20_000 })
+    const greedy = { ...adding('greedy', 1, 2, { spend: 100, stepMs: 20_000 }), limits: { tokens: 50 } }
+    const frugal = { ...adding('frugal', 1, 2, { spend: 50 }), limits: { tokens: 50 } }
+    await gym.suite('late', [{ ...slow, limits: { time: '1s' } }, adding('quick', 1, 2), greedy, frugal])
+    const run = await gym.end((await gym.start('late', 'late', '1')).id)
+    const samples = await gym.samples(run.id)
+    expect(samples.map(({ scenario, state }) => [scenario, state])).toEqual([
+      ['slow', 'failed'],
+      ['quick', 'passed'],
+      ['greedy', 'failed'],
+      ['frugal', 'passed'],
+    ])
+    expect(samples[0]).toMatchObject({ outcome: 'failed' })
+    expect(samples[2]).toMatchObject({ outcome: 'canceled', tokens: 100, usd: 0.1 })
+    expect(samples[2]?.scores.at(-1)).toMatchObject({
+      kind: 'limits',
+      passed: false,
+      detail: 'it used 100 tokens of 50',
+    })
+    // It was ended for that, and not left to end by itself.
+    expect(samples[2]?.latencyMs).toBeLessThan(20_000)
+    expect(samples[3]).toMatchObject({ tokens: 50, usd: 0.05 })
+    expect(run.verdict).toBe('failed')
+  },
+)
 
 test('a canceled run ends its missions and instances, and goes on where it was when it is resumed', SLOW, async () => {
   await gym.blueprint('patient')
