@@ -1,7 +1,5 @@
-import { newId } from '@hypercode/contracts'
 import type { Db } from '@hypercode/db'
 import { createRevocationList, isRetryable } from '@hypercode/db'
-import { createPublisher } from '@hypercode/events'
 import type { Keys } from '@hypercode/events'
 import { createLoops, createService } from '@hypercode/http'
 import type { AuthOptions, Check, Loops, ServiceApp } from '@hypercode/http'
@@ -10,21 +8,9 @@ import type { Redis } from 'ioredis'
 import { sql } from 'kysely'
 import type { FactoryLimits } from './domain/blueprint-faults.ts'
 import type { Driver } from './drivers/driver.ts'
-import { createEngine } from './engine/engine.ts'
 import type { Engine } from './engine/engine.ts'
-import { createRing } from './engine/fleet.ts'
-import type { Fleet } from './engine/fleet.ts'
-import { createKeeper } from './engine/keeper.ts'
-import type { KeeperLimits } from './engine/keeper.ts'
-import { createLogPump } from './engine/log-pump.ts'
-import { createNudge } from './engine/nudge.ts'
-import { park } from './engine/park.ts'
-import { createOrphanSweep } from './engine/orphans.ts'
-import { createLaunchSecret } from './engine/launch-secret.ts'
 import type { LaunchSettings } from './engine/plan-launch.ts'
-import { createPlatformProbe } from './engine/platform-probe.ts'
-import { createScaler } from './engine/scaler.ts'
-import { factoryMetrics } from './metrics.ts'
+import { createParts } from './parts.ts'
 import { blueprintRoutes } from './routes/blueprints.ts'
 import { instanceRoutes } from './routes/instances.ts'
 import { logRoutes } from './routes/logs.ts'
@@ -36,7 +22,15 @@ export interface AppOptions {
   readonly launch: LaunchSettings
   /** From which the client secret of each launch is derived; the same in every replica. */
   readonly secret: string
-  readonly keeper: KeeperLimits
+  readonly keeper: {
+    /** Starts on their way at the same time. */
+    readonly startsMax: number
+    readonly startTimeoutMs: number
+    /** Longest wait for a driver to say how a process is. */
+    readonly inspectTimeoutMs: number
+    /** Between SIGTERM and SIGKILL. */
+    readonly stopGraceMs: number
+  }
   readonly instancesMax: number
   readonly tickMs: number
   readonly leaseMs: number
@@ -66,9 +60,6 @@ export interface AppDeps {
 export interface FactoryApp {
   readonly app: ServiceApp
   readonly engine: Engine
-  /** One turn of scaling, and one look for orphans; both also run as loops. */
-  readonly rescale: () => Promise<void>
-  readonly sweepOrphans: () => Promise<void>
   startLoops(): void
   /** Stops the loops and lets others have what this replica held. */
   stop(): Promise<void>
@@ -84,51 +75,13 @@ const BACKOFF_MAX_MS = 2000
 /** The engine waits by itself. */
 const ENGINE_EVERY_MS = 10
 const STOP_WAIT_MS = 5000
-/** The longest life of a token that any gateway gives. */
-const TOKEN_LIFE_S = 900
 
 export async function buildApp(options: AppOptions, deps: AppDeps): Promise<FactoryApp> {
-  const { db, redis, keys, drivers, log } = deps
-  const metrics = factoryMetrics(deps.metrics)
+  const { db, log } = deps
   const loops = createLoops({ log, metrics: deps.metrics })
   const revocations = createRevocationList(db)
-  const publisher = createPublisher({
-    db,
-    redis,
-    keys,
-    onFailure: (err) => log.warn({ err }, 'hint not published yet'),
-  })
-  const nudge = createNudge()
-  const fleet: Fleet = {
-    db,
-    publish: (row) => publisher.publishSoon(row),
-    tokenLifeS: TOKEN_LIFE_S,
-    limits: options.limits,
-    instancesMax: options.instancesMax,
-    nudge,
-    ring: createRing({ redis, keys, log }),
-  }
-  const probe = createPlatformProbe(options.launch.agentUrl)
-  const pump = createLogPump({ db, log, linesMax: options.logLinesMax })
-  const owner = newId()
-  const keeper = createKeeper({
-    ...fleet,
-    owner,
-    drivers,
-    pump,
-    launchSettings: options.launch,
-    launchSecret: createLaunchSecret(options.secret),
-    log,
-    metrics,
-    weather: () => ({ canJudgeSilence: probe.hasAnsweredFor(options.silenceGraceMs) }),
-    limits: options.keeper,
-  })
-  const { leaseMs, hostLostMs, tickMs, instancesMax } = options
-  const ownership = { owner, leaseMs, hostLostMs, ownedMax: instancesMax }
-  const { populationMax } = options.limits
-  const engine = createEngine({ db, drivers, keeper, nudge, ownership, populationMax, tickMs, log, metrics })
-  const rescale = createScaler({ fleet, scaleAfterMs: options.scaleAfterMs, log, metrics })
-  const sweepOrphans = createOrphanSweep({ db, drivers, graceMs: options.orphanGraceMs, log, metrics })
+  const parts = createParts(options, deps)
+  const { fleet, metrics, publisher, engine, rescale, sweepOrphans } = parts
 
   const app = await createService({
     name: 'agent-factory',
@@ -148,16 +101,14 @@ export async function buildApp(options: AppOptions, deps: AppDeps): Promise<Fact
   return {
     app,
     engine,
-    rescale,
-    sweepOrphans,
     startLoops() {
       const start = (name: string, everyMs: number, run: (signal: AbortSignal) => Promise<void>): void =>
         loops.start(name, { everyMs, backoffMaxMs: BACKOFF_MAX_MS, run })
       start('engine', ENGINE_EVERY_MS, async (signal) => await engine.turn(signal))
       start('scaler', options.scaleMs, rescale)
       start('orphans', options.orphanMs, sweepOrphans)
-      start('logs', LOGS_EVERY_MS, async () => await pump.pump(engine.running()))
-      start('platform', PROBE_EVERY_MS, async () => await probe.look())
+      start('logs', LOGS_EVERY_MS, async () => await parts.pump.pump(engine.running()))
+      start('platform', PROBE_EVERY_MS, async () => await parts.probe.look())
       start('outbox', RELAY_EVERY_MS, async () => void (await publisher.relayTurn()))
       start('revocations', REVOCATIONS_EVERY_MS, async () => await revocations.refresh())
       start('old-logs', CLEAN_EVERY_MS, async () => void (await deleteOldLines(db, options.logKeepMs)))
@@ -165,10 +116,7 @@ export async function buildApp(options: AppOptions, deps: AppDeps): Promise<Fact
     async stop() {
       await loops.stop()
       await engine.stop(STOP_WAIT_MS)
-      if (options.stopAgents) {
-        const graceMs = options.launch.agentDrainMs
-        await park({ ...fleet, owner, drivers, graceMs, log }, await engine.owned())
-      }
+      if (options.stopAgents) await parts.endAgents()
       await engine.release()
       await publisher.idle()
     },

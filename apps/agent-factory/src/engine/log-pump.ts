@@ -6,6 +6,7 @@
  */
 import type { Db } from '@hypercode/db'
 import type { Logger } from '@hypercode/telemetry'
+import type { FactoryInstance } from '../domain/factory-instance.ts'
 import type { Driver, Handle } from '../drivers/driver.ts'
 import { appendLines } from '../store/logs.ts'
 
@@ -19,6 +20,15 @@ export interface LoggedInstance {
   /** How far the database says that it was read. */
   readonly logCursor: number
 }
+
+export const loggedOf = (instance: FactoryInstance, driver: Driver, handle: Handle): LoggedInstance => ({
+  id: instance.id,
+  tenantId: instance.tenantId,
+  launchId: handle.launchId,
+  handle,
+  driver,
+  logCursor: instance.logCursor,
+})
 
 export interface LogPump {
   /** One page of each. */
