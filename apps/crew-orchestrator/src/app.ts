@@ -13,6 +13,7 @@ import { createEngine } from './engine/engine.ts'
 import type { Engine } from './engine/engine.ts'
 import { createPlanSource } from './engine/plans.ts'
 import { createSkillBook } from './engine/skill-book.ts'
+import { subCrewTurn } from './engine/sub-crews.ts'
 import { sweepTurn } from './engine/sweep.ts'
 import { contextRoutes } from './routes/context.ts'
 import { crewRoutes } from './routes/crews.ts'
@@ -112,8 +113,9 @@ export async function buildApp(config: OrchestratorConfig, deps: AppDeps): Promi
     onError: onTailError,
   })
 
+  const plans = createPlanSource(engine)
   crewRoutes(app, engine)
-  missionRoutes(app, engine, createPlanSource(engine))
+  missionRoutes(app, engine, plans)
   workRoutes(app, engine, createSkillBook(db))
   journalRoutes(app, engine, { outputMaxChars: config.TASK_OUTPUT_MAX_CHARS })
   taskRoutes(app, engine)
@@ -144,6 +146,18 @@ export async function buildApp(config: OrchestratorConfig, deps: AppDeps): Promi
         db: deps.urgentDatabase.db,
         brake,
         cancelGraceMs: config.CANCEL_GRACE_MS,
+        onSaved: engine.after,
+        onFault,
+      })),
+  })
+  loops.start('crews', {
+    everyMs: config.ORCHESTRATOR_SWEEP_MS,
+    backoffMaxMs: 2000,
+    run: async () =>
+      void (await subCrewTurn({
+        db: deps.urgentDatabase.db,
+        plans,
+        submit: async (order) => engine.submit(order),
         onSaved: engine.after,
         onFault,
       })),

@@ -81,7 +81,14 @@ const Concurrency = Type.Object(
 const ManifestTask = Type.Object(
   {
     id: Name,
-    member: Name,
+    member: Type.Optional(Name),
+    crew: Type.Optional(
+      Type.String({
+        pattern: '^[a-z0-9][a-z0-9-]{0,62}(@[1-9][0-9]{0,8})?$',
+        description:
+          'in place of a member: a stored crew, whose mission gets the input of the task and gives its output',
+      }),
+    ),
     dependsOn: Type.Optional(Type.Array(Name, { maxItems: 500, uniqueItems: true })),
     input: Type.Optional(Json),
     forEach: Type.Optional(Type.Union([Type.String({ maxLength: 500 }), Type.Array(Json, { maxItems: 10_000 })])),

@@ -65,6 +65,7 @@ export const Mission = Type.Object(
     priority: Type.Integer(),
     labels: Labels,
     tasks: TaskCounts,
+    parentTaskId: Type.Optional(Type.Unsafe<Id>({ ...Id, description: 'the task of another mission that began it' })),
     correlationId: Type.String(),
     createdBy: Type.String(),
     createdAt: Timestamp,

@@ -1,5 +1,6 @@
 import type { Health, Labels, Lifecycle, MissionState, Scope, Skill, TaskError, TaskState } from '@hypercode/contracts'
 import type { ColumnType, Generated, JSONColumnType, Kysely, Selectable, Transaction } from 'kysely'
+import type { ApprovalDecisionTable, ApprovalTable } from './approval-tables.ts'
 import type { Instant, Jsonb, SetOnce } from './columns.ts'
 import type { MissionContextTable } from './crew-tables.ts'
 import type {
@@ -121,6 +122,10 @@ export interface MissionTable {
   /** Characters of the outputs of its tasks, those of forEach tasks not counted again. */
   output_chars: Generated<number>
   on_task_failure: 'fail' | 'continue'
+  /** The task of another mission that began it, the outermost mission, and how many stand around this one. */
+  parent_task_id: string | null
+  root_id: string | null
+  depth: Generated<number>
   cancel_requested_at: Instant | null
   deadline_at: Instant | null
   correlation_id: string
@@ -321,6 +326,8 @@ export interface Database {
   queue_controls: QueueControlTable
   waits: WaitTable
   signals: SignalTable
+  approvals: ApprovalTable
+  approval_decisions: ApprovalDecisionTable
 }
 
 /** A transaction is also a Db, so a function that takes Db works inside and outside of one. */

@@ -28,6 +28,8 @@ export interface TaskPolicy {
   tolerated?: true
   /** JSON Schema that its output must fit. */
   outputSchema?: object
+  /** A stored crew (`name` or `name@version`) whose mission does its work; its forEach elements have one each. */
+  crew?: string
 }
 
 export interface Concurrency {

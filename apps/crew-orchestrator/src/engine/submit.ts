@@ -6,7 +6,7 @@ import { instantiate } from '../domain/instantiate.ts'
 import type { Ledger } from '../domain/ledger.ts'
 import type { CrewPlan } from '../manifest/compile.ts'
 import { findExisting, storeMissions } from '../store/submit.ts'
-import type { KnownMission, NewMissionRow } from '../store/submit.ts'
+import type { KnownMission, NewMissionRow, Within } from '../store/submit.ts'
 import { toldOf } from '../store/save-ledger.ts'
 import type { Saved } from '../store/save-ledger.ts'
 
@@ -27,6 +27,8 @@ export interface SubmitOrder {
   requestChars: number
   correlationId: string
   traceparent: string | null
+  /** Of a mission that a task of another one begins. */
+  within?: Within
 }
 
 export interface SubmitResult {
@@ -92,6 +94,7 @@ export function planMission(order: SubmitOrder): NewMissionRow {
     deadlineMs: order.plan.deadlineMs,
     traceparent: order.traceparent,
     createdBy: order.createdBy,
+    within: order.within ?? null,
     chars: order.requestChars + order.plan.chars + mission.filledChars + charsOf(ledger),
   }
 }

@@ -58,13 +58,12 @@ export function compile(manifest: CrewManifest): CrewPlan {
     .flat()
     .map((id): PlannedTask => {
       const task = byId.get(id) as ManifestTask
-      const member = members.find((one) => one.id === task.member) as (typeof members)[number]
+      const { queue, requires } = workerOf(task, members)
       const template = templateOf(task)
       return {
         key: id,
-        queue: claimSkill(member.skill, member.pool),
-        // An instance of a pool has no skill but in the pool.
-        requires: (member.requires ?? []).map((skill) => claimSkill(skill, member.pool)),
+        queue,
+        requires,
         priority: task.priority ?? 0,
         dependsOn: graph.get(id) ?? [],
         leaf: !needed.has(id),
@@ -83,6 +82,20 @@ export function compile(manifest: CrewManifest): CrewPlan {
     deadlineMs: ms(policy?.deadline),
     blueprints: blueprintsOf(manifest),
     chars: JSON.stringify(planned).length,
+  }
+}
+
+/** What who does the task must claim. Nobody claims a task that a crew does; its queue says so. */
+function workerOf(
+  task: ManifestTask,
+  members: CrewManifest['spec']['members'],
+): Pick<PlannedTask, 'queue' | 'requires'> {
+  const member = members.find((one) => one.id === task.member)
+  if (member === undefined) return { queue: `crew.${task.crew?.split('@')[0]}`, requires: [] }
+  return {
+    queue: claimSkill(member.skill, member.pool),
+    // An instance of a pool has no skill but in the pool.
+    requires: (member.requires ?? []).map((skill) => claimSkill(skill, member.pool)),
   }
 }
 
@@ -133,6 +146,7 @@ function policyOf(manifest: CrewManifest, task: ManifestTask): TaskPolicy | null
   const outputSchema = outputSchemaOf(manifest, task)
   const policy: TaskPolicy = {
     ...(task.onChildFailure === 'continue' ? { childFailure: task.onChildFailure } : {}),
+    ...(task.crew === undefined ? {} : { crew: task.crew }),
     ...(outputSchema === undefined ? {} : { outputSchema }),
   }
   return Object.keys(policy).length === 0 ? null : policy

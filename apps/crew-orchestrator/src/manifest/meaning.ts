@@ -18,7 +18,8 @@ export function meaningFaults(manifest: CrewManifest): Fault[] {
   const taskIds = new Set(tasks.map((task) => task.id))
   for (const [index, task] of tasks.entries()) {
     const at = `/spec/tasks/${index}`
-    if (!memberIds.has(task.member))
+    faults.push(...crewFaults(task, at))
+    if (task.member !== undefined && !memberIds.has(task.member))
       faults.push({
         pointer: `${at}/member`,
         message: `there is no member "${task.member}"`,
@@ -51,6 +52,19 @@ export function meaningFaults(manifest: CrewManifest): Fault[] {
   for (const [index, task] of tasks.entries())
     faults.push(...referenceFaults(task, `/spec/tasks/${index}`, taskIds, reachable(dependencies, task.id)))
   return faults
+}
+
+/** What is said of an attempt has no meaning where a crew does the work. */
+const OF_ATTEMPTS = ['member', 'retry', 'output', 'approval', 'concurrency'] as const
+
+function crewFaults(task: ManifestTask, at: string): Fault[] {
+  if (task.crew === undefined)
+    return task.member === undefined ? [{ pointer: at, message: 'needs a "member" or a "crew"' }] : []
+  return OF_ATTEMPTS.filter((key) => task[key] !== undefined).map((key) => ({
+    pointer: `${at}/${key}`,
+    message: 'has no meaning beside "crew"',
+    fix: 'Say it of the tasks of that crew.',
+  }))
 }
 
 function twice(things: readonly { id: string }[], at: string): Fault[] {

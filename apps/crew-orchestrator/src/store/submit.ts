@@ -4,6 +4,7 @@ import type { Db } from '@hypercode/db'
 import { sql } from 'kysely'
 import type { MissionFacts } from '../domain/facts.ts'
 import type { Ledger } from '../domain/ledger.ts'
+import { insertApprovals } from './approvals.ts'
 import { insertEdges, insertEvents, insertTasks } from './insert-fragments.ts'
 
 /** A mission that was planned and is to be stored. */
@@ -21,8 +22,17 @@ export interface NewMissionRow {
   deadlineMs: number | null
   traceparent: string | null
   createdBy: string
+  within: Within | null
   /** Characters that it takes to store it, about. */
   chars: number
+}
+
+/** Of a mission that a task of another one has begun. */
+export interface Within {
+  parentTaskId: string
+  /** The outermost mission, and how many stand around this one. */
+  rootId: string
+  depth: number
 }
 
 export interface Submitted {
@@ -43,6 +53,7 @@ export async function storeMissions(db: Db, orders: readonly NewMissionRow[]): P
   const events = orders.flatMap((order) =>
     order.ledger.events.map((event) => ({ ...event, tenantId: order.mission.tenantId })),
   )
+  const approvals = orders.flatMap((order) => order.ledger.approvals)
   const statement = sql<{ stored: string[] | null; outbox_id: number | null }>`
     with stored as (${insertMissions(orders)}),
       tasks_in as (${insertTasks(
@@ -50,6 +61,7 @@ export async function storeMissions(db: Db, orders: readonly NewMissionRow[]): P
         ONLY_STORED,
       )}),
       ${edges.length === 0 ? sql`` : sql`edges_in as (${insertEdges(edges, sql`where r.task_id in (select t.id from ${taskMissions(orders)} join stored s on s.id = t.mission_id)`)}),`}
+      ${approvals.length === 0 ? sql`` : sql`approvals_in as (${insertApprovals({ approvals }, ONLY_STORED)}),`}
       events_in as (${insertEvents(events, ONLY_STORED)}),
       audit_in as (insert into audit (tenant_id, actor, action, ref)
         select r.tenant_id, r.created_by, 'mission.submitted', r.id::text from ${missionRecords(orders)} where r.id in (select id from stored)),
@@ -70,10 +82,10 @@ export async function storeMissions(db: Db, orders: readonly NewMissionRow[]): P
 
 function insertMissions(orders: readonly NewMissionRow[]) {
   return sql`insert into missions (id, tenant_id, crew, crew_version, manifest, input, output, error, state, priority, labels, idempotency_key, request_hash,
-      total_tasks, open_tasks, on_task_failure, deadline_at, correlation_id, traceparent, created_by, event_seq, ended_at)
+      total_tasks, open_tasks, on_task_failure, deadline_at, correlation_id, traceparent, created_by, event_seq, parent_task_id, root_id, depth, ended_at)
     select r.id, r.tenant_id, r.crew, r.crew_version, r.manifest, r.input, r.output, r.error, r.state, r.priority, r.labels, r.idempotency_key,
       decode(r.request_hash, 'hex'), r.total_tasks, r.open_tasks, r.on_task_failure, now() + r.deadline_ms * interval '1 millisecond',
-      r.correlation_id, r.traceparent, r.created_by, r.event_seq, case when r.open_tasks = 0 then now() end
+      r.correlation_id, r.traceparent, r.created_by, r.event_seq, r.parent_task_id, r.root_id, r.depth, case when r.open_tasks = 0 then now() end
     from ${missionRecords(orders)}
     on conflict do nothing returning id`
 }
@@ -101,13 +113,16 @@ function missionRecords(orders: readonly NewMissionRow[]) {
     traceparent: order.traceparent,
     created_by: order.createdBy,
     event_seq: mission.eventSeq,
+    parent_task_id: order.within?.parentTaskId ?? null,
+    root_id: order.within?.rootId ?? null,
+    depth: order.within?.depth ?? 0,
   }))
   return recordset(
     rows,
     'r',
     `id uuid, tenant_id uuid, crew text, crew_version int, manifest jsonb, input jsonb, output jsonb, error jsonb, state text, priority smallint,
      labels jsonb, idempotency_key text, request_hash text, total_tasks int, open_tasks int, on_task_failure text, deadline_ms bigint,
-     correlation_id text, traceparent text, created_by text, event_seq int`,
+     correlation_id text, traceparent text, created_by text, event_seq int, parent_task_id uuid, root_id uuid, depth smallint`,
   )
 }
 

@@ -1,0 +1,47 @@
+import type { MissionState, TaskError } from '@hypercode/contracts'
+import { OUTPUT_CHARS_MAX } from './end-attempt.ts'
+import type { TaskFacts } from './facts.ts'
+import { missionOf, move } from './ledger.ts'
+import type { Ledger } from './ledger.ts'
+
+/** How many crews may stand one within the other, and missions that one of them may begin in all. */
+export const CREW_DEPTH_MAX = 5
+export const CREWS_WITHIN_MAX = 1000
+
+/** The mission that a task has begun, at its end. */
+export interface ChildEnd {
+  id: string
+  crew: string
+  state: MissionState
+  output: unknown
+  error: TaskError | null
+}
+
+/** Ends the task that waits for a mission as that mission has ended. Its output is the output of the mission. */
+export function endWithChild(ledger: Ledger, task: TaskFacts, child: ChildEnd): void {
+  if (child.state !== 'completed') {
+    failForCrew(ledger, task, {
+      code: child.error?.code ?? 'crew_canceled',
+      message: `mission ${child.id} of crew ${child.crew} ended ${child.state}${child.error === null ? '' : `: ${child.error.message}`}`,
+    })
+    return
+  }
+  const mission = missionOf(ledger, task)
+  const chars = JSON.stringify(child.output ?? null).length
+  if (mission.outputChars + chars > OUTPUT_CHARS_MAX) {
+    failForCrew(ledger, task, {
+      code: 'output_too_large',
+      message: `with that of mission ${child.id} the outputs would have more than ${OUTPUT_CHARS_MAX} characters`,
+    })
+    return
+  }
+  mission.outputChars += chars
+  move(ledger, task, 'completed', { output: child.output ?? null })
+}
+
+/** Fails a task whose crew cannot be run or did not succeed. Within the crew its tasks were tried again: this is the end. */
+export function failForCrew(ledger: Ledger, task: TaskFacts, { code, message }: TaskError): void {
+  move(ledger, task, 'failed', { error: { code, message: message.slice(0, MESSAGE_MAX).toWellFormed() } })
+}
+
+const MESSAGE_MAX = 8000

@@ -1,0 +1,145 @@
+import type { ClaimedTask, Crew, Fault, Mission, Task } from '@hypercode/contracts'
+import { expect } from 'vitest'
+import { createPlanSource } from '../../src/engine/plans.ts'
+import { subCrewTurn } from '../../src/engine/sub-crews.ts'
+import { STILL, crewOf, test } from '../harness.ts'
+import type { Stage } from '../harness.ts'
+import { expectInvariants } from '../invariants.ts'
+
+test.override({ settings: STILL })
+
+/** One turn, as the loop makes it. */
+async function turn(stage: Stage): Promise<number> {
+  const { engine } = stage.orchestrator
+  return await subCrewTurn({
+    db: engine.urgentDb,
+    plans: createPlanSource(engine),
+    submit: async (order) => await engine.submit(order),
+    onSaved: engine.after,
+    onFault: (error) => {
+      throw error
+    },
+  })
+}
+
+const store = async (stage: Stage, manifest: object): Promise<Crew> => {
+  const answer = await stage.operator.call<Crew>('POST', '/v1/crews', manifest)
+  expect(answer.status, JSON.stringify(answer.body)).toBe(201)
+  return answer.body
+}
+const missions = async (stage: Stage, crew: string): Promise<Mission[]> =>
+  (await stage.operator.call<{ items: Mission[] }>('GET', `/v1/missions?crew=${crew}`)).body.items
+const task = async (stage: Stage, missionId: string, key: string): Promise<Task | undefined> =>
+  (await stage.tasks(missionId)).find((one) => one.key === key)
+
+const inner = crewOf('inner', [{ id: 'work', input: '${mission.input}' }])
+const outer = (more: Record<string, unknown> = {}, crew = 'inner@1'): object =>
+  crewOf('outer', [
+    { id: 'plan' },
+    { id: 'build', crew, member: undefined, dependsOn: ['plan'], input: { of: '${tasks.plan.output}' }, ...more },
+    { id: 'tell', dependsOn: ['build'], input: '${tasks.build.output}' },
+  ])
+
+test('a task with a crew waits for a mission of its own and has its output', async ({ stage }) => {
+  await store(stage, inner)
+  const agent = await stage.agent(['work'])
+  const mission = await stage.submit(outer(), null, { 'x-correlation-id': 'order-7' })
+  await agent.complete(((await agent.claim()) as [ClaimedTask])[0], 'a plan')
+  expect(await task(stage, mission.id, 'build')).toMatchObject({
+    state: 'waiting',
+    reason: 'crew inner@1 does its work',
+  })
+  // Two replicas at once begin it once.
+  await Promise.all([turn(stage), turn(stage)])
+  const [child, ...more] = (await missions(stage, 'inner')) as [Mission]
+  expect(more).toEqual([])
+  expect(child).toMatchObject({ input: { of: 'a plan' }, correlationId: 'order-7', crewVersion: 1 })
+  expect(child.parentTaskId).toBe((await task(stage, mission.id, 'build'))?.id)
+  expect(await turn(stage)).toBe(0)
+  const [work] = (await agent.claim()) as [ClaimedTask]
+  expect(work).toMatchObject({ missionId: child.id, input: { of: 'a plan' } })
+  await agent.complete(work, 'built')
+  await Promise.all([turn(stage), turn(stage)])
+  const [tell] = (await agent.claim()) as [ClaimedTask]
+  expect(tell.input).toEqual({ work: 'built' })
+  await agent.complete(tell)
+  expect((await stage.mission(mission.id)).state).toBe('completed')
+  await expectInvariants(stage.db)
+})
+
+test('the failure of the crew is the failure of the task, and says which mission it was', async ({ stage }) => {
+  await store(stage, inner)
+  const agent = await stage.agent(['work'])
+  const mission = await stage.submit(outer())
+  await agent.complete(((await agent.claim()) as [ClaimedTask])[0])
+  await turn(stage)
+  const [work] = (await agent.claim()) as [ClaimedTask]
+  await agent.fail(work, { code: 'boom', retryable: false })
+  await turn(stage)
+  const failed = await stage.mission(mission.id)
+  expect(failed).toMatchObject({ state: 'failed', error: { code: 'boom' } })
+  expect(failed.error?.message).toContain(`mission ${work.missionId} of crew inner ended failed`)
+  await expectInvariants(stage.db)
+})
+
+test('each element of a forEach has a mission of its own, and one that fails may be null', async ({ stage }) => {
+  await store(stage, inner)
+  const agent = await stage.agent(['work'])
+  const mission = await stage.submit(
+    outer({ forEach: [1, 2, 3], input: '${item}', onChildFailure: 'continue' }, 'inner'),
+  )
+  await agent.complete(((await agent.claim()) as [ClaimedTask])[0])
+  expect(await turn(stage)).toBe(3)
+  const works = (await agent.claim()).toSorted((a, b) => Number(a.input) - Number(b.input))
+  expect(works.map(({ input }) => input)).toEqual([1, 2, 3])
+  await agent.fail(works[1] as ClaimedTask, { retryable: false })
+  for (const one of [works[0], works[2]] as ClaimedTask[]) await agent.complete(one, one.input)
+  await turn(stage)
+  const [tell] = (await agent.claim()) as [ClaimedTask]
+  expect(tell.input).toEqual([{ work: 1 }, null, { work: 3 }])
+  expect((await stage.mission(mission.id)).state).toBe('running')
+  await expectInvariants(stage.db)
+})
+
+test('a cancel goes down to the missions within', async ({ stage }) => {
+  await store(stage, inner)
+  await store(stage, crewOf('middle', [{ id: 'in', crew: 'inner', member: undefined }]))
+  const mission = await stage.submit(crewOf('outer', [{ id: 'in', crew: 'middle', member: undefined }]))
+  await turn(stage)
+  await turn(stage)
+  expect((await missions(stage, 'inner'))[0]?.state).toBe('submitted')
+  await stage.operator.call('POST', `/v1/missions/${mission.id}:cancel`)
+  await turn(stage)
+  await turn(stage)
+  for (const crew of ['outer', 'middle', 'inner'])
+    expect(await missions(stage, crew), crew).toMatchObject([{ state: 'canceled' }])
+  expect(await turn(stage)).toBe(0)
+  await expectInvariants(stage.db)
+})
+
+test('a crew within itself ends at the fifth, and one that does not exist fails its task', async ({ stage }) => {
+  await store(stage, crewOf('loop', [{ id: 'again', crew: 'loop', member: undefined }]))
+  await stage.submit(crewOf('start', [{ id: 'go', crew: 'loop', member: undefined }]))
+  for (let turns = 0; (await turn(stage)) > 0; turns += 1) expect(turns).toBeLessThan(30)
+  expect(await missions(stage, 'loop')).toHaveLength(5)
+  expect((await missions(stage, 'start'))[0]).toMatchObject({ state: 'failed', error: { code: 'crew_too_deep' } })
+  const lost = await stage.submit(crewOf('lost', [{ id: 'go', crew: 'nowhere', member: undefined }]))
+  await turn(stage)
+  expect((await stage.mission(lost.id)).error).toMatchObject({ code: 'crew_unknown' })
+  await expectInvariants(stage.db)
+})
+
+test('a task has a member or a crew, and a crew is tried by its own rules', async ({ stage }) => {
+  const answer = await stage.operator.call<{ faults: Fault[] }>('POST', '/v1/missions', {
+    manifest: crewOf('x', [
+      { id: 'a', member: undefined },
+      { id: 'b', crew: 'inner', retry: { maxAttempts: 2 } },
+    ]),
+  })
+  expect(answer.status).toBe(422)
+  expect(answer.body.faults.map(({ pointer }) => pointer)).toEqual([
+    '/manifest/spec/tasks/0',
+    '/manifest/spec/tasks/1/member',
+    '/manifest/spec/tasks/1/retry',
+  ])
+})
