@@ -16,6 +16,7 @@ import { createSkillBook } from './engine/skill-book.ts'
 import { subCrewTurn } from './engine/sub-crews.ts'
 import { sweepTurn } from './engine/sweep.ts'
 import { contextRoutes } from './routes/context.ts'
+import { approvalRoutes } from './routes/approvals.ts'
 import { crewRoutes } from './routes/crews.ts'
 import { deadLetterRoutes } from './routes/dead-letters.ts'
 import { journalRoutes } from './routes/journal.ts'
@@ -119,6 +120,7 @@ export async function buildApp(config: OrchestratorConfig, deps: AppDeps): Promi
   workRoutes(app, engine, createSkillBook(db))
   journalRoutes(app, engine, { outputMaxChars: config.TASK_OUTPUT_MAX_CHARS })
   taskRoutes(app, engine)
+  approvalRoutes(app, engine)
   contextRoutes(app, engine)
   queueRoutes(app, engine)
   deadLetterRoutes(app, engine)

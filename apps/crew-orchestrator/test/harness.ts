@@ -74,6 +74,7 @@ const EVERYTHING: readonly Scope[] = [
   'mission:cancel',
   'crew:write',
   'deadletter:write',
+  'approval:decide',
   'task:claim',
   'agent:read',
   'agent:write',

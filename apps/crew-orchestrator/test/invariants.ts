@@ -75,6 +75,13 @@ const MUST_BE_EMPTY: Readonly<Record<string, string>> = {
   'O17 a signal that ended two waits, or none': `
     select s.taken_by from signals s left join waits w on w.task_id = s.taken_by and w.signal = s.name and w.fired_at is not null
     where s.taken_by is not null group by s.taken_by, s.name having count(distinct s.id) > count(distinct w.name)`,
+  'O21 a task that waits for people without an open approval, or the reverse': `
+    select t.id from tasks t left join approvals a on a.task_id = t.id and a.state = 'open'
+    group by t.id, t.state having (t.state = 'input_required') <> (count(a.id) = 1)`,
+  'O21 an approval that too few, or the wrong number of clients decided': `
+    select a.id from approvals a left join approval_decisions d on d.approval_id = a.id and d.round = a.round group by a.id
+    having (a.state = 'approved') <> (count(*) filter (where d.verdict in ('approve', 'edit')) >= a.quorum and count(*) filter (where d.verdict = 'reject') = 0)
+      or (a.state = 'rejected') <> (count(*) filter (where d.verdict = 'reject') = 1)`,
   'O19 events that are not 1..n': `
     select m.id from missions m left join mission_events e on e.mission_id = m.id group by m.id, m.event_seq
     having m.event_seq <> count(e.seq) or min(e.seq) <> 1 or max(e.seq) <> count(e.seq)`,
@@ -114,6 +121,7 @@ const STATE_AFTER: Readonly<Record<string, TaskState>> = {
   'task.claimed': 'executing',
   'task.retry.scheduled': 'scheduled',
   'task.waiting': 'waiting',
+  'task.input_required': 'input_required',
   'task.paused': 'paused',
   'task.completed': 'completed',
   'task.failed': 'failed',

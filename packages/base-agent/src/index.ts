@@ -18,6 +18,8 @@ export type { AgentSettings } from './settings.ts'
 export { startAgent } from './start-agent.ts'
 export type { RunningAgent } from './start-agent.ts'
 export type {
+  ApprovalRequest,
+  ApprovalResult,
   ModelUsage,
   SharedValue,
   SignalResult,

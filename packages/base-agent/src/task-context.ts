@@ -46,6 +46,34 @@ export interface SharedValue {
   readonly version: number
 }
 
+/** What people are asked. */
+export interface ApprovalRequest {
+  readonly title: string
+  /** What is to be approved; whoever decides may change it. */
+  readonly data?: unknown
+  /** Ids or names of API clients; everybody who may decide when left out. */
+  readonly approvers?: string[]
+  /** So many of them must approve, default 1; one rejection is enough. */
+  readonly quorum?: number
+  readonly deadlineMs?: number
+  /** What the deadline decides; default reject. */
+  readonly onTimeout?: 'reject' | 'approve'
+  /** Who may decide as well when it takes that long. */
+  readonly escalate?: { readonly afterMs: number; readonly approvers: string[] }
+}
+
+/** What people have decided. */
+export interface ApprovalResult {
+  readonly approvalId: string
+  readonly approved: boolean
+  /** The data as it was approved, changed or not. */
+  readonly data: unknown
+  /** API clients who decided; nobody when the deadline did. */
+  readonly by: readonly string[]
+  readonly comment: string | null
+  readonly timedOut: boolean
+}
+
 /** What a handler can do and know while it works on one attempt of one task. */
 export interface TaskContext {
   readonly taskId: string
@@ -89,6 +117,12 @@ export interface TaskContext {
     name: string,
     options?: { readonly signal?: string; readonly timeoutMs?: number },
   ) => Promise<SignalResult>
+
+  /**
+   * Asks people and waits for their decision as `sleep` waits for a time; `/v1/approvals` is where they find it. What follows from a
+   * rejection is for the handler to say.
+   */
+  readonly approval: (name: string, request: ApprovalRequest) => Promise<ApprovalResult>
 
   /**
    * Tells people how far the attempt is, 0 to 1. Call it as often as you like: about two a second are sent, the last one

@@ -96,6 +96,32 @@ describe('waits', () => {
     })
   })
 
+  test('people are asked and decide; what they made of the data comes back', async ({ platform, start }) => {
+    await start(
+      agentOf(async (ctx) => {
+        const data = { amount: 5, at: new Date(0) }
+        const first = await ctx.approval('first', { title: 'Pay?', data, deadlineMs: 1000, quorum: 1 })
+        const second = await ctx.approval('second', { title: 'Really?' })
+        return { text: JSON.stringify([first.approved, first.data, second.approved, second.comment]) }
+      }),
+    )
+    const id = platform.queue(input)
+    await platform.until('the first question', () => platform.task(id).state === 'input_required')
+    expect(platform.task(id).wait?.order).toEqual({
+      kind: 'approval',
+      name: 'first',
+      title: 'Pay?',
+      data: { amount: 5, at: '1970-01-01T00:00:00.000Z' },
+      deadlineMs: 1000,
+      quorum: 1,
+    })
+    platform.decide(id, { approved: true, data: { amount: 4 } })
+    await platform.until('the second question', () => platform.task(id).wait?.order.name === 'second')
+    platform.decide(id, { approved: false, comment: 'no' })
+    const { output } = await platform.ended(id)
+    expect(JSON.parse((output as { text: string }).text)).toEqual([true, { amount: 4 }, false, 'no'])
+  })
+
   test('a task that is run without a platform is told how its waits have ended', async () => {
     const agent = agentOf(async (ctx) => {
       await ctx.sleep('nap', 1000)

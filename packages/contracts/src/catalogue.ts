@@ -1,4 +1,5 @@
 import * as agents from './agents.ts'
+import * as approvals from './approvals.ts'
 import * as audit from './audit.ts'
 import * as auth from './auth.ts'
 import * as blueprints from './blueprints.ts'
@@ -61,6 +62,11 @@ export const ROUTES = {
   putContext: context.putContext,
   putTaskContext: context.putTaskContext,
   signalMission: waits.signalMission,
+  listApprovals: approvals.listApprovals,
+  getApproval: approvals.getApproval,
+  approveApproval: approvals.approveApproval,
+  rejectApproval: approvals.rejectApproval,
+  editApproval: approvals.editApproval,
   listQueues: queues.listQueues,
   pauseQueue: queues.pauseQueue,
   resumeQueue: queues.resumeQueue,

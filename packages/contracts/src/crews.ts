@@ -1,6 +1,7 @@
 import { Type } from '@sinclair/typebox'
 import type { Static } from '@sinclair/typebox'
 import { SkillId } from './agents.ts'
+import { Approvers, approvalTerms } from './approvals.ts'
 import { Json, Labels, Name, Page, Timestamp, pageQuery } from './common.ts'
 import { Id } from './ids.ts'
 import { Fault } from './problem.ts'
@@ -78,6 +79,21 @@ const Concurrency = Type.Object(
   { ...closed, description: 'at most `limit` tasks of the tenant with the same key run at once' },
 )
 
+const ManifestApproval = Type.Object(
+  {
+    ...approvalTerms,
+    title: Type.Optional(approvalTerms.title),
+    deadline: Type.Optional(Duration),
+    escalate: Type.Optional(
+      Type.Object(
+        { after: Duration, approvers: Approvers },
+        { ...closed, description: 'who may decide as well, later' },
+      ),
+    ),
+  },
+  { ...closed, description: 'people decide about the input before the task begins' },
+)
+
 const ManifestTask = Type.Object(
   {
     id: Name,
@@ -109,6 +125,7 @@ const ManifestTask = Type.Object(
     priority: Type.Optional(Type.Integer({ minimum: -100, maximum: 100 })),
     retry: Type.Optional(Retry),
     timeouts: Type.Optional(Timeouts),
+    approval: Type.Optional(ManifestApproval),
   },
   closed,
 )

@@ -18,6 +18,7 @@ export const ERRORS = {
     fix: 'Run each missing suite with POST /v1/gym/runs against this version, then promote again.',
   },
   not_your_agent: { status: 403, title: 'An agent can act only for itself' },
+  not_an_approver: { status: 403, title: 'The approval is for others to decide' },
   not_found: { status: 404, title: 'There is no such resource' },
   method_not_allowed: { status: 405, title: 'The resource does not know this method' },
   not_acceptable: { status: 406, title: 'No such representation' },

@@ -14,6 +14,16 @@ export {
   SkillId,
 } from './agents.ts'
 export {
+  APPROVAL_STATES,
+  Approval,
+  ApprovalDecision,
+  ApprovalState,
+  Approvers,
+  Decide,
+  EditApproval,
+  approvalTerms,
+} from './approvals.ts'
+export {
   AUDIT_KINDS,
   AuditChange,
   AuditConfidence,

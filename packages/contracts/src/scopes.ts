@@ -11,6 +11,7 @@ export const SCOPES = [
   'task:claim',
   'crew:write',
   'deadletter:write',
+  'approval:decide',
   'blueprint:write',
   'blueprint:promote',
   'instance:write',

@@ -2,6 +2,7 @@ import { Type } from '@sinclair/typebox'
 import type { Static } from '@sinclair/typebox'
 import { Id } from './ids.ts'
 import { IdParams, Json } from './common.ts'
+import { Approvers, approvalTerms } from './approvals.ts'
 import { StepName } from './journal.ts'
 import { defineRoute } from './route.ts'
 
@@ -30,6 +31,19 @@ export const Wait = Type.Union(
         name: StepName,
         signal: SignalName,
         timeoutMs: Type.Optional(Type.Integer({ minimum: 0, maximum: WAIT_MAX_MS })),
+      },
+      closed,
+    ),
+    Type.Object(
+      {
+        kind: Type.Literal('approval'),
+        name: StepName,
+        ...approvalTerms,
+        data: Type.Optional(Type.Unknown({ description: 'what is shown and approved' })),
+        deadlineMs: Type.Optional(Type.Integer({ minimum: 1, maximum: WAIT_MAX_MS })),
+        escalate: Type.Optional(
+          Type.Object({ afterMs: Type.Integer({ minimum: 1, maximum: WAIT_MAX_MS }), approvers: Approvers }, closed),
+        ),
       },
       closed,
     ),

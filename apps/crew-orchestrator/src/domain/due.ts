@@ -1,3 +1,6 @@
+import type { Wait } from '@hypercode/contracts'
+import { timeApproval } from './approvals.ts'
+import type { DueApproval } from './approvals.ts'
 import type { TaskFacts } from './facts.ts'
 import { endAttempt, exhaust } from './end-attempt.ts'
 import type { Ledger } from './ledger.ts'
@@ -23,13 +26,13 @@ export const NOTHING_OVERDUE: Overdue = {
   available: false,
 }
 
-/** Decides what a sweep does with a task whose time has come. `random` is in [0, 1); `wait` is what a waiting task waits for. */
+/** Decides what a sweep does with a task whose time has come. `random` is in [0, 1); `waited` is what a waiting task waits for. */
 export function decideDue(
   ledger: Ledger,
   task: TaskFacts,
   overdue: Overdue,
   random: number,
-  wait?: { name: string; kind: 'timer' | 'signal' },
+  waited: { wait?: { name: string; kind: Wait['kind'] } | undefined; approval?: DueApproval | undefined } = {},
 ): void {
   const canceling = missionOf(ledger, task).canceling
   if (task.state === 'executing') {
@@ -46,8 +49,10 @@ export function decideDue(
       { code: 'queue_timeout', message: `no agent took the task in time; it needs the skill ${task.queue}` },
       'fail',
     )
-  } else if (task.state === 'waiting' && overdue.available && wait !== undefined) {
-    timeWait(ledger, task, wait)
+  } else if (task.state === 'waiting' && overdue.available && waited.wait !== undefined) {
+    timeWait(ledger, task, waited.wait)
+  } else if (task.state === 'input_required' && overdue.available && waited.approval !== undefined) {
+    timeApproval(ledger, task, waited.approval)
   } else if (task.state === 'scheduled' && overdue.available) {
     move(ledger, task, 'queued')
   }

@@ -4,8 +4,8 @@ import { missionOf, move, tell } from './ledger.ts'
 import type { Ledger } from './ledger.ts'
 import { decideRetry } from './retry.ts'
 import type { Failure } from './retry.ts'
-import { WAITS_MAX, suspend } from './waits.ts'
-import type { KeptSignal } from './waits.ts'
+import { suspend, waitFault } from './suspend.ts'
+import type { KnownWaits } from './suspend.ts'
 
 /** How an attempt ended, as its agent reports it or as a sweep finds it. */
 export type Ending =
@@ -16,14 +16,6 @@ export type Ending =
   | { kind: 'canceled' }
   | { kind: 'released' }
   | { kind: 'waiting'; wait: Wait; known: KnownWaits }
-
-/** What is known of the waits of a task when it asks for another. */
-export interface KnownWaits {
-  count: number
-  /** It has waited under this name before. */
-  repeated: boolean
-  kept?: KeptSignal | undefined
-}
 
 /**
  * Most characters of the outputs of a mission's tasks together. A forEach task gathers those of its elements, and the mission those of its
@@ -68,15 +60,16 @@ export function endAttempt(ledger: Ledger, task: TaskFacts, ending: Ending, rand
     return
   }
   if (ending.kind === 'waiting') {
-    const refused = refusedWait(ending)
-    if (refused !== undefined) {
-      endAttempt(ledger, task, refused, random)
+    const fault = waitFault(ending.wait, ending.known)
+    if (fault !== undefined) {
+      const failure = { code: fault.code, retryable: false }
+      endAttempt(ledger, task, { kind: 'failed', outcome: 'failed', error: fault, failure }, random)
       return
     }
     close('waiting')
     // To wait is not to fail: the attempt that it cost is given back.
     task.maxAttempts += 1
-    suspend(ledger, task, ending.wait, ending.known.kept)
+    suspend(ledger, task, ending.wait, ending.known)
     return
   }
   close(ending.outcome, ending.error)
@@ -92,19 +85,6 @@ export function endAttempt(ledger: Ledger, task: TaskFacts, ending: Ending, rand
     return
   }
   exhaust(ledger, task, ending.error, decision.onExhausted)
-}
-
-/** W1: what a handler that waits in a wrong way fails with. */
-function refusedWait({ wait, known }: Extract<Ending, { kind: 'waiting' }>): Ending | undefined {
-  const refuse = (code: string, message: string): Ending => ({
-    kind: 'failed',
-    outcome: 'failed',
-    error: { code, message },
-    failure: { code, retryable: false },
-  })
-  if (known.repeated) return refuse('wait_repeated', `the task has waited under the name ${wait.name} before`)
-  if (known.count >= WAITS_MAX) return refuse('too_many_waits', `a task waits at most ${WAITS_MAX} times`)
-  return undefined
 }
 
 /** A reason is one line; the whole message is in the error. No character is cut in half. */

@@ -1,4 +1,5 @@
 import type { MissionState, TaskError, TaskState } from '@hypercode/contracts'
+import type { ApprovalTerms } from './approvals.ts'
 import type { RetryPolicy } from './retry.ts'
 
 /** What is filled in once the dependencies of a task are done. */
@@ -26,6 +27,8 @@ export interface TaskPolicy {
   childFailure?: 'continue'
   /** Of an element: the mission does not fail when it does. */
   tolerated?: true
+  /** What people must have approved before it begins. */
+  approval?: ApprovalTerms
   /** JSON Schema that its output must fit. */
   outputSchema?: object
   /** A stored crew (`name` or `name@version`) whose mission does its work; its forEach elements have one each. */

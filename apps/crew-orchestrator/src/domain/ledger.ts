@@ -9,6 +9,7 @@
 import type { MissionEventName, TaskError, TaskState, Wait } from '@hypercode/contracts'
 import { invariant } from './errors.ts'
 import type { MissionFacts, TaskFacts } from './facts.ts'
+import type { ApprovalDraft } from './approvals.ts'
 import { assertTaskMove, isTerminal } from './states.ts'
 
 export interface EventDraft {
@@ -78,6 +79,11 @@ export interface Ledger {
   readonly endedWaits: { taskId: string; name: string }[]
   readonly takenSignals: { id: string; taskId: string }[]
   readonly steps: StepDraft[]
+  readonly approvals: ApprovalDraft[]
+  readonly closedApprovals: { id: string; taskId: string; state: 'approved' | 'rejected' | 'expired' }[]
+  readonly escalatedApprovals: string[]
+  /** Tasks that do not wait for people any more. */
+  readonly unasked: Set<string>
   /** Tasks that became terminal and whose dependents have not heard of it. */
   news: TaskFacts[]
   /** Missions in which a failure must end everything that still waits. */
@@ -97,6 +103,10 @@ export const openLedger = (): Ledger => ({
   endedWaits: [],
   takenSignals: [],
   steps: [],
+  approvals: [],
+  closedApprovals: [],
+  escalatedApprovals: [],
+  unasked: new Set(),
   news: [],
   failing: new Set(),
 })
@@ -122,6 +132,7 @@ const EVENT_OF: Partial<Record<TaskState, MissionEventName>> = {
   queued: 'task.queued',
   scheduled: 'task.retry.scheduled',
   waiting: 'task.waiting',
+  input_required: 'task.input_required',
   paused: 'task.paused',
   completed: 'task.completed',
   failed: 'task.failed',
@@ -141,6 +152,7 @@ export function move(
   const type = EVENT_OF[to]
   invariant(type !== undefined, `a task does not move to ${to} here`)
   const mission = missionOf(ledger, task)
+  if (task.state === 'input_required') ledger.unasked.add(task.id)
   task.state = to
   task.reason = change.reason ?? null
   // What waits has no instant of its own unless it is given one.

@@ -1,4 +1,5 @@
 import { newId } from '@hypercode/contracts'
+import { begin } from './approvals.ts'
 import { evaluate } from './condition.ts'
 import type { Concurrency, TaskFacts, TaskPolicy, Template } from './facts.ts'
 import { missionOf, move, plan } from './ledger.ts'
@@ -16,9 +17,10 @@ export const FILLED_CHARS_MAX = 16 * 1024 * 1024
 /** Outputs of the tasks of a mission by their key; `output` is null for one that was skipped. */
 export type Outputs = Readonly<Record<string, { output: unknown; state: string }>>
 
+/** All dependencies of a blocked task are done: fills its input and queues it (or asks for approval), skips it, or opens its forEach. */
 export function release(ledger: Ledger, task: TaskFacts, outputs: Outputs): void {
   if (task.template === null) {
-    move(ledger, task, 'queued')
+    begin(ledger, task)
     return
   }
   const mission = missionOf(ledger, task)
@@ -45,7 +47,7 @@ export function release(ledger: Ledger, task: TaskFacts, outputs: Outputs): void
     } else {
       task.input = fill(task.template.input, scope, spend)
       task.concurrency = concurrencyOf(task, task.template, scope)
-      move(ledger, task, 'queued')
+      begin(ledger, task)
     }
   } catch (error) {
     if (!(error instanceof ReferenceError)) throw error
@@ -95,7 +97,7 @@ function openForEach(
     }
     plan(ledger, element)
     ledger.edges.push({ tenantId: task.tenantId, taskId: task.id, dependsOn: element.id })
-    move(ledger, element, 'queued')
+    begin(ledger, element)
   }
   if (elements.length === 0) move(ledger, task, 'completed', { output: [] })
 }

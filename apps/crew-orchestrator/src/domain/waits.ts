@@ -23,19 +23,6 @@ export interface KeptSignal {
 /** What the next attempt finds as the result of a wait. */
 export type WaitResult = { timedOut: false; payload?: unknown } | { timedOut: true }
 
-/** Lets the task wait; a signal that was kept for it ends the wait at once. */
-export function suspend(ledger: Ledger, task: TaskFacts, wait: Wait, kept: KeptSignal | undefined): void {
-  const delayMs = wait.kind === 'timer' ? wait.delayMs : (wait.timeoutMs ?? null)
-  const { id: taskId, tenantId, missionId } = task
-  const signal = wait.kind === 'signal' ? wait.signal : null
-  ledger.waits.push({ taskId, tenantId, missionId, name: wait.name, kind: wait.kind, signal, delayMs, over: false })
-  move(ledger, task, 'waiting', { reason: reasonOf(wait), delayMs })
-  if (kept !== undefined) takeSignal(ledger, task, wait.name, kept)
-}
-
-const reasonOf = (wait: Wait): string =>
-  wait.kind === 'timer' ? `sleeps (${wait.name})` : `waits for the signal ${wait.signal} (${wait.name})`
-
 /** The signal ends the wait `name` of the task. */
 export function takeSignal(ledger: Ledger, task: TaskFacts, name: string, { id, payload }: KeptSignal): void {
   ledger.takenSignals.push({ id, taskId: task.id })

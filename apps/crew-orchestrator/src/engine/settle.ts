@@ -3,7 +3,7 @@ import type { TaskFacts } from '../domain/facts.ts'
 import type { Ledger } from '../domain/ledger.ts'
 import { cancelWaiting, closeMissions, countDown, letGo, takeNews } from '../domain/propagate.ts'
 import { isMissionTerminal } from '../domain/states.ts'
-import { lockDependents, lockWaiting, readElements, readLeafOutputs, readOutputs } from '../store/load.ts'
+import { lockDependents, lockWaiting, readElements, readInputs, readLeafOutputs, readOutputs } from '../store/load.ts'
 import { saveLedger } from '../store/save-ledger.ts'
 import type { Saved } from '../store/save-ledger.ts'
 
@@ -43,6 +43,10 @@ async function tellDependents(trx: Trx, ledger: Ledger, news: readonly TaskFacts
     trx,
     ledger,
     free.filter((task) => task.state === 'waiting'),
+  )
+  await readInputs(
+    trx,
+    free.filter((task) => task.policy?.approval !== undefined && task.template === null),
   )
   for (const task of free) letGo(ledger, task, outputs.get(task.missionId) ?? {}, elements.get(task.id) ?? [])
 }

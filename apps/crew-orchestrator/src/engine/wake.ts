@@ -5,6 +5,7 @@ import type { TaskFacts } from '../domain/facts.ts'
 import { openLedger } from '../domain/ledger.ts'
 import { enter, lockMissions } from '../store/load.ts'
 import type { Saved } from '../store/save-ledger.ts'
+import { readDueApprovals } from '../store/approvals.ts'
 import { lockDueWaits } from '../store/waits.ts'
 import { settle } from './settle.ts'
 
@@ -29,9 +30,12 @@ export async function wakeTasks(
       trx,
       free.map((task) => task.id),
     )
+    const asked = rows.filter(({ row }) => row.state === 'input_required').map(({ row }) => row.id)
+    const approvals = await readDueApprovals(trx, asked)
     for (const { row, available, total, wait } of rows) {
       const [task] = enter(ledger, [row]) as [TaskFacts]
-      decideDue(ledger, task, { ...NOTHING_OVERDUE, available, total }, Math.random(), wait)
+      const waited = { wait, approval: approvals.get(task.id) }
+      decideDue(ledger, task, { ...NOTHING_OVERDUE, available, total }, Math.random(), waited)
     }
     return { taken: rows.length, saved: await settle(trx, ledger) }
   })

@@ -4,6 +4,7 @@ import type { Concurrency, TaskPolicy, Template, Timeouts } from '../domain/fact
 import { parsePath, referencesIn } from '../domain/references.ts'
 import { DEFAULT_RETRY } from '../domain/retry.ts'
 import type { RetryPolicy } from '../domain/retry.ts'
+import { approvalOf } from './approval-terms.ts'
 import { dependenciesOf, waves } from './graph.ts'
 import { walk } from './meaning.ts'
 import { outputSchemaOf } from './schemas.ts'
@@ -148,6 +149,7 @@ function policyOf(manifest: CrewManifest, task: ManifestTask): TaskPolicy | null
     ...(task.onChildFailure === 'continue' ? { childFailure: task.onChildFailure } : {}),
     ...(task.crew === undefined ? {} : { crew: task.crew }),
     ...(outputSchema === undefined ? {} : { outputSchema }),
+    ...(task.approval === undefined ? {} : { approval: approvalOf(task.id, task.approval) }),
   }
   return Object.keys(policy).length === 0 ? null : policy
 }

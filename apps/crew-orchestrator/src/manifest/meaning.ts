@@ -1,6 +1,8 @@
 import type { CrewManifest, Fault } from '@hypercode/contracts'
+import { termsFault } from '../domain/approvals.ts'
 import { parseCondition } from '../domain/condition.ts'
 import { ROOTS, parsePath, referencesIn } from '../domain/references.ts'
+import { approvalOf } from './approval-terms.ts'
 import { dependenciesOf, findCycle, reachable } from './graph.ts'
 import { schemaFaults } from './schemas.ts'
 
@@ -29,6 +31,8 @@ export function meaningFaults(manifest: CrewManifest): Fault[] {
       if (!taskIds.has(parent))
         faults.push({ pointer: `${at}/dependsOn/${i}`, message: `there is no task "${parent}"` })
     }
+    const termless = task.approval === undefined ? undefined : termsFault(approvalOf(task.id, task.approval))
+    if (termless !== undefined) faults.push({ pointer: `${at}/approval`, message: termless })
     if (task.onChildFailure !== undefined && task.forEach === undefined)
       faults.push({ pointer: `${at}/onChildFailure`, message: 'has a meaning only beside forEach' })
     if (manifest.spec.process === 'parallel' && (task.dependsOn ?? []).length > 0) {

@@ -31,6 +31,7 @@ export function insertTasks(tasks: Iterable<TaskFacts>, only: RawBuilder<unknown
     attempt_ms: task.timeouts.attemptMs,
     heartbeat_ms: task.timeouts.heartbeatMs,
     total_ms: task.timeouts.totalMs,
+    delay_ms: task.delayMs ?? null,
     input: task.input ?? null,
     output: task.output ?? null,
     error: task.error,
@@ -42,7 +43,7 @@ export function insertTasks(tasks: Iterable<TaskFacts>, only: RawBuilder<unknown
       available_at, queue_deadline_at, total_deadline_at, ended_at)
     select r.id, r.tenant_id, r.mission_id, r.key, r.leaf, r.queue, r.requires, r.priority, r.state, r.reason, r.blocked_by, r.template, r.policy, r.concurrency_key, r.concurrency_limit, r.turn, r.held, r.parent_id,
       r.max_attempts, r.retry, r.queue_ms, r.attempt_ms, r.heartbeat_ms, r.total_ms, r.input, r.output, r.error,
-      case when r.state = 'queued' then now() end,
+      case r.state when 'queued' then now() when 'input_required' then now() + r.delay_ms * interval '1 millisecond' end,
       case when r.state = 'queued' then now() + r.queue_ms * interval '1 millisecond' end,
       case when r.state in ('queued', 'waiting') then now() + r.total_ms * interval '1 millisecond' end,
       case when r.ended then now() end

@@ -42,6 +42,24 @@ export async function lockMissions(
   for (const row of found.rows) ledger.missions.set(row.id, toMissionFacts(row))
 }
 
+/** Locks tasks whose missions are locked. */
+export async function lockTasks(trx: Trx, ids: readonly string[]): Promise<TaskFactsRow[]> {
+  const found = await sql<TaskFactsRow>`
+    select ${TASK_FACTS} from tasks t where t.id = any(${ids}::uuid[]) order by t.id for no key update of t`.execute(
+    trx,
+  )
+  return found.rows
+}
+
+/** Reads the inputs of tasks that were planned with them, for those decisions that look at them. */
+export async function readInputs(trx: Trx, tasks: readonly TaskFacts[]): Promise<void> {
+  const wanted = new Map(tasks.filter((task) => task.input === undefined).map((task) => [task.id, task]))
+  if (wanted.size === 0) return
+  const found = await sql<{ id: string; input: unknown }>`
+    select t.id, t.input from tasks t where t.id = any(${[...wanted.keys()]}::uuid[])`.execute(trx)
+  for (const { id, input } of found.rows) (wanted.get(id) as TaskFacts).input = input
+}
+
 /** The tasks that wait for one of `ended`, locked, each with those of its dependencies that are among them. */
 export async function lockDependents(trx: Trx, ledger: Ledger, ended: readonly TaskFacts[]): Promise<Dependent[]> {
   const byId = new Map(ended.map((task) => [task.id, task]))

@@ -10,6 +10,7 @@ import { isMissionTerminal, isTerminal } from '../domain/states.ts'
 import { missionOf } from '../domain/ledger.ts'
 import type { Ledger } from '../domain/ledger.ts'
 import { insertEdges, insertEvents, insertTasks } from './insert-fragments.ts'
+import { approvalParts } from './approvals.ts'
 import { waitParts } from './waits.ts'
 
 /** An event that was committed, as it goes to the log. */
@@ -50,7 +51,7 @@ export async function saveLedger(trx: Trx, ledger: Ledger): Promise<Saved> {
   add('tasks_moved', ledger.changed.size, () => updateTasks(ledger))
   add('attempts_ended', ledger.endedAttempts.length, () => endAttempts(ledger))
   add('letters_in', ledger.deadLetters.length, () => insertDeadLetters(ledger))
-  for (const [name, rows, part] of waitParts(ledger)) add(name, rows, part)
+  for (const [name, rows, part] of [...waitParts(ledger), ...approvalParts(ledger)]) add(name, rows, part)
   add('events_in', ledger.events.length, () =>
     insertEvents(
       ledger.events.map((event) => ({

@@ -1,8 +1,9 @@
+import type { Wait } from '@hypercode/contracts'
 import { recordset } from '@hypercode/db'
 import type { Db, Trx } from '@hypercode/db'
 import { sql } from 'kysely'
 import type { RawBuilder } from 'kysely'
-import type { KnownWaits } from '../domain/end-attempt.ts'
+import type { KnownWaits } from '../domain/suspend.ts'
 import type { Ledger } from '../domain/ledger.ts'
 import { TASK_FACTS } from './task-facts.ts'
 import type { TaskFactsRow } from './task-facts.ts'
@@ -84,7 +85,7 @@ export interface DueWait {
   available: boolean
   total: boolean
   /** Its open wait; what waits for elements has none. */
-  wait: { name: string; kind: 'timer' | 'signal' } | undefined
+  wait: { name: string; kind: Wait['kind'] } | undefined
 }
 
 const WAITING = sql.raw(`('waiting', 'input_required', 'verifying')`)
@@ -101,7 +102,7 @@ export async function findDueWaits(db: Db, limit: number): Promise<{ id: string;
 /** Locks those of the tasks that still wait and are due. Their missions must be locked. */
 export async function lockDueWaits(trx: Trx, ids: readonly string[]): Promise<DueWait[]> {
   const found = await sql<
-    TaskFactsRow & { available: boolean; total: boolean; wait: string | null; kind: 'timer' | 'signal' }
+    TaskFactsRow & { available: boolean; total: boolean; wait: string | null; kind: Wait['kind'] }
   >`
     select ${TASK_FACTS}, coalesce(t.available_at <= now(), false) as available, coalesce(t.total_deadline_at <= now(), false) as total,
       w.name as wait, w.kind from tasks t left join waits w on w.task_id = t.id and w.fired_at is null

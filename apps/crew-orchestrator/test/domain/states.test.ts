@@ -62,7 +62,7 @@ describe('the tables of states', () => {
 })
 
 /** States that no decision leads to yet, or that only a claim gives; a ledger refuses them. */
-const NOT_BY_LEDGER: readonly TaskState[] = ['executing', 'input_required', 'verifying', 'blocked']
+const NOT_BY_LEDGER: readonly TaskState[] = ['executing', 'verifying', 'blocked']
 
 interface Model {
   states: TaskState[]

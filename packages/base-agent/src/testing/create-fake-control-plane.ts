@@ -34,6 +34,8 @@ export interface FakeControlPlane {
   cancel(taskId: string): void
   /** Gives a signal to a task; it is kept when the task does not wait for it. */
   signal(taskId: string, name: string, payload?: unknown): void
+  /** Decides the approval that a task waits for. */
+  decide(taskId: string, decision: { approved: boolean; data?: unknown; comment?: string }): void
   /** The registered instances. */
   instances(): readonly FakeInstance[]
   /** Makes every registered agent the old incarnation, as another process with its identity would. */
@@ -100,6 +102,10 @@ export async function createFakeControlPlane(options: FakeOptions = {}): Promise
     cancel: (taskId) => platform.cancel(taskId),
     signal: (taskId, name, payload = null) => {
       taskOf(taskId).signal(name, payload)
+      platform.wake()
+    },
+    decide: (taskId, decision) => {
+      taskOf(taskId).decide(decision)
       platform.wake()
     },
     instances: () => [...platform.instances.values()],

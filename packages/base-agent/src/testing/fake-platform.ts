@@ -117,7 +117,7 @@ export class FakePlatform {
 
   cancel(taskId: string): void {
     const task = this.tasks.get(taskId)
-    if (task?.state === 'queued' || task?.state === 'waiting') task.state = 'canceled'
+    if (task?.isOpen === true && task.state !== 'executing') task.state = 'canceled'
     else if (task !== undefined) task.cancelRequested = true
   }
 

@@ -82,13 +82,14 @@ export class FakeTask {
   }
 
   get isOpen(): boolean {
-    return this.state === 'queued' || this.state === 'executing' || this.state === 'waiting'
+    return ['queued', 'executing', 'waiting', 'input_required'].includes(this.state)
   }
 
   /** Waits, unless a kept signal ends the wait at once. */
   suspend(order: Wait): void {
-    this.state = 'waiting'
-    const delayMs = order.kind === 'timer' ? order.delayMs : (order.timeoutMs ?? Infinity)
+    this.state = order.kind === 'approval' ? 'input_required' : 'waiting'
+    const delayMs =
+      order.kind === 'timer' ? order.delayMs : order.kind === 'signal' ? (order.timeoutMs ?? Infinity) : Infinity
     this.wait = { order, untilMs: performance.now() + delayMs }
     const at = this.#kept.findIndex(({ name }) => order.kind === 'signal' && order.signal === name)
     if (at !== -1) this.#endWait({ timedOut: false, payload: this.#kept.splice(at, 1)[0]?.payload })
@@ -98,6 +99,14 @@ export class FakeTask {
     if (this.wait?.order.kind === 'signal' && this.wait.order.signal === name)
       this.#endWait({ timedOut: false, payload })
     else this.#kept.push({ name, payload })
+  }
+
+  /** Decides what the task waits for. Throws when it asks nobody. */
+  decide(decision: { approved: boolean; data?: unknown; comment?: string }): void {
+    const { wait } = this
+    if (wait?.order.kind !== 'approval') throw new Error(`task ${this.id} waits for no approval`)
+    const { approved, data = wait.order.data ?? null, comment = null } = decision
+    this.#endWait({ approvalId: newId(), approved, data, by: ['test'], comment, timedOut: false })
   }
 
   /** Ends a wait whose time has come. */

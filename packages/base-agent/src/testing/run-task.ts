@@ -16,7 +16,8 @@ export interface RunTaskOptions {
   /** Results of steps that an earlier attempt has recorded, by name. */
   readonly steps?: Readonly<Record<string, unknown>>
   /**
-   * How waits have ended, by name: `{}` for a sleep, `{ timedOut: false, payload }` for a signal. A wait that is not among them ends the
+   * How waits have ended, by name: `{}` for a sleep, `{ timedOut: false, payload }` for a signal, an
+   * `ApprovalResult` for an approval. A wait that is not among them ends the
    * run: it throws an `AttemptStopped` with the reason `suspended`.
    */
   readonly waits?: Readonly<Record<string, unknown>>

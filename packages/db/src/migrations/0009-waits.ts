@@ -2,15 +2,16 @@ import { sql } from 'kysely'
 import type { Kysely } from 'kysely'
 
 /**
- * Tasks that wait without a slot: for a time, for a signal. `due_at` is made anew, since an expression cannot be changed: what waits is
+ * Tasks that wait without a slot: for a time, for a signal, for people. `due_at` is made anew, since an expression cannot be changed: what waits is
  * due at `available_at`, when it has such an instant, and at its total deadline. A timer that fires early is refused by its table.
  */
 export async function up(db: Kysely<unknown>): Promise<void> {
-  for (const statement of [...dueAt(NOW), ...WAITS]) await sql.raw(statement).execute(db)
+  for (const statement of [...dueAt(NOW), ...WAITS, ...APPROVALS]) await sql.raw(statement).execute(db)
 }
 
 export async function down(db: Kysely<unknown>): Promise<void> {
-  for (const table of ['signals', 'waits']) await sql.raw(`drop table ${table}`).execute(db)
+  for (const table of ['approval_decisions', 'approvals', 'signals', 'waits'])
+    await sql.raw(`drop table ${table}`).execute(db)
   for (const statement of dueAt(BEFORE)) await sql.raw(statement).execute(db)
 }
 
@@ -29,7 +30,7 @@ const dueAt = (cases: string): string[] => [
 const WAITS = [
   `create table waits (
     task_id uuid not null, name text not null, tenant_id uuid not null, mission_id uuid not null,
-    kind text not null check (kind in ('timer', 'signal')), signal text check ((kind = 'signal') = (signal is not null)),
+    kind text not null check (kind in ('timer', 'signal', 'approval')), signal text check ((kind = 'signal') = (signal is not null)),
     fire_at timestamptz, created_at timestamptz not null default clock_timestamp(), fired_at timestamptz, primary key (task_id, name),
     check (kind <> 'timer' or fired_at is null or fired_at >= fire_at))`,
   `create unique index waits_open on waits (task_id) where fired_at is null`,
@@ -39,4 +40,20 @@ const WAITS = [
     idempotency_key text, request_hash text not null, sent_by text not null, created_at timestamptz not null default now(), taken_by uuid,
     taken_at timestamptz, unique (mission_id, idempotency_key), check ((taken_by is null) = (taken_at is null)))`,
   `create index signals_kept on signals (mission_id, name, id) where taken_at is null`,
+]
+
+const APPROVALS = [
+  `create table approvals (
+    id uuid primary key, tenant_id uuid not null, mission_id uuid not null, task_id uuid not null, task_key text not null, wait text,
+    title text not null, data jsonb not null, hash text not null, approvers text[] not null, quorum int not null check (quorum > 0),
+    round int not null default 1, state text not null check (state in ('open', 'approved', 'rejected', 'expired', 'withdrawn')),
+    on_timeout text not null check (on_timeout in ('reject', 'approve')), deadline_at timestamptz, escalate_at timestamptz, escalate_to text[] not null,
+    escalated_at timestamptz, created_at timestamptz not null default now(), decided_at timestamptz, check ((state = 'open') = (decided_at is null)))`,
+  `create unique index approvals_open on approvals (task_id) where state = 'open'`,
+  `create index approvals_inbox on approvals (tenant_id, (state <> 'open'), id desc)`,
+  `create index approvals_of_mission on approvals (mission_id, id)`,
+  `create table approval_decisions (
+    approval_id uuid not null references approvals, round int not null, client text not null, tenant_id uuid not null, subject text not null,
+    verdict text not null check (verdict in ('approve', 'reject', 'edit')), comment text, hash text not null,
+    at timestamptz not null default now(), primary key (approval_id, round, client))`,
 ]
