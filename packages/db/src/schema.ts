@@ -1,7 +1,6 @@
 import type { Health, Labels, Lifecycle, MissionState, Scope, Skill, TaskError, TaskState } from '@hypercode/contracts'
 import type { ColumnType, Generated, JSONColumnType, Kysely, Selectable, Transaction } from 'kysely'
 import type { ApprovalDecisionTable, ApprovalTable } from './approval-tables.ts'
-import type { ApprovalDecisionTable, ApprovalTable } from './approval-tables.ts'
 import type { Instant, Jsonb, SetOnce } from './columns.ts'
 import type { MissionContextTable } from './crew-tables.ts'
 import type {
@@ -327,8 +326,6 @@ export interface Database {
   queue_controls: QueueControlTable
   waits: WaitTable
   signals: SignalTable
-  approvals: ApprovalTable
-  approval_decisions: ApprovalDecisionTable
   approvals: ApprovalTable
   approval_decisions: ApprovalDecisionTable
 }

@@ -5,7 +5,6 @@ import { sql } from 'kysely'
 import type { MissionFacts } from '../domain/facts.ts'
 import type { Ledger } from '../domain/ledger.ts'
 import { insertApprovals } from './approvals.ts'
-import { insertApprovals } from './approvals.ts'
 import { insertEdges, insertEvents, insertTasks } from './insert-fragments.ts'
 
 /** A mission that was planned and is to be stored. */
@@ -55,7 +54,6 @@ export async function storeMissions(db: Db, orders: readonly NewMissionRow[]): P
     order.ledger.events.map((event) => ({ ...event, tenantId: order.mission.tenantId })),
   )
   const approvals = orders.flatMap((order) => order.ledger.approvals)
-  const approvals = orders.flatMap((order) => order.ledger.approvals)
   const statement = sql<{ stored: string[] | null; outbox_id: number | null }>`
     with stored as (${insertMissions(orders)}),
       tasks_in as (${insertTasks(
@@ -63,7 +61,6 @@ export async function storeMissions(db: Db, orders: readonly NewMissionRow[]): P
         ONLY_STORED,
       )}),
       ${edges.length === 0 ? sql`` : sql`edges_in as (${insertEdges(edges, sql`where r.task_id in (select t.id from ${taskMissions(orders)} join stored s on s.id = t.mission_id)`)}),`}
-      ${approvals.length === 0 ? sql`` : sql`approvals_in as (${insertApprovals({ approvals }, ONLY_STORED)}),`}
       ${approvals.length === 0 ? sql`` : sql`approvals_in as (${insertApprovals({ approvals }, ONLY_STORED)}),`}
       events_in as (${insertEvents(events, ONLY_STORED)}),
       audit_in as (insert into audit (tenant_id, actor, action, ref)
