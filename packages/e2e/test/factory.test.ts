@@ -69,7 +69,7 @@ test('a main thread that stands still is told from a slow task, and out of memor
   await fleet.submit('ailing', [{ blockMs: 60_000 }])
   const hung = await fleet.until(one.id, 'the hung process to be replaced', (now) => now.crashes.length > 0)
   expect(hung.crashes[0]).toMatchObject({ reason: 'hung', detail: expect.stringContaining('did not turn') })
-  expect(isAlive(pidOf(one))).toBe(false)
+  await waitFor(() => !isAlive(pidOf(one)), { what: 'the hung process to be gone' })
   await fleet.stop([one])
 
   await fleet.blueprint('hungry', { resources: { cpu: 1, memory: '256Mi' } })
