@@ -96,7 +96,7 @@ test('a version becomes stable by a passing run of its content, and not before',
   expect(comparison.scenarios.find(({ id }) => id === 'small')).toMatchObject({ before: 0, after: 1 })
 })
 
-test('what an agent leaves in its workspace is scored, by its files and by a command in the sandbox', SLOW, async () => {
+test('what an agent leaves in its workspace is scored, by files and by a command', SLOW, async () => {
   await gym.blueprint('writer')
   const input = { a: 1, b: 2, write: '${workspace}' }
   const workspace = { files: { 'given/readme.md': 'add them\n' } }
