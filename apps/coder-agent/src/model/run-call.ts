@@ -29,6 +29,7 @@ export async function runCall(
   { textMax, changeMax }: Pick<JournalRoom, 'textMax' | 'changeMax'>,
 ): Promise<CallRecord> {
   const { workspace } = toolbox.scope
+  ctx.log.info({ step, tool: call.name }, 'tool called')
   const beganMs = performance.now()
   const before = workspace.tree
   const ms = (): number => Math.round(performance.now() - beganMs)

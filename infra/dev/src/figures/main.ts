@@ -4,8 +4,10 @@
  */
 import { auditOf1000Files } from './audit-figure.ts'
 import { latency, throughput } from './bench-figures.ts'
+import { coderResume } from './coder-figure.ts'
 import { adopt, crashLoop, heal, spawnCold, spawnTen, spawnWarm } from './factory-figures.ts'
 import type { FigureSpec } from './figure.ts'
+import { gymErrors, gymGate } from './gym-figures.ts'
 import { costGrowth } from './p6-figure.ts'
 import { peers } from './peers-figure.ts'
 import { poolOf50Agents } from './pool-figure.ts'
@@ -28,6 +30,9 @@ const FIGURES: readonly FigureSpec[] = [
   heal,
   crashLoop,
   adopt,
+  gymGate,
+  gymErrors,
+  coderResume,
 ]
 const EXIT_SHORT = 1
 const EXIT_BROKEN = 2
