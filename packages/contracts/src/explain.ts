@@ -14,7 +14,12 @@ export const GATES = [
   'dependencies',
   'children',
   'schedule',
+  'wait',
+  'approval',
   'attempts',
+  'queue',
+  'queueLimit',
+  'concurrency',
   'skills',
   'pool',
   'blueprint',
@@ -34,7 +39,7 @@ export const Gate = Type.Object(
       Type.Array(
         Type.Object(
           {
-            kind: StringEnum(['task', 'mission', 'instance', 'deadLetter']),
+            kind: StringEnum(['task', 'mission', 'instance', 'deadLetter', 'approval']),
             id: Id,
             name: Type.Optional(Type.String()),
           },

@@ -1,5 +1,5 @@
-import { blueprintOfMark, parseClaimSkill } from '@hypercode/contracts'
 import type { Explanation, Gate, TaskState } from '@hypercode/contracts'
+import { GATES_IN_ORDER } from './explain-gates.ts'
 import { isTerminal } from './states.ts'
 
 /** What one look into the database says about a task and everything that it may wait for. */
@@ -16,16 +16,28 @@ export interface ExplainFacts {
   createdAt: Date
   /** When it may be claimed, or became so. */
   availableAt: Date | null
-  mission: { cancelRequestedAt: Date | null }
+  mission: { cancelRequestedAt: Date | null; isPaused: boolean }
   /** Of what it waits for, as many as are named, and how many there are. */
   blockers: readonly Holder[]
   blockedBy: number
+  /** The mission that does its work, while it has not ended. */
+  child: Holder | null
+  wait: {
+    name: string
+    kind: 'timer' | 'signal' | 'approval'
+    signal: string | null
+    since: Date
+    fireAt: Date | null
+  } | null
+  approval: { id: string; title: string; since: Date; deadlineAt: Date | null } | null
+  control: { pausedAt: Date | null; maxExecuting: number | null; executing: number }
+  concurrency: { key: string; limit: number; executing: number; by: readonly Holder[] } | null
   letter: { id: string; createdAt: Date } | null
   lease: Lease | null
   agents: Agents
 }
 
-type Holder = NonNullable<Gate['holders']>[number]
+export type Holder = NonNullable<Gate['holders']>[number]
 
 interface Lease {
   instanceId: string
@@ -76,159 +88,3 @@ function summaryOf({ state, reason, attempt }: ExplainFacts, shut: Gate | undefi
   if (state === 'executing') return `attempt ${attempt} is running`
   return shut?.detail ?? 'nothing holds it: the next claim of a fitting agent gets it when its turn has come'
 }
-
-type GateOf = (facts: ExplainFacts) => Gate | undefined
-
-const pass = (gate: Gate['gate'], detail: string): Gate => ({ gate, status: 'pass', detail })
-const since = (at: Date | null): { since: string } | undefined =>
-  at === null ? undefined : { since: at.toISOString() }
-const until = (at: Date | null): { expectedAt: string } | undefined =>
-  at === null ? undefined : { expectedAt: at.toISOString() }
-
-const mission: GateOf = ({ missionId, mission: { cancelRequestedAt } }) =>
-  cancelRequestedAt === null
-    ? pass('mission', 'the mission goes on')
-    : {
-        gate: 'mission',
-        status: 'fail',
-        detail: 'the mission is being canceled, and begins nothing any more',
-        holders: [{ kind: 'mission', id: missionId }],
-        ...since(cancelRequestedAt),
-      }
-
-const dependencies: GateOf = ({ state, blockers, blockedBy, createdAt }) => {
-  if (state !== 'blocked') return pass('dependencies', 'what it depends on is done')
-  return {
-    gate: 'dependencies',
-    status: 'wait',
-    detail: `waits for ${blockedBy} of its dependencies: ${named(blockers, blockedBy)}`,
-    holders: [...blockers],
-    ...since(createdAt),
-  }
-}
-
-const children: GateOf = ({ state, blockers, blockedBy }) =>
-  state !== 'waiting' || blockedBy === 0
-    ? undefined
-    : {
-        gate: 'children',
-        status: 'wait',
-        detail: `${blockedBy} of its elements have not ended: ${named(blockers, blockedBy)}`,
-        holders: [...blockers],
-      }
-
-const named = (holders: readonly Holder[], total: number): string =>
-  holders.map(({ id, name }) => name ?? id).join(', ') + (total > holders.length ? ', …' : '')
-
-const schedule: GateOf = ({ state, reason, attempt, availableAt }) =>
-  state !== 'scheduled'
-    ? pass('schedule', attempt === 0 ? 'it has not been put off' : 'the pause after its last attempt is over')
-    : {
-        gate: 'schedule',
-        status: 'wait',
-        detail: `pauses before attempt ${attempt + 1}${reason === null ? '' : `: ${reason}`}`,
-        ...until(availableAt),
-      }
-
-const attempts: GateOf = ({ state, letter, attempt }) =>
-  state !== 'paused'
-    ? pass(
-        'attempts',
-        attempt === 0 ? 'no attempt was made yet' : `${attempt} attempts were made, and more are allowed`,
-      )
-    : {
-        gate: 'attempts',
-        status: 'fail',
-        detail: `its ${attempt} attempts are used up, and its policy is to ask people`,
-        ...(letter === null
-          ? {}
-          : {
-              holders: [{ kind: 'deadLetter', id: letter.id }],
-              ...since(letter.createdAt),
-              command: { method: 'POST', path: `/v1/dead-letters/${letter.id}:replay` },
-            }),
-      }
-
-const skills: GateOf = (facts) => {
-  const { agents, availableAt } = facts
-  const needed = plainSkills(facts).join(', ')
-  if (agents.skilled > 0) return pass('skills', `${agents.skilled} registered instances have ${needed}`)
-  return {
-    gate: 'skills',
-    status: 'fail',
-    detail: `no registered instance has ${needed}`,
-    ...since(availableAt),
-    command: { method: 'POST', path: '/v1/agents' },
-  }
-}
-
-const pool: GateOf = ({ queue, agents }) => {
-  const { pool: name } = parseClaimSkill(queue)
-  if (name === undefined) return undefined
-  if (agents.pooled > 0) return pass('pool', `${agents.pooled} of them are in pool ${name}`)
-  return { gate: 'pool', status: 'fail', detail: `no instance with these skills is in pool ${name}` }
-}
-
-const blueprint: GateOf = ({ requires, agents }) => {
-  const reference = requires.map(blueprintOfMark).find((one) => one !== undefined)
-  if (reference === undefined) return undefined
-  if (agents.fitting > 0) return pass('blueprint', `${agents.fitting} of them are of blueprint ${reference}`)
-  const [name, version] = reference.split('@') as [string, string]
-  return {
-    gate: 'blueprint',
-    status: 'fail',
-    detail: `none of them is of blueprint ${reference}`,
-    command: { method: 'POST', path: `/v1/blueprints/${name}/versions/${version}:spawn` },
-  }
-}
-
-/** An instance that is silent, warming or draining may be back in a moment; where there is none, only people can help. */
-const agentsAlive: GateOf = ({ agents }) => {
-  if (agents.alive > 0) return pass('agents', `${agents.alive} fitting instances are ready and beat`)
-  return {
-    gate: 'agents',
-    status: agents.fitting > 0 ? 'wait' : 'fail',
-    detail:
-      agents.fitting > 0 ? `none of the ${agents.fitting} fitting instances is ready and beats` : 'no instance fits',
-  }
-}
-
-const slots: GateOf = ({ agents, availableAt }) => {
-  if (agents.free > 0) return pass('slots', `${agents.free} of them have a free slot`)
-  return {
-    gate: 'slots',
-    status: agents.alive > 0 ? 'wait' : 'fail',
-    detail: agents.alive > 0 ? `all ${agents.alive} fitting instances are busy` : 'there is no instance with a slot',
-    ...(agents.busyWith.length === 0 ? {} : { holders: [...agents.busyWith] }),
-    ...since(availableAt),
-    ...until(agents.busyUntil),
-  }
-}
-
-const lease: GateOf = ({ lease: held, attempt, key }) =>
-  held === null
-    ? pass('lease', 'no attempt is running')
-    : {
-        gate: 'lease',
-        status: 'wait',
-        detail: `attempt ${attempt} of ${key} is in the hands of an agent, and its lease is renewed while that beats`,
-        holders: [{ kind: 'instance', id: held.instanceId }],
-        since: held.startedAt.toISOString(),
-        ...until(held.attemptDeadlineAt ?? held.expiresAt),
-      }
-
-/** The skills that people have written down. */
-export const plainSkills = ({ queue, requires }: Pick<ExplainFacts, 'queue' | 'requires'>): string[] =>
-  [queue, ...requires].filter((one) => blueprintOfMark(one) === undefined).map((one) => parseClaimSkill(one).skill)
-
-/** Of a running task only what ends it says anything. */
-const unlessRunning =
-  (gate: GateOf): GateOf =>
-  (facts) =>
-    facts.state === 'executing' ? undefined : gate(facts)
-
-const GATES_IN_ORDER: readonly GateOf[] = [
-  mission,
-  ...[dependencies, children, schedule, attempts, skills, pool, blueprint, agentsAlive, slots].map(unlessRunning),
-  lease,
-]

@@ -2,7 +2,7 @@ import { blueprintOfMark } from '@hypercode/contracts'
 import type { TaskState } from '@hypercode/contracts'
 import type { Db } from '@hypercode/db'
 import { sql } from 'kysely'
-import { plainSkills } from '../domain/explain.ts'
+import { plainSkills } from '../domain/explain-gates.ts'
 import type { Agents, ExplainFacts } from '../domain/explain.ts'
 
 /** As many holders of a gate as are named. */
@@ -27,6 +27,24 @@ interface Row {
   attempt_deadline_at: Date | null
   attempt_started_at: Date | null
   cancel_requested_at: Date | null
+  is_paused: boolean
+  child: { id: string; name: string } | null
+  wait_name: string | null
+  wait_kind: 'timer' | 'signal' | 'approval'
+  wait_signal: string | null
+  wait_since: Date
+  wait_fire_at: Date | null
+  approval_id: string | null
+  approval_title: string
+  approval_since: Date
+  approval_deadline_at: Date | null
+  queue_paused_at: Date | null
+  queue_max: number | null
+  queue_executing: number
+  concurrency_key: string | null
+  concurrency_limit: number | null
+  key_executing: number
+  key_by: { id: string; name: string }[] | null
   blockers: { id: string; name: string }[] | null
   letter_id: string | null
   letter_at: Date | null
@@ -43,12 +61,24 @@ export async function readExplainFacts(db: Db, tenantId: string, id: string): Pr
         await sql<Row>`
           select now() as at, t.id, t.tenant_id, t.mission_id, t.key, t.state, t.reason, t.queue, t.requires, t.attempt, t.blocked_by, t.created_at,
             t.available_at, t.lease_owner, t.lease_expires_at, t.attempt_deadline_at, a.started_at as attempt_started_at, m.cancel_requested_at,
+            m.state = 'paused' as is_paused, w.name as wait_name, w.kind as wait_kind, w.signal as wait_signal, w.created_at as wait_since,
+            w.fire_at as wait_fire_at, p.id as approval_id, p.title as approval_title, p.created_at as approval_since, p.deadline_at as approval_deadline_at,
+            c.paused_at as queue_paused_at, c.max_executing as queue_max, t.concurrency_key, t.concurrency_limit,
+            case when c.max_executing is null then 0 else (select count(*) from tasks u where u.lease_owner is not null and u.tenant_id = t.tenant_id
+              and u.queue = t.queue) end as queue_executing,
+            (select count(*) from tasks u where u.tenant_id = t.tenant_id and u.concurrency_key = t.concurrency_key and u.state = 'executing') as key_executing,
+            (select json_agg(b) from (select u.id, u.key as name from tasks u where u.tenant_id = t.tenant_id
+              and u.concurrency_key = t.concurrency_key and u.state = 'executing' order by u.id limit ${NAMED_MAX}) b) as key_by,
+            (select json_build_object('id', o.id, 'name', o.crew) from missions o where o.parent_task_id = t.id and o.ended_at is null) as child,
             d.id as letter_id, d.created_at as letter_at,
             (select json_agg(b) from (
               select p.id, p.key as name from task_dependencies e join tasks p on p.id = e.depends_on
               where e.task_id = t.id and p.ended_at is null order by p.id limit ${NAMED_MAX}) b) as blockers
           from tasks t join missions m on m.id = t.mission_id
           left join attempts a on a.task_id = t.id and a.attempt = t.attempt and a.ended_at is null
+          left join waits w on w.task_id = t.id and w.fired_at is null
+          left join approvals p on p.task_id = t.id and p.state = 'open'
+          left join queue_controls c on c.tenant_id = t.tenant_id and c.queue = t.queue
           left join lateral (
             select l.id, l.created_at from dead_letters l where l.task_id = t.id and l.resolution is null order by l.id desc limit 1) d on true
           where t.id = ${id} and t.tenant_id = ${tenantId}`.execute(trx)
@@ -100,7 +130,18 @@ const toFacts = (row: Row, agents: Agents): ExplainFacts => ({
   attempt: row.attempt,
   createdAt: row.created_at,
   availableAt: row.available_at,
-  mission: { cancelRequestedAt: row.cancel_requested_at },
+  mission: { cancelRequestedAt: row.cancel_requested_at, isPaused: row.is_paused },
+  ...toWaits(row),
+  control: { pausedAt: row.queue_paused_at, maxExecuting: row.queue_max, executing: row.queue_executing },
+  concurrency:
+    row.concurrency_key === null || row.concurrency_limit === null
+      ? null
+      : {
+          key: row.concurrency_key,
+          limit: row.concurrency_limit,
+          executing: row.key_executing,
+          by: (row.key_by ?? []).map((one) => ({ kind: 'task', ...one })),
+        },
   blockers: (row.blockers ?? []).map((one) => ({ kind: 'task', ...one })),
   blockedBy: row.blocked_by,
   letter: row.letter_id === null || row.letter_at === null ? null : { id: row.letter_id, createdAt: row.letter_at },
@@ -114,4 +155,27 @@ const toFacts = (row: Row, agents: Agents): ExplainFacts => ({
           attemptDeadlineAt: row.attempt_deadline_at,
         },
   agents,
+})
+
+const toWaits = (row: Row): Pick<ExplainFacts, 'child' | 'wait' | 'approval'> => ({
+  child: row.child === null ? null : { kind: 'mission', ...row.child },
+  wait:
+    row.wait_name === null
+      ? null
+      : {
+          name: row.wait_name,
+          kind: row.wait_kind,
+          signal: row.wait_signal,
+          since: row.wait_since,
+          fireAt: row.wait_fire_at,
+        },
+  approval:
+    row.approval_id === null
+      ? null
+      : {
+          id: row.approval_id,
+          title: row.approval_title,
+          since: row.approval_since,
+          deadlineAt: row.approval_deadline_at,
+        },
 })

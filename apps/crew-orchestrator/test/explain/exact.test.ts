@@ -29,8 +29,10 @@ test.for([1, 2, 3])('what is called claimable is claimed, and nothing else (seed
   const verdicts = { claimable: 0, waiting: 0 }
   for (let turn = 0; turn < 30; turn += 1) {
     await disturb(db, agents[random(agents.length)] as AgentCaller, random)
+    await control(stage, random)
     const key = `t${turn}`
     const missionId = await submitOne(stage, key, random)
+    if (random(8) === 0) await stage.operator.call('POST', `/v1/missions/${missionId}:pause`)
     if (random(10) === 0)
       await db.updateTable('missions').set({ cancel_requested_at: new Date() }).where('id', '=', missionId).execute()
     const { verdict, gates } = await explainKey(stage, missionId, key)
@@ -48,6 +50,14 @@ test.for([1, 2, 3])('what is called claimable is claimed, and nothing else (seed
   expect(Math.min(verdicts.claimable, verdicts.waiting)).toBeGreaterThan(3)
 })
 
+/** A queue is paused or resumed, or gets a limit or loses it. */
+async function control({ operator }: Stage, random: (below: number) => number): Promise<void> {
+  const queue = SKILLS[random(SKILLS.length)] as string
+  if (random(2) === 0) await operator.call('POST', `/v1/queues/${queue}:${random(3) === 0 ? 'pause' : 'resume'}`)
+  else
+    await operator.call('PUT', `/v1/queues/${queue}/limits`, { maxExecuting: random(3) === 0 ? null : 1 + random(3) })
+}
+
 async function disturb(db: Stage['db'], agent: AgentCaller, random: (below: number) => number): Promise<void> {
   const lifecycle = (['ready', 'ready', 'warming', 'draining'] as const)[random(4)] as 'ready'
   const beat = random(4) === 0 ? sql<Date>`now() - interval '1 second'` : sql<Date>`now() + interval '10 minutes'`
@@ -63,5 +73,6 @@ async function submitOne(stage: Stage, key: string, random: (below: number) => n
   const skill = ['code', 'test', 'plan'][random(3)] as string
   const requires = random(3) === 0 ? { requires: [['code', 'test', 'plan'][random(3)]] } : {}
   const members = [{ id: 'work', skill, ...requires, ...pool }]
-  return (await stage.submit(crewOf('x', [{ id: key }], { members }))).id
+  const concurrency = random(3) === 0 ? { concurrency: { key: `k${random(2)}`, limit: 2 } } : {}
+  return (await stage.submit(crewOf('x', [{ id: key, ...concurrency }], { members }))).id
 }

@@ -1,8 +1,9 @@
-import type { ClaimedTask } from '@hypercode/contracts'
+import type { ClaimedTask, Gate } from '@hypercode/contracts'
 import { newId } from '@hypercode/contracts'
 import { sql } from 'kysely'
 import { describe, expect } from 'vitest'
 import { STILL, crewOf, test } from '../harness.ts'
+import type { Stage } from '../harness.ts'
 import { explain, explainKey, onlyShut, shut } from './explaining.ts'
 
 test.override({ settings: STILL })
@@ -127,6 +128,75 @@ describe('agents', () => {
     const gate = onlyShut(found, 'slots')
     expect(gate).toMatchObject({ status: 'wait', holders: [{ kind: 'task', name: 'long' }] })
     expect(Date.parse(gate.expectedAt as string)).toBeGreaterThan(Date.parse(found.at) + 3_000_000)
+  })
+})
+
+describe('what people have shut', () => {
+  /** Does what the gate asks for, and sees that it is open then. */
+  const openBy = async (stage: Stage, missionId: string, gate: Gate, body?: object): Promise<void> => {
+    const answer = await stage.operator.call(gate.command?.method as string, gate.command?.path as string, body)
+    expect(answer.status, JSON.stringify(answer.body)).toBeLessThan(300)
+    expect((await explainKey(stage, missionId, 'a')).verdict).toBe('claimable')
+  }
+
+  test('mission: it is paused', async ({ stage }) => {
+    await stage.agent(['work'])
+    const mission = await stage.submit(one())
+    await stage.operator.call('POST', `/v1/missions/${mission.id}:pause`)
+    await openBy(stage, mission.id, onlyShut(await explainKey(stage, mission.id, 'a'), 'mission'))
+  })
+
+  test('queue: it is paused', async ({ stage }) => {
+    await stage.agent(['work'])
+    const mission = await stage.submit(one())
+    await stage.operator.call('POST', '/v1/queues/work:pause')
+    await openBy(stage, mission.id, onlyShut(await explainKey(stage, mission.id, 'a'), 'queue'))
+  })
+
+  test('queueLimit: its places are taken', async ({ stage }) => {
+    const agent = await stage.agent(['work'])
+    await stage.operator.call('PUT', '/v1/queues/work/limits', { maxExecuting: 1 })
+    await stage.submit(crewOf('x', [{ id: 'long' }]))
+    await agent.claim({ max: 1 })
+    const mission = await stage.submit(one())
+    const gate = onlyShut(await explainKey(stage, mission.id, 'a'), 'queueLimit')
+    expect(gate.status).toBe('wait')
+    await openBy(stage, mission.id, gate, { maxExecuting: 2 })
+  })
+
+  test('approval: people have not decided', async ({ stage }) => {
+    await stage.agent(['work'])
+    const mission = await stage.submit(one({ approval: { title: 'Go?', approvers: ['*'] } }))
+    const gate = onlyShut(await explainKey(stage, mission.id, 'a'), 'approval')
+    expect(gate).toMatchObject({ detail: 'people have not decided: Go?', holders: [{ kind: 'approval' }] })
+    expect(gate.command?.path).toBe(`/v1/approvals/${gate.holders?.[0]?.id}:approve`)
+  })
+})
+
+test('concurrency: the places of its key are taken, and by whom', async ({ stage }) => {
+  const agent = await stage.agent(['work'])
+  const bound = { concurrency: { key: 'repo', limit: 1 } }
+  await stage.submit(crewOf('x', [{ id: 'long', ...bound }]))
+  const [long] = (await agent.claim({ max: 1 })) as [ClaimedTask]
+  const mission = await stage.submit(one(bound))
+  const gate = onlyShut(await explainKey(stage, mission.id, 'a'), 'concurrency')
+  expect(gate).toMatchObject({ status: 'wait', holders: [{ id: long.taskId, name: 'long' }] })
+  await agent.complete(long)
+  expect((await explainKey(stage, mission.id, 'a')).verdict).toBe('claimable')
+})
+
+test('wait: a sleep says until when, a signal what it is called', async ({ stage }) => {
+  const agent = await stage.agent(['work'])
+  const mission = await stage.submit(crewOf('x', [{ id: 'a' }, { id: 'b' }]))
+  const tasks = await agent.claim()
+  const wait = { a: { kind: 'timer', name: 'nap', delayMs: 60_000 }, b: { kind: 'signal', name: 'go', signal: 'go' } }
+  for (const { taskId, key } of tasks)
+    await agent.report({ taskId, attempt: 1, outcome: 'waiting', wait: wait[key as 'a' | 'b'] })
+  const sleeping = await explainKey(stage, mission.id, 'a')
+  expect(Date.parse(onlyShut(sleeping, 'wait').expectedAt as string)).toBeGreaterThan(Date.parse(sleeping.at) + 50_000)
+  expect(onlyShut(await explainKey(stage, mission.id, 'b'), 'wait')).toMatchObject({
+    detail: 'waits for the signal go',
+    command: { method: 'POST', path: `/v1/missions/${mission.id}:signal` },
   })
 })
 
