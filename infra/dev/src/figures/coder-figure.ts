@@ -100,15 +100,14 @@ async function edit(platform: Platform, root: string, killAt: readonly number[])
     (await recordedSteps(platform, mission.id)).map(({ name = '', startedAt }) => [name, Date.parse(startedAt)]),
   )
   const starts = (await toolCalls(platform, task.id)).filter(({ step }) => step.includes('run_command'))
-  const steps = new Set(starts.map(({ step }) => step))
   const twice = starts.filter(({ step, atMs }) => atMs > (recordedMs.get(step) ?? Number.POSITIVE_INFINITY)).length
   return {
     diff: diff.toString('utf8'),
     kills,
     attempts: task.attempt,
-    commands: steps.size,
+    commands: [...recordedMs.keys()].filter((name) => name.includes('run_command')).length,
     twice,
-    cutOff: starts.length - steps.size - twice,
+    cutOff: starts.length - new Set(starts.map(({ step }) => step)).size - twice,
   }
 }
 

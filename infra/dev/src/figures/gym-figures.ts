@@ -112,8 +112,12 @@ export const gymErrors: FigureSpec = {
 
 /** What is used here of the gym's statistics. */
 interface Statistics {
-  judgeSequence(rule: object, results: Iterable<boolean>): { readonly verdict?: string }
-  compareRuns(after: object, before: object, options: { readonly alpha: number }): { readonly verdict: string }
+  readonly judgeSequence: (rule: object, results: Iterable<boolean>) => { readonly verdict?: string }
+  readonly compareRuns: (
+    after: object,
+    before: object,
+    options: { readonly alpha: number },
+  ) => { readonly verdict: string }
 }
 
 const percent = (share: number): number => Math.round(share * 10_000) / 100
