@@ -96,7 +96,7 @@ export async function buildApp(options: AppOptions, deps: AppDeps): Promise<Fact
   })
   blueprintRoutes(app, { fleet, metrics })
   instanceRoutes(app, fleet)
-  logRoutes(app, { db, streamsMax: options.logStreamsMax })
+  logRoutes(app, { db, revocations, streamsMax: options.logStreamsMax })
 
   return {
     app,

@@ -74,3 +74,17 @@ test('a start that is refused says why and needs no process: a secret that was t
   expect(one.crashes[0]).toMatchObject({ reason: 'start_failed', detail: expect.stringContaining('entry is gone') })
   expect(await factory.driver.list()).toEqual([])
 })
+
+test('the next start waits for its time, also when what was left of the last one had to be killed first', {
+  timeout: LONG,
+}, async ({ startFactory }) => {
+  const factory = await startFactory(undefined, QUICK)
+  factory.startLoops()
+  const caller = factory.caller()
+  await caller.blueprint('mute', { watchdog: { readyWithin: '1s' }, restart: { initialInterval: '2s' } })
+  const [{ id }] = (await caller.spawn('mute', 1)) as [Instance]
+  const again = await caller.until(id, 'its second start', (one) => one.starts === 2)
+  const [crash] = again.crashes
+  expect(crash?.reason).toBe('not_ready')
+  expect(Date.parse(String(again.startedAt)) - Date.parse(String(crash?.at))).toBeGreaterThanOrEqual(2000)
+})

@@ -1,5 +1,7 @@
+import { newId } from '@hypercode/contracts'
 import type { Instance, Problem } from '@hypercode/contracts'
-import { waitFor } from '@hypercode/testkit'
+import { addRevocation } from '@hypercode/db'
+import { signTestToken, waitFor } from '@hypercode/testkit'
 import { describe, expect } from 'vitest'
 import { appendLines } from '../src/store/logs.ts'
 import { test } from './factory.ts'
@@ -145,4 +147,20 @@ test('output is kept once, within its bound, and read from where the reader was'
   await caller.call('POST', `/v1/instances/${one.id}:stop`)
   // The stream ends by itself when the instance has.
   expect((await following).text).toContain('id: 9\ndata: {"msg":"late"}')
+})
+
+test('a stream of output ends with its token, which may be revoked meanwhile', async ({ startFactory, db, tenant }) => {
+  const factory = await startFactory(undefined, { tickMs: 50 })
+  const caller = factory.caller()
+  await caller.blueprint('coder')
+  const [one] = (await caller.spawn('coder', 1)) as [Instance]
+  factory.startLoops()
+  const clientId = newId()
+  const authorization = `Bearer ${signTestToken({ tenantId: tenant.id, subject: clientId, scopes: ['instance:write'] })}`
+  const url = `/v1/instances/${one.id}/logs`
+  const following = factory.app.inject({ method: 'GET', url, headers: { authorization } })
+  await addRevocation(db, { tenantId: tenant.id, kind: 'client', ref: clientId, lifeS: 900 })
+  expect((await following).statusCode).toBe(200)
+  expect((await factory.app.inject({ method: 'GET', url, headers: { authorization } })).statusCode).toBe(401)
+  await caller.call('POST', `/v1/instances/${one.id}:stop`)
 })

@@ -12,7 +12,7 @@ export interface Change {
   readonly reason?: string | null
   readonly launch?: 'keep' | 'gone' | { readonly launchId: string; readonly host: string; readonly secretHash: Buffer }
   readonly handle?: Handle
-  /** Until the next start, in milliseconds from now. */
+  /** Until the next start may be, in milliseconds from now. */
   readonly dueInMs?: number
   readonly crashes?: readonly Crash[]
   /** `asleep`: its launch is no start any more that could make it ready. */

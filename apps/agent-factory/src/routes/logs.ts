@@ -1,7 +1,8 @@
 import { Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ROUTES } from '@hypercode/contracts'
-import type { Db } from '@hypercode/db'
+import type { TokenClaims } from '@hypercode/contracts'
+import type { Db, RevocationList } from '@hypercode/db'
 import { AppError, implement } from '@hypercode/http'
 import type { ServiceApp } from '@hypercode/http'
 import type { FastifyRequest } from 'fastify'
@@ -10,6 +11,7 @@ import type { LogLine } from '../store/logs.ts'
 
 export interface LogRouteOptions {
   readonly db: Db
+  readonly revocations: RevocationList
   /** Streams open at the same time. */
   readonly streamsMax: number
 }
@@ -17,11 +19,9 @@ export interface LogRouteOptions {
 const PAGE = 500
 const POLL_MS = 300
 const BEAT_MS = 15_000
-/** A token lives no longer; whoever reads on comes back with a new one and misses nothing. */
-const STREAM_MAX_MS = 900_000
 
 /** What an instance wrote, over SSE. Lines come from the database, so it does not matter which replica looks after the instance. */
-export function logRoutes(app: ServiceApp, { db, streamsMax }: LogRouteOptions): void {
+export function logRoutes(app: ServiceApp, { db, revocations, streamsMax }: LogRouteOptions): void {
   let open = 0
 
   implement(app, ROUTES.readInstanceLogs, async (request, reply) => {
@@ -34,7 +34,17 @@ export function logRoutes(app: ServiceApp, { db, streamsMax }: LogRouteOptions):
     if (open >= streamsMax)
       throw new AppError('unavailable', { detail: `${streamsMax} streams are open.`, retryAfterMs: 5000 })
     open += 1
-    const stream = Readable.from(linesOf({ db, tenantId, id, after, follow, signal: app.drainSignal }))
+    const stream = Readable.from(
+      linesOf({
+        db,
+        tenantId,
+        id,
+        after,
+        follow,
+        signal: app.drainSignal,
+        isAllowed: permission(request, revocations),
+      }),
+    )
     stream.once('close', () => {
       open -= 1
     })
@@ -49,15 +59,16 @@ interface Reading {
   readonly after: number
   readonly follow: boolean
   readonly signal: AbortSignal
+  /** False when the token has expired or was revoked. */
+  readonly isAllowed: () => boolean
 }
 
 /** Reads on only when what came before was taken, so a slow reader holds one page. */
-async function* linesOf({ db, tenantId, id, after, follow, signal }: Reading): AsyncGenerator<string> {
-  const untilMs = performance.now() + STREAM_MAX_MS
+async function* linesOf({ db, tenantId, id, after, follow, signal, isAllowed }: Reading): AsyncGenerator<string> {
   let last = after
   let saidMs = performance.now()
   yield 'retry: 1000\n\n'
-  while (!signal.aborted && performance.now() < untilMs) {
+  while (!signal.aborted && isAllowed()) {
     const page = await readLines(db, tenantId, id, last, PAGE)
     if (page === undefined) return
     const text = page.lines.map(eventOf).join('')
@@ -84,4 +95,11 @@ function startOf({ headers }: FastifyRequest, cursor = 0): number {
     throw new AppError('request_invalid', { detail: 'Last-Event-ID is not the number of a line.' })
   }
   return Number(last)
+}
+
+/** A stream must not outlive its token, which was checked before; whoever reads on comes back with a new one and misses nothing. */
+function permission({ headers }: FastifyRequest, revocations: RevocationList): () => boolean {
+  const payload = headers.authorization?.split('.')[1] ?? ''
+  const claims = JSON.parse(Buffer.from(payload, 'base64url').toString()) as TokenClaims
+  return () => claims.exp * 1000 > Date.now() && !revocations.isRevoked(claims)
 }

@@ -57,12 +57,8 @@ export async function applyChange(
 
 function assignments(change: Change) {
   const { launch } = change
-  const set = [
-    sql`version_no = f.version_no + 1`,
-    sql`lifecycle = ${change.lifecycle}`,
-    // Whoever changes an instance wants its owner to look at it.
-    sql`next_action_at = now() + ${change.dueInMs ?? 0} * interval '1 millisecond'`,
-  ]
+  const set = [sql`version_no = f.version_no + 1`, sql`lifecycle = ${change.lifecycle}`]
+  if (change.dueInMs !== undefined) set.push(sql`next_action_at = now() + ${change.dueInMs} * interval '1 millisecond'`)
   if (change.desired !== undefined) set.push(sql`desired = ${change.desired}`)
   if (change.reason !== undefined) set.push(sql`reason = ${change.reason}`)
   if (change.handle !== undefined) set.push(sql`handle = ${JSON.stringify(change.handle)}::jsonb`)
