@@ -4,6 +4,7 @@ import * as audit from './audit.ts'
 import * as auth from './auth.ts'
 import * as blueprints from './blueprints.ts'
 import * as context from './context.ts'
+import * as crewOrders from './crew-orders.ts'
 import * as crews from './crews.ts'
 import * as deadLetters from './dead-letters.ts'
 import * as explain from './explain.ts'
@@ -46,6 +47,8 @@ export const ROUTES = {
   validateCrew: crews.validateCrew,
   listCrews: crews.listCrews,
   getCrew: crews.getCrew,
+  broadcastToCrew: crewOrders.broadcastToCrew,
+  disbandCrew: crewOrders.disbandCrew,
   submitMission: missions.submitMission,
   submitMissions: missions.submitMissions,
   listMissions: missions.listMissions,

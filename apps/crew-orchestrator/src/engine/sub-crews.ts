@@ -27,10 +27,10 @@ const BATCH = 100
 export interface SubCrewOptions {
   db: Db
   plans: PlanSource
-  submit(order: SubmitOrder): Promise<unknown>
-  onSaved(saved: Saved): void
+  submit: (order: SubmitOrder) => Promise<unknown>
+  onSaved: (saved: Saved) => void
   /** Told of a task that nothing can be done about in this turn. Must not throw. */
-  onFault(error: unknown, id: string): void
+  onFault: (error: unknown, id: string) => void
 }
 
 /** One turn; answers how many tasks it began a mission for, told of its end, or took it from. */

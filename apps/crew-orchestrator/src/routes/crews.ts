@@ -1,6 +1,8 @@
 import { ROUTES } from '@hypercode/contracts'
 import { AppError, implement, pageOf } from '@hypercode/http'
-import type { ServiceApp } from '@hypercode/http'
+import type { Principal, ServiceApp } from '@hypercode/http'
+import { broadcast, disband } from '../engine/crew-orders.ts'
+import type { CrewOrder } from '../engine/crew-orders.ts'
 import type { Engine } from '../engine/engine.ts'
 import { contentHash } from '@hypercode/manifest'
 import { dependenciesOf, waves } from '../manifest/graph.ts'
@@ -53,4 +55,19 @@ export function crewRoutes(app: ServiceApp, engine: Engine): void {
     if (crew === undefined) throw new AppError('not_found')
     return crew
   })
+
+  implement(app, ROUTES.broadcastToCrew, async ({ principal, params, body, headers }) =>
+    broadcast(engine.urgentDb, orderOf(engine, principal, params.name), body, headers['idempotency-key']),
+  )
+
+  implement(app, ROUTES.disbandCrew, async ({ principal, params, body }) =>
+    disband(engine.urgentDb, orderOf(engine, principal, params.name), body),
+  )
 }
+
+const orderOf = (engine: Engine, { tenantId, subject }: Principal, crew: string): CrewOrder => ({
+  tenantId,
+  actor: subject,
+  crew,
+  onSaved: engine.after,
+})

@@ -156,3 +156,17 @@ function toEntry(row: JournalRow): JournalEntry {
     ...(row.kind === 'step' ? { response: row.response } : {}),
   }
 }
+
+/** Ids of the open missions of a crew that nobody has canceled, oldest first. */
+export async function findOpenOfCrew(
+  db: Db,
+  tenantId: string,
+  filter: { crew: string; version: number | undefined; after: string | undefined; limit: number },
+): Promise<string[]> {
+  const found = await sql<{ id: string }>`
+    select m.id from missions m where m.tenant_id = ${tenantId} and m.crew = ${filter.crew} and m.ended_at is null and m.cancel_requested_at is null
+      ${filter.version === undefined ? sql`` : sql`and m.crew_version = ${filter.version}`}
+      ${filter.after === undefined ? sql`` : sql`and m.id > ${filter.after}::uuid`}
+    order by m.id limit ${filter.limit}`.execute(db)
+  return found.rows.map(({ id }) => id)
+}

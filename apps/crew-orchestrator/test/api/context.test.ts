@@ -56,7 +56,10 @@ test('of many that replace the same version one succeeds', async ({ stage }) => 
     const answers = await Promise.all(
       Array.from({ length: 8 }, async (_, index) => await put(stage.operator, mission, 'count', index, version)),
     )
-    expect(answers.map(({ status }) => status).toSorted()).toEqual([version === 0 ? 201 : 200, ...Array(7).fill(412)])
+    expect(answers.map(({ status }) => status).toSorted()).toEqual([
+      version === 0 ? 201 : 200,
+      ...Array.from({ length: 7 }, () => 412),
+    ])
     expect(answers.find(({ status }) => status < 300)?.body.version).toBe(version + 1)
   }
   expect((await put(stage.operator, mission, 'other', 1, 5)).status).toBe(412)
