@@ -19,6 +19,7 @@ import { contextRoutes } from './routes/context.ts'
 import { approvalRoutes } from './routes/approvals.ts'
 import { crewRoutes } from './routes/crews.ts'
 import { deadLetterRoutes } from './routes/dead-letters.ts'
+import { effectRoutes } from './routes/effects.ts'
 import { journalRoutes } from './routes/journal.ts'
 import { missionRoutes } from './routes/missions.ts'
 import { queueRoutes } from './routes/queues.ts'
@@ -121,6 +122,7 @@ export async function buildApp(config: OrchestratorConfig, deps: AppDeps): Promi
   journalRoutes(app, engine, { outputMaxChars: config.TASK_OUTPUT_MAX_CHARS })
   taskRoutes(app, engine)
   approvalRoutes(app, engine)
+  effectRoutes(app, engine)
   contextRoutes(app, engine)
   queueRoutes(app, engine)
   deadLetterRoutes(app, engine)

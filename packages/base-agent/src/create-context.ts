@@ -4,6 +4,7 @@ import { toJson } from './json.ts'
 import type { OutputStream } from './output-stream.ts'
 import type { Progress } from './progress.ts'
 import type { AttemptDeps } from './run-attempt.ts'
+import { createEffects } from './effects.ts'
 import { createSteps, idempotencyKey } from './steps.ts'
 import type { TaskContext } from './task-context.ts'
 import { createUsage } from './usage.ts'
@@ -35,6 +36,7 @@ export function createContext(attempt: Attempt, deps: AttemptDeps, { progress, o
     // The journal holds JSON, which is what Jsonified says of the result.
     step: step as TaskContext['step'],
     idempotencyKey: (stepName) => idempotencyKey(task.taskId, stepName),
+    effect: createEffects(task, port, signal) as TaskContext['effect'],
     sleep: waits.sleep,
     waitForSignal: waits.waitForSignal,
     approval: waits.approval,

@@ -36,6 +36,11 @@ export function createHttpPort(options: HttpPortOptions): TaskPort {
       const answer = await own(() => client.call(ROUTES.recordStep, { params, body, signal: dead }))
       return answer.body.response
     },
+    putEffect: async (name, effect) => {
+      const body = { ...fence, ...effect }
+      const params = { id: taskId, name }
+      return (await own(() => client.call(ROUTES.putEffect, { params, body, signal: dead }))).body
+    },
     reportProgress: async (fraction, message) => {
       const body = { ...fence, fraction, ...(message !== undefined && { message }) }
       const params = { id: taskId }
@@ -131,7 +136,8 @@ async function translated<T>({ attempt, onFenced }: HttpPortOptions, call: () =>
       onFenced()
       throw new AttemptStopped('fenced')
     }
-    if (isStale(error)) {
+    // An unknown effect ends the attempt too: the task is paused.
+    if (isStale(error) || (error instanceof ApiError && error.code === 'effect_unknown')) {
       attempt.stop('lease_lost')
       throw new AttemptStopped('lease_lost')
     }

@@ -20,6 +20,7 @@ export type { RunningAgent } from './start-agent.ts'
 export type {
   ApprovalRequest,
   ApprovalResult,
+  EffectOptions,
   ModelUsage,
   SharedValue,
   SignalResult,

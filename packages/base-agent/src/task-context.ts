@@ -7,6 +7,13 @@ export interface StepOptions {
   readonly request?: unknown
 }
 
+export interface EffectOptions {
+  /** Doing it again under its `idempotencyKey` changes nothing, because the other side sees to that. */
+  readonly idempotent: boolean
+  /** What the effect depends on. Another request under the same name is a programming error and fails the task. */
+  readonly request?: unknown
+}
+
 export interface StepRun {
   /** `<taskId>:<step name>`: the same for every attempt, for services that take idempotency keys. */
   readonly idempotencyKey: string
@@ -98,6 +105,13 @@ export interface TaskContext {
    * `idempotencyKey` to whatever has effects outside. The result is JSON, `undefined` becomes null.
    */
   step<T>(name: string, work: (run: StepRun) => T | Promise<T>, options?: StepOptions): Promise<Jsonified<T>>
+
+  /**
+   * Does something to the world outside, and writes it down before and after. One that is done is not done again: a later attempt gets its
+   * answer. One that an attempt was cut off in, or that threw, is done again by the next if it is `idempotent`; otherwise nobody knows
+   * whether it has happened, and the task is paused until a person says so. The answer is JSON of at most 64 Ki characters.
+   */
+  effect<T>(name: string, options: EffectOptions, work: (run: StepRun) => T | Promise<T>): Promise<Jsonified<T>>
 
   /** `<taskId>:<step name>`, see `StepRun`. */
   idempotencyKey(stepName: string): string

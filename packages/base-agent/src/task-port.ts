@@ -1,4 +1,4 @@
-import type { Artifact } from '@hypercode/contracts'
+import type { Artifact, Effect, PutEffect } from '@hypercode/contracts'
 import type { SharedValue } from './task-context.ts'
 import type { NamedUsage } from './usage.ts'
 
@@ -17,6 +17,11 @@ export interface TaskPort {
   assertLive(): void
   /** Journals the result and answers the one that counts: the first of its name. */
   recordStep(result: StepResult): Promise<unknown>
+  /** Writes down that an effect is about to be done, or was, and answers what the platform knows of it. */
+  putEffect(
+    name: string,
+    effect: Omit<PutEffect, 'incarnation' | 'attempt'>,
+  ): Promise<Pick<Effect, 'state' | 'response'>>
   reportProgress(fraction: number, message: string | undefined): Promise<void>
   /** Repeated until it is answered: the key makes sure that it counts once. */
   recordUsage(usage: NamedUsage): Promise<void>

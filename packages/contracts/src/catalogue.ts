@@ -8,6 +8,7 @@ import * as crewOrders from './crew-orders.ts'
 import * as crews from './crews.ts'
 import * as deadLetters from './dead-letters.ts'
 import * as explain from './explain.ts'
+import * as effects from './effects.ts'
 import * as gymRuns from './gym-runs.ts'
 import * as gymSuites from './gym-suites.ts'
 import * as instances from './instances.ts'
@@ -82,6 +83,9 @@ export const ROUTES = {
   reportProgress: journal.reportProgress,
   putArtifact: journal.putArtifact,
   getArtifact: journal.getArtifact,
+  putEffect: effects.putEffect,
+  listEffects: effects.listEffects,
+  resolveEffect: effects.resolveEffect,
   listDeadLetters: deadLetters.listDeadLetters,
   getDeadLetter: deadLetters.getDeadLetter,
   replayDeadLetter: deadLetters.replayDeadLetter,

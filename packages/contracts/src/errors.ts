@@ -26,6 +26,11 @@ export const ERRORS = {
   conflict: { status: 409, title: 'The resource is not in a state that allows this' },
   fenced: { status: 409, title: 'A newer incarnation of this agent instance has registered' },
   stale_attempt: { status: 409, title: 'The attempt is no longer the current one' },
+  effect_unknown: {
+    status: 409,
+    title: 'An earlier attempt was cut off in this effect, and it must not be repeated',
+    fix: 'Stop working on it: the task is paused until a person has said whether the effect has happened.',
+  },
   crew_incomplete: { status: 409, title: 'Members of the crew have nobody to do their work' },
   no_capacity: { status: 409, title: 'The population of the blueprint is at its maximum' },
   version_mismatch: {

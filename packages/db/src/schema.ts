@@ -2,6 +2,7 @@ import type { Health, Labels, Lifecycle, MissionState, Scope, Skill, TaskError, 
 import type { ColumnType, Generated, JSONColumnType, Kysely, Selectable, Transaction } from 'kysely'
 import type { ApprovalDecisionTable, ApprovalTable } from './approval-tables.ts'
 import type { Instant, Jsonb, SetOnce } from './columns.ts'
+import type { EffectTable } from './effect-tables.ts'
 import type { MissionContextTable } from './crew-tables.ts'
 import type {
   BlueprintAliasTable,
@@ -328,6 +329,7 @@ export interface Database {
   signals: SignalTable
   approvals: ApprovalTable
   approval_decisions: ApprovalDecisionTable
+  effects: EffectTable
 }
 
 /** A transaction is also a Db, so a function that takes Db works inside and outside of one. */

@@ -87,6 +87,18 @@ export function endAttempt(ledger: Ledger, task: TaskFacts, ending: Ending, rand
   exhaust(ledger, task, ending.error, decision.onExhausted)
 }
 
+/** Ends the attempt of a task that a person has to look at before it goes on. It was no failure: the attempt is given back. */
+export function pauseAttempt(ledger: Ledger, task: TaskFacts, outcome: string, error: TaskError): void {
+  ledger.endedAttempts.push({ taskId: task.id, attempt: task.attempt, outcome, error, outputHash: null })
+  if (missionOf(ledger, task).canceling) {
+    move(ledger, task, 'canceled', { error, reason: 'the mission is being canceled' })
+    return
+  }
+  task.maxAttempts += 1
+  addLetter(ledger, task, error)
+  move(ledger, task, 'paused', { error, reason: cut(error.message) })
+}
+
 /** A reason is one line; the whole message is in the error. No character is cut in half. */
 const cut = (message: string): string => message.slice(0, REASON_MAX).toWellFormed()
 const REASON_MAX = 500

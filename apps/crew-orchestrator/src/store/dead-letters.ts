@@ -101,6 +101,21 @@ export async function findOpenLetters(
   return found.rows.map(({ id }) => id)
 }
 
+/** Closes what is open about a task. */
+export async function resolveOpenLetters(
+  trx: Trx,
+  taskId: string,
+  resolution: 'replayed' | 'discarded',
+  actor: string,
+): Promise<void> {
+  await trx
+    .updateTable('dead_letters')
+    .set({ resolution, resolved_at: sql<Date>`now()`, resolved_by: actor })
+    .where('task_id', '=', taskId)
+    .where('resolution', 'is', null)
+    .execute()
+}
+
 /** Closes the letter; false when somebody has done so before. */
 export async function resolveDeadLetter(
   trx: Trx,

@@ -90,6 +90,14 @@ export class FakePlatform {
     return task
   }
 
+  /** Ends the attempt in the middle of an effect that must not be repeated. */
+  pause(task: FakeTask): void {
+    Object.assign(task.attempts.at(-1) ?? {}, { outcome: 'unknown_effect' })
+    task.lease = undefined
+    task.maxAttempts += 1
+    task.state = 'paused'
+  }
+
   beat(subject: string, beat: Heartbeat): HeartbeatAnswer {
     const instance = this.current(subject, beat.incarnation)
     if (beat.seq <= instance.seq) throw new AppError('conflict', { detail: 'the number of the beat does not grow' })

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { AGENT_SCOPES, ROUTES, newId } from '@hypercode/contracts'
-import type { Artifact, ContextEntry } from '@hypercode/contracts'
+import type { Artifact, ContextEntry, Effect } from '@hypercode/contracts'
 import { AppError, implement } from '@hypercode/http'
 import type { ServiceApp } from '@hypercode/http'
 import type { FakeInstance } from './fake-instance.ts'
@@ -83,6 +83,32 @@ function addTaskRoutes(app: ServiceApp, platform: FakePlatform): void {
     task.steps.push(step)
     reply.code(201)
     return step
+  })
+  implement(app, ROUTES.putEffect, ({ body, params, principal }, reply) => {
+    const task = platform.held(principal.subject, params.id, body)
+    const known = task.effects.get(params.name)
+    const { attempt, state, idempotent, requestHash, response } = body
+    if (known !== undefined && known.requestHash !== requestHash) throw new AppError('idempotency_mismatch')
+    if (known?.state === 'done') return known
+    if (known === undefined && state === 'done') throw new AppError('conflict')
+    if (known !== undefined && state === 'intent' && known.attempt !== attempt && !known.idempotent) {
+      task.effects.set(params.name, { ...known, state: 'unknown' })
+      platform.pause(task)
+      throw new AppError('effect_unknown')
+    }
+    const effect: Effect = {
+      name: params.name,
+      key: `${task.id}:${params.name}`,
+      state,
+      idempotent,
+      attempt,
+      ...(requestHash !== undefined && { requestHash }),
+      ...(state === 'done' && { response: response ?? null, doneAt: new Date().toISOString() }),
+      createdAt: known?.createdAt ?? new Date().toISOString(),
+    }
+    task.effects.set(params.name, effect)
+    reply.code(known === undefined ? 201 : 200)
+    return effect
   })
   implement(app, ROUTES.reportProgress, async ({ body, params, principal }, reply) => {
     const task = platform.held(principal.subject, params.id, body)

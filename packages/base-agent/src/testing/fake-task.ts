@@ -1,5 +1,14 @@
 import { newId, waitStep } from '@hypercode/contracts'
-import type { Artifact, CompletionReport, StepRecord, Task, TaskError, TaskState, Wait } from '@hypercode/contracts'
+import type {
+  Artifact,
+  CompletionReport,
+  Effect,
+  StepRecord,
+  Task,
+  TaskError,
+  TaskState,
+  Wait,
+} from '@hypercode/contracts'
 import type { ModelUsage } from '../task-context.ts'
 
 /** A task to be queued at the fake. */
@@ -31,7 +40,7 @@ export interface AttemptRecord {
   readonly attempt: number
   readonly instanceId: string
   readonly incarnation: number
-  outcome?: CompletionReport['outcome'] | 'lease_lost'
+  outcome?: CompletionReport['outcome'] | 'lease_lost' | 'unknown_effect'
   error?: TaskError
 }
 
@@ -55,6 +64,8 @@ export class FakeTask {
   readonly said: OutputPiece[] = []
   /** What model calls took, by key; the first report of a key counts. */
   readonly usage = new Map<string, ModelUsage>()
+  /** What it does outside, by name. */
+  readonly effects = new Map<string, Effect>()
   readonly attempts: AttemptRecord[] = []
   readonly artifacts = new Map<string, { readonly artifact: Artifact; readonly bytes: Buffer }>()
   maxAttempts: number

@@ -40,6 +40,17 @@ export class MemoryPort implements TaskPort {
     return response
   }
 
+  /** The effects that were done, with what they answered, by name. */
+  readonly effects: Record<string, unknown> = {}
+
+  async putEffect(
+    name: string,
+    { state, response }: Parameters<TaskPort['putEffect']>[1],
+  ): ReturnType<TaskPort['putEffect']> {
+    if (state === 'done') this.effects[name] = response
+    return { state, response }
+  }
+
   async reportProgress(): Promise<void> {}
 
   async recordUsage(usage: NamedUsage): Promise<void> {

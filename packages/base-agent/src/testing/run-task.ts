@@ -39,6 +39,8 @@ export interface TaskRun<Output> {
   readonly output: Output
   /** Results of the steps that ran, by name; those given by `options.steps` did not run. */
   readonly steps: Readonly<Record<string, unknown>>
+  /** What the effects that were done have answered, by name. */
+  readonly effects: Readonly<Record<string, unknown>>
   readonly progress: readonly { readonly fraction: number; readonly message: string | undefined }[]
   /** What the handler said by `ctx.output`. */
   readonly said: string
@@ -98,11 +100,12 @@ export async function runTask<I extends TSchema, O extends TSchema>(
     const log = createLogger({ service: agent.card.name, level: 'silent' })
     const { value } = await workOn(attempt, { agent: agent as Agent, port, log, previousError }, telling)
     if (attempt.wait !== undefined) attempt.signal.throwIfAborted()
-    const { recorded, stored } = port
+    const { recorded, stored, effects } = port
     const usage = [...port.used.values()]
     return {
       output: value as Static<O>,
       steps: recorded,
+      effects,
       progress,
       said,
       usage,

@@ -2,15 +2,15 @@ import { sql } from 'kysely'
 import type { Kysely } from 'kysely'
 
 /**
- * Tasks that wait without a slot: for a time, for a signal, for people. `due_at` is made anew, since an expression cannot be changed: what waits is
+ * Tasks that wait without a slot: for a time, for a signal, for people; and what tasks do to the world outside. `due_at` is made anew, since an expression cannot be changed: what waits is
  * due at `available_at`, when it has such an instant, and at its total deadline. A timer that fires early is refused by its table.
  */
 export async function up(db: Kysely<unknown>): Promise<void> {
-  for (const statement of [...dueAt(NOW), ...WAITS, ...APPROVALS]) await sql.raw(statement).execute(db)
+  for (const statement of [...dueAt(NOW), ...WAITS, ...APPROVALS, EFFECTS]) await sql.raw(statement).execute(db)
 }
 
 export async function down(db: Kysely<unknown>): Promise<void> {
-  for (const table of ['approval_decisions', 'approvals', 'signals', 'waits'])
+  for (const table of ['effects', 'approval_decisions', 'approvals', 'signals', 'waits'])
     await sql.raw(`drop table ${table}`).execute(db)
   for (const statement of dueAt(BEFORE)) await sql.raw(statement).execute(db)
 }
@@ -57,3 +57,9 @@ const APPROVALS = [
     verdict text not null check (verdict in ('approve', 'reject', 'edit')), comment text, hash text not null,
     at timestamptz not null default now(), primary key (approval_id, round, client))`,
 ]
+
+const EFFECTS = `create table effects (
+  task_id uuid not null, name text not null, tenant_id uuid not null, attempt int not null check (attempt > 0),
+  state text not null check (state in ('intent', 'done', 'unknown')), idempotent boolean not null, request_hash text, response jsonb,
+  created_at timestamptz not null default now(), done_at timestamptz, resolved_by text, primary key (task_id, name),
+  check ((state = 'done') = (done_at is not null)))`
