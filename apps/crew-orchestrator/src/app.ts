@@ -12,6 +12,8 @@ import { createBrake } from './domain/brake.ts'
 import { createEngine } from './engine/engine.ts'
 import type { Engine } from './engine/engine.ts'
 import { createPlanSource } from './engine/plans.ts'
+import { createSchedules } from './engine/schedules.ts'
+import type { Schedules } from './engine/schedules.ts'
 import { createSkillBook } from './engine/skill-book.ts'
 import { subCrewTurn } from './engine/sub-crews.ts'
 import { sweepTurn } from './engine/sweep.ts'
@@ -23,6 +25,7 @@ import { effectRoutes } from './routes/effects.ts'
 import { journalRoutes } from './routes/journal.ts'
 import { missionRoutes } from './routes/missions.ts'
 import { queueRoutes } from './routes/queues.ts'
+import { scheduleRoutes } from './routes/schedules.ts'
 import { taskRoutes } from './routes/tasks.ts'
 import { workRoutes } from './routes/work.ts'
 
@@ -41,6 +44,7 @@ export interface AppDeps {
 export interface Orchestrator {
   readonly app: ServiceApp
   readonly engine: Engine
+  readonly schedules: Schedules
   /** Ends loops and streams and waits for what is in flight; the app itself is closed by its owner. */
   stop(): Promise<void>
 }
@@ -116,6 +120,7 @@ export async function buildApp(config: OrchestratorConfig, deps: AppDeps): Promi
   })
 
   const plans = createPlanSource(engine)
+  const schedules = createSchedules(engine, plans)
   crewRoutes(app, engine)
   missionRoutes(app, engine, plans)
   workRoutes(app, engine, createSkillBook(db))
@@ -125,6 +130,7 @@ export async function buildApp(config: OrchestratorConfig, deps: AppDeps): Promi
   effectRoutes(app, engine)
   contextRoutes(app, engine)
   queueRoutes(app, engine)
+  scheduleRoutes(app, engine, schedules)
   deadLetterRoutes(app, engine)
   watchGauges(metrics, engine, deps)
 
@@ -166,12 +172,18 @@ export async function buildApp(config: OrchestratorConfig, deps: AppDeps): Promi
         onFault,
       })),
   })
+  loops.start('schedules', {
+    everyMs: config.ORCHESTRATOR_SWEEP_MS,
+    backoffMaxMs: 2000,
+    run: async () => void (await schedules.turn()),
+  })
   loops.start('relay', { everyMs: 1000, backoffMaxMs: 5000, run: async () => void (await publisher.relayTurn()) })
   loops.start('housekeeping', { everyMs: 60_000, run: async () => void (await deleteExpiredRevocations(db)) })
 
   return {
     app,
     engine,
+    schedules,
     async stop() {
       engine.desk.stop()
       await loops.stop()

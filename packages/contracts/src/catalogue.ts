@@ -16,6 +16,7 @@ import * as journal from './journal.ts'
 import * as missions from './missions.ts'
 import * as queues from './queues.ts'
 import type { Route } from './route.ts'
+import * as schedules from './schedules.ts'
 import * as tasks from './tasks.ts'
 import * as usage from './usage.ts'
 import * as waits from './waits.ts'
@@ -75,6 +76,14 @@ export const ROUTES = {
   pauseQueue: queues.pauseQueue,
   resumeQueue: queues.resumeQueue,
   limitQueue: queues.limitQueue,
+  createSchedule: schedules.createSchedule,
+  listSchedules: schedules.listSchedules,
+  getSchedule: schedules.getSchedule,
+  updateSchedule: schedules.updateSchedule,
+  deleteSchedule: schedules.deleteSchedule,
+  pauseSchedule: schedules.pauseSchedule,
+  resumeSchedule: schedules.resumeSchedule,
+  triggerSchedule: schedules.triggerSchedule,
   claimTasks: work.claimTasks,
   completeTasks: work.completeTasks,
   getTask: tasks.getTask,

@@ -120,6 +120,7 @@ export {
   StepRecord,
 } from './journal.ts'
 export { Queue } from './queues.ts'
+export { Schedule, ScheduleSpec } from './schedules.ts'
 export { plainSchema } from './plain-schema.ts'
 export { Fault, Problem } from './problem.ts'
 export { SERVICES, defineRoute, fillPath, routerPath } from './route.ts'

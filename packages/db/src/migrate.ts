@@ -12,6 +12,7 @@ import * as policy from './migrations/0007-policy.ts'
 import * as queues from './migrations/0008-queues.ts'
 import * as waits from './migrations/0009-waits.ts'
 import * as crews from './migrations/0010-crews.ts'
+import * as schedules from './migrations/0011-schedules.ts'
 import { grantTo } from './roles.ts'
 import type { Database } from './schema.ts'
 
@@ -26,6 +27,7 @@ const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0008-queues': queues,
   '0009-waits': waits,
   '0010-crews': crews,
+  '0011-schedules': schedules,
 }
 
 export interface MigrateOptions {

@@ -13,6 +13,7 @@ import type {
 } from './factory-tables.ts'
 import type { GymLiveScoreTable, GymLiveWatchTable, GymRunTable, GymSampleTable, GymSuiteTable } from './gym-tables.ts'
 import type { QueueControlTable } from './queue-tables.ts'
+import type { ScheduleTable } from './schedule-tables.ts'
 import type { SignalTable, WaitTable } from './wait-tables.ts'
 
 export interface TenantTable {
@@ -325,6 +326,7 @@ export interface Database {
   usage: UsageTable
   mission_context: MissionContextTable
   queue_controls: QueueControlTable
+  schedules: ScheduleTable
   waits: WaitTable
   signals: SignalTable
   approvals: ApprovalTable

@@ -97,7 +97,10 @@ export async function leaseTasks(
       from unnest(${skills}::text[]) as s(queue) left join queue_controls c on c.tenant_id = ${tenantId} and c.queue = s.queue
       where c.paused_at is null and exists (select from slots)),
     keyed as materialized (
-      select k.* from keyed_ready(${tenantId}, (select array_agg(queue) from open_queues), ${skills}::text[], (select count(*) from slots)::int) k),
+      -- Asked first whether there is any: to enter the function takes Postgres 0.4 ms, a fifth of the whole claim.
+      select k.* from keyed_ready(${tenantId}, (select array_agg(queue) from open_queues), ${skills}::text[], (select count(*) from slots)::int) k
+      where exists (select from tasks t where t.tenant_id = ${tenantId} and t.queue = any(${skills}::text[]) and t.state = 'queued'
+        and t.concurrency_key is not null and not t.held)),
     ranked as (
       select o.queue, o.places, o.limited, c.id, c.rank_at from open_queues o
       cross join lateral (
@@ -153,14 +156,16 @@ export async function leaseTasks(
     held as (
       select l.ord, t.* from live l join tasks t on t.lease_owner = l.owner and t.claim_id = l.claim_id where l.replay > 0),
     given as (
-      select ord, id, mission_id, key, queue, attempt, max_attempts, input, error, attempt_deadline_at from leased
+      select l.ord, l.id, l.mission_id, l.key, l.queue, l.attempt, l.max_attempts, l.input, l.error, l.attempt_deadline_at,
+        m.crew, m.correlation_id, m.traceparent from leased l join moved m on m.id = l.mission_id
       union all
-      select ord, id, mission_id, key, queue, attempt, max_attempts, input, error, attempt_deadline_at from held)
+      select h.ord, h.id, h.mission_id, h.key, h.queue, h.attempt, h.max_attempts, h.input, h.error, h.attempt_deadline_at,
+        m.crew, m.correlation_id, m.traceparent from held h join missions m on m.id = h.mission_id)
     select (select json_agg(ord) from live) as live,
       (select json_agg(json_build_object('ord', g.ord, 'id', g.id, 'mission_id', g.mission_id, 'key', g.key, 'queue', g.queue, 'attempt', g.attempt,
           'max_attempts', g.max_attempts, 'input', g.input, 'error', g.error, 'attempt_left_ms', extract(epoch from g.attempt_deadline_at - now()) * 1000,
-          'crew', m.crew, 'correlation_id', m.correlation_id, 'traceparent', m.traceparent) order by g.id)
-        from given g join missions m on m.id = g.mission_id) as tasks,
+          'crew', g.crew, 'correlation_id', g.correlation_id, 'traceparent', g.traceparent) order by g.id)
+        from given g) as tasks,
       (select payload from sent) as hints, (select id from sent) as outbox_id,
       (select count(*) from candidates) as candidates, (select count(*) from leased) as leased,
       exists (select from keyed where id is null) or exists (select from open_queues where limited and places is null) as busy`

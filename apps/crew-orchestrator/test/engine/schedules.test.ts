@@ -1,0 +1,249 @@
+import type { ClaimedTask, Mission, Schedule } from '@hypercode/contracts'
+import type { Db } from '@hypercode/db'
+import { createTestTenant, waitFor } from '@hypercode/testkit'
+import { sql } from 'kysely'
+import { describe, expect } from 'vitest'
+import { claimDue } from '../../src/store/schedules.ts'
+import { STILL, crewOf, test } from '../harness.ts'
+import type { Answer, Stage } from '../harness.ts'
+import { expectInvariants } from '../invariants.ts'
+
+const spec = (changes: Record<string, unknown> = {}): Record<string, unknown> => ({
+  name: 'nightly',
+  crew: 'report',
+  cron: '*/5 * * * *',
+  ...changes,
+})
+
+async function create(stage: Stage, changes: Record<string, unknown> = {}): Promise<Schedule> {
+  await stage.operator.call('POST', '/v1/crews', crewOf('report', [{ id: 'only', input: '${mission.input}' }]))
+  const answer = await stage.operator.call<Schedule>('POST', '/v1/schedules', spec(changes))
+  expect(answer.status, JSON.stringify(answer.body)).toBe(201)
+  return answer.body
+}
+
+const get = async (stage: Stage, id: string): Promise<Schedule> =>
+  (await stage.operator.call<Schedule>('GET', `/v1/schedules/${id}`)).body
+const act = async <T = Schedule>(stage: Stage, id: string, verb: string): Promise<Answer<T>> =>
+  await stage.operator.call<T>('POST', `/v1/schedules/${id}:${verb}`)
+
+/** Makes an instant so many minutes ago the next one. */
+async function makeDue(db: Db, minutesAgo = 0): Promise<void> {
+  await sql`update schedules set next_at = date_trunc('minute', now()) - ${minutesAgo} * interval '1 minute',
+    fire_at = date_trunc('minute', now()) - ${minutesAgo} * interval '1 minute', claimed_until = null`.execute(db)
+}
+
+const keysOf = async (db: Db): Promise<(string | null)[]> =>
+  (await db.selectFrom('missions').select('idempotency_key').orderBy('created_at').execute()).map(
+    (row) => row.idempotency_key,
+  )
+
+describe('by hand', () => {
+  test.override({ settings: STILL })
+
+  test('a schedule is created, listed, read, replaced, paused, resumed and deleted, with who did it in the audit', async ({
+    stage,
+    db,
+  }) => {
+    const schedule = await create(stage, { timeZone: 'Europe/Berlin' })
+    expect(schedule).toMatchObject({
+      ...spec(),
+      overlap: 'skip',
+      paused: false,
+      started: 0,
+      createdBy: stage.operator.subject,
+    })
+    expect(Date.parse(schedule.nextAt as string) % 300_000).toBe(0)
+    expect((await stage.operator.call<{ items: Schedule[] }>('GET', '/v1/schedules')).body.items).toEqual([schedule])
+    const paused = await act(stage, schedule.id, 'pause')
+    expect(paused.body).toMatchObject({ paused: true, pausedBy: stage.operator.subject })
+    await act(stage, schedule.id, 'pause')
+    expect((await act(stage, schedule.id, 'resume')).body).toMatchObject({ paused: false, nextAt: schedule.nextAt })
+    const replaced = await stage.operator.call<Schedule>(
+      'PUT',
+      `/v1/schedules/${schedule.id}`,
+      spec({ cron: '0 0 1 1 *', overlap: 'allowAll' }),
+    )
+    expect(replaced.body).toMatchObject({ cron: '0 0 1 1 *', overlap: 'allowAll', timeZone: 'UTC' })
+    expect(replaced.body.nextAt).toMatch(/-01-01T00:00:00.000Z$/)
+    expect((await stage.operator.call('DELETE', `/v1/schedules/${schedule.id}`)).status).toBe(204)
+    expect((await stage.operator.call('DELETE', `/v1/schedules/${schedule.id}`)).status).toBe(404)
+    const audit = await sql<{ actor: string; action: string }>`
+      select actor, action from audit where ref = ${schedule.id} order by id`.execute(db)
+    expect(audit.rows.map((row) => row.action)).toEqual(
+      ['created', 'paused', 'resumed', 'updated', 'deleted'].map((what) => `schedule.${what}`),
+    )
+    expect(new Set(audit.rows.map((row) => row.actor))).toEqual(new Set([stage.operator.subject]))
+  })
+
+  test('what cannot be is refused in words', async ({ stage, tenant }) => {
+    await create(stage)
+    const refused = async (changes: Record<string, unknown>): Promise<unknown[]> => {
+      const { status, body } = await stage.operator.call<{ code: string; faults?: { pointer: string }[] }>(
+        'POST',
+        '/v1/schedules',
+        spec({ name: 'other', ...changes }),
+      )
+      return [status, body.faults?.[0]?.pointer]
+    }
+    expect(await refused({ cron: '61 * * * *' })).toEqual([422, '/cron'])
+    expect(await refused({ cron: '0 0 30 2 *' })).toEqual([422, '/cron'])
+    expect(await refused({ timeZone: 'Mars/Base' })).toEqual([422, '/timeZone'])
+    expect(await refused({ cron: '* * *' })).toEqual([400, '/cron'])
+    expect((await refused({ crew: 'nobody' }))[0]).toBe(404)
+    expect((await refused({ name: 'nightly' }))[0]).toBe(409)
+    const reader = await stage.as(tenant, ['mission:read'])
+    expect((await reader.call('POST', '/v1/schedules', spec({ name: 'other' }))).status).toBe(403)
+  })
+
+  test('a schedule of another tenant is not there', async ({ stage, db }) => {
+    const { id } = await create(stage)
+    const foreign = await stage.as(await createTestTenant(db))
+    for (const [method, path, body] of [
+      ['GET', '', undefined],
+      ['PUT', '', spec()],
+      ['DELETE', '', undefined],
+      ['POST', ':pause', undefined],
+      ['POST', ':resume', undefined],
+      ['POST', ':trigger', undefined],
+    ] as const)
+      expect((await foreign.call(method, `/v1/schedules/${id}${path}`, body)).status, method + path).toBe(404)
+    expect((await foreign.call<{ items: unknown[] }>('GET', '/v1/schedules')).body.items).toEqual([])
+  })
+
+  test('a trigger begins a mission now, each time, with the input of the schedule', async ({ stage }) => {
+    const agent = await stage.agent(['work'])
+    const schedule = await create(stage, { input: { n: 7 }, labels: { kind: 'report' }, priority: 3 })
+    const first = await act<Mission>(stage, schedule.id, 'trigger')
+    expect(first).toMatchObject({
+      status: 202,
+      body: { crew: 'report', input: { n: 7 }, labels: { kind: 'report' }, priority: 3 },
+    })
+    expect(first.body.createdBy).toBe(`schedule/${schedule.id}`)
+    const second = await act<Mission>(stage, schedule.id, 'trigger')
+    expect(second.body.id).not.toBe(first.body.id)
+    expect(await agent.claim()).toHaveLength(2)
+    expect(await get(stage, schedule.id)).toMatchObject({ started: 2, lastMissionId: second.body.id })
+  })
+})
+
+describe('an instant', () => {
+  test.override({ settings: STILL })
+
+  test('is one mission, whatever the number of replicas that look at it at once', async ({ stage, replica, db }) => {
+    const schedules = await Promise.all(Array.from({ length: 10 }, (_, n) => create(stage, { name: `s-${n}` })))
+    await makeDue(db)
+    await Promise.all(
+      Array.from({ length: 12 }, async (_, n) => await (n % 2 === 0 ? stage : replica).orchestrator.schedules.turn()),
+    )
+    const keys = await keysOf(db)
+    expect(keys).toHaveLength(10)
+    expect(new Set(keys.map((key) => key?.split('/')[1]))).toEqual(new Set(schedules.map(({ id }) => id)))
+    for (const { id } of schedules) expect(await get(stage, id)).toMatchObject({ started: 1, skipped: 0 })
+    await expectInvariants(db)
+  })
+
+  test('is one mission when who began it dies before it could say so', async ({ stage, replica, db }) => {
+    const { id } = await create(stage)
+    await makeDue(db)
+    const before = await sql<{ next_at: Date }>`select next_at from schedules`.execute(db)
+    await stage.orchestrator.schedules.turn()
+    // As it was when the mission was stored and nothing else.
+    await sql`update schedules set next_at = ${before.rows[0]?.next_at}, fire_at = ${before.rows[0]?.next_at}, last_mission_id = null, started = 0`.execute(
+      db,
+    )
+    await replica.orchestrator.schedules.turn()
+    expect(await keysOf(db)).toHaveLength(1)
+    expect(await get(stage, id)).toMatchObject({ started: 1 })
+  })
+
+  test('is taken over from one who took it and was never seen again', async ({ stage, db }) => {
+    await create(stage)
+    await makeDue(db)
+    expect(await claimDue(db, 300, 10)).toHaveLength(1)
+    expect(await stage.orchestrator.schedules.turn()).toBe(0)
+    await waitFor(async () => (await stage.orchestrator.schedules.turn()) === 1, { what: 'the claim to run out' })
+    expect(await keysOf(db)).toHaveLength(1)
+  })
+
+  test('of a paused schedule passes, and is not made up for', async ({ stage, db }) => {
+    const { id } = await create(stage)
+    await act(stage, id, 'pause')
+    await makeDue(db)
+    expect(await stage.orchestrator.schedules.turn()).toBe(0)
+    await act(stage, id, 'resume')
+    expect(await stage.orchestrator.schedules.turn()).toBe(0)
+    expect(await keysOf(db)).toEqual([])
+  })
+
+  test('that nobody could serve is made up for within the catch-up time alone', async ({ stage, db }) => {
+    const { id } = await create(stage, { cron: '* * * * *', overlap: 'allowAll', catchUp: '3m' })
+    await makeDue(db, 2)
+    await waitFor(async () => (await stage.orchestrator.schedules.turn()) === 0, { what: 'nothing is due' })
+    expect(await get(stage, id)).toMatchObject({ started: 3, skipped: 0 })
+    await makeDue(db, 60)
+    await stage.orchestrator.schedules.turn()
+    expect(await get(stage, id)).toMatchObject({ started: 3, skipped: 1 })
+  })
+
+  test('whose crew cannot be planned any more is left out, and says why', async ({ stage, db }) => {
+    const { id } = await create(stage)
+    await sql`delete from crews`.execute(db)
+    await sql`update schedules set spec = jsonb_set(spec, '{crew}', '"gone"')`.execute(db)
+    await makeDue(db)
+    await stage.orchestrator.schedules.turn()
+    expect(await get(stage, id)).toMatchObject({ started: 0, skipped: 1, lastError: { code: 'not_found' } })
+  })
+})
+
+describe('while the mission before is open', () => {
+  test.override({ settings: STILL })
+
+  async function twice(stage: Stage, db: Db, overlap: string): Promise<Schedule> {
+    const { id } = await create(stage, { cron: '* * * * *', overlap, catchUp: '5m' })
+    for (const minutesAgo of [1, 0]) {
+      await makeDue(db, minutesAgo)
+      await stage.orchestrator.schedules.turn()
+    }
+    return await get(stage, id)
+  }
+
+  test('skip: nothing begins', async ({ stage, db }) => {
+    expect(await twice(stage, db, 'skip')).toMatchObject({ started: 1 })
+    expect(await keysOf(db)).toHaveLength(1)
+  })
+
+  test('allowAll: another begins', async ({ stage, db }) => {
+    await twice(stage, db, 'allowAll')
+    expect(await keysOf(db)).toHaveLength(2)
+  })
+
+  test('cancelOther: it is canceled, and another begins', async ({ stage, db }) => {
+    const schedule = await twice(stage, db, 'cancelOther')
+    const missions = await db.selectFrom('missions').select(['id', 'state']).orderBy('created_at').execute()
+    expect(missions.at(-1)).toMatchObject({ id: schedule.lastMissionId, state: 'submitted' })
+    expect(missions.map((mission) => mission.state)).toEqual(['canceled', 'submitted'])
+    await expectInvariants(db)
+  })
+
+  test('bufferOne: one begins when it has ended, for its own instant', async ({ stage, db }) => {
+    const agent = await stage.agent(['work'])
+    const schedule = await twice(stage, db, 'bufferOne')
+    expect(schedule).toMatchObject({ started: 1 })
+    expect(schedule.bufferedAt).toBeDefined()
+    const [task] = (await agent.claim()) as [ClaimedTask]
+    await agent.complete(task)
+    await stage.orchestrator.schedules.turn()
+    expect(await keysOf(db)).toContain(`schedule/${schedule.id}/${schedule.bufferedAt}`)
+    expect(await get(stage, schedule.id)).toMatchObject({ started: 2 })
+  })
+})
+
+test('the service begins missions by itself', async ({ stage, db }) => {
+  const { id } = await create(stage)
+  await makeDue(db)
+  await waitFor(async () => (await get(stage, id)).started === 1, {
+    what: 'a mission of the schedule',
+    timeoutMs: 10_000,
+  })
+})
