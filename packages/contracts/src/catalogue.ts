@@ -17,6 +17,7 @@ import * as missions from './missions.ts'
 import * as queues from './queues.ts'
 import type { Route } from './route.ts'
 import * as schedules from './schedules.ts'
+import * as taskOperations from './task-operations.ts'
 import * as tasks from './tasks.ts'
 import * as usage from './usage.ts'
 import * as waits from './waits.ts'
@@ -92,6 +93,9 @@ export const ROUTES = {
   reportProgress: journal.reportProgress,
   putArtifact: journal.putArtifact,
   getArtifact: journal.getArtifact,
+  cancelTask: taskOperations.cancelTask,
+  retryTask: taskOperations.retryTask,
+  skipTask: taskOperations.skipTask,
   putEffect: effects.putEffect,
   listEffects: effects.listEffects,
   resolveEffect: effects.resolveEffect,

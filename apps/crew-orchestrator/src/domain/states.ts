@@ -4,8 +4,8 @@ import { InvariantError } from './errors.ts'
 /** Every move that a task may make. Whatever is not here is refused, so a terminal state is never left. */
 export const TASK_MOVES: Readonly<Record<TaskState, readonly TaskState[]>> = {
   blocked: ['queued', 'waiting', 'input_required', 'failed', 'skipped', 'canceled'],
-  scheduled: ['queued', 'failed', 'canceled'],
-  queued: ['executing', 'failed', 'paused', 'canceled'],
+  scheduled: ['queued', 'failed', 'canceled', 'skipped'],
+  queued: ['executing', 'failed', 'paused', 'canceled', 'skipped'],
   executing: [
     'queued',
     'scheduled',
@@ -18,10 +18,10 @@ export const TASK_MOVES: Readonly<Record<TaskState, readonly TaskState[]>> = {
     'canceled',
     'rejected',
   ],
-  waiting: ['queued', 'completed', 'failed', 'canceled'],
-  input_required: ['queued', 'rejected', 'canceled', 'failed'],
+  waiting: ['queued', 'completed', 'failed', 'canceled', 'skipped'],
+  input_required: ['queued', 'rejected', 'canceled', 'failed', 'skipped'],
   verifying: ['completed', 'queued', 'paused', 'failed'],
-  paused: ['queued', 'canceled', 'failed'],
+  paused: ['queued', 'canceled', 'failed', 'skipped'],
   completed: [],
   failed: [],
   canceled: [],

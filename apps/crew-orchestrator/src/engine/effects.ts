@@ -43,6 +43,9 @@ export async function resolveEffect(db: Db, order: ResolveOrder): Promise<{ effe
   return await inTransaction(db, async (trx) => {
     const before = (await findTask(trx, tenantId, taskId)) && (await findEffect(trx, taskId, name))
     if (before === undefined) throw new AppError('not_found')
+    // A task with an unknown effect waits for nothing else, so it may be locked before its mission.
+    if (before.known.state !== 'unknown')
+      throw new AppError('conflict', { detail: `The effect is ${before.known.state}.` })
     const ledger = openLedger()
     const [task] = enter(ledger, await lockTasks(trx, [taskId])) as [TaskFacts]
     await lockMissions(trx, ledger, [task.missionId])

@@ -1,8 +1,11 @@
 import { ROUTES } from '@hypercode/contracts'
+import type { OperateTask, Task } from '@hypercode/contracts'
 import { AppError, implement } from '@hypercode/http'
-import type { ServiceApp } from '@hypercode/http'
+import type { Principal, ServiceApp } from '@hypercode/http'
 import { explain } from '../domain/explain.ts'
+import type { TaskOperation } from '../domain/operate.ts'
 import type { Engine } from '../engine/engine.ts'
+import { operateTask } from '../engine/operate-task.ts'
 import { readExplainFacts } from '../store/explain.ts'
 import { findArtifact, findTask } from '../store/read-tasks.ts'
 
@@ -18,6 +21,20 @@ export function taskRoutes(app: ServiceApp, engine: Engine): void {
     if (facts === undefined) throw new AppError('not_found')
     return explain(facts)
   })
+
+  const step = async (
+    { tenantId, subject }: Principal,
+    taskId: string,
+    operation: TaskOperation,
+    body: OperateTask | undefined,
+  ): Promise<Task> => {
+    const order = { tenantId, actor: subject, taskId, operation, reason: body?.reason }
+    engine.after(await operateTask(engine.urgentDb, order))
+    return (await findTask(engine.db, tenantId, taskId)) as Task
+  }
+  implement(app, ROUTES.cancelTask, ({ principal, params, body }) => step(principal, params.id, 'cancel', body))
+  implement(app, ROUTES.retryTask, ({ principal, params, body }) => step(principal, params.id, 'retry', body))
+  implement(app, ROUTES.skipTask, ({ principal, params, body }) => step(principal, params.id, 'skip', body))
 
   implement(app, ROUTES.getArtifact, async (request, reply) => {
     const artifact = await findArtifact(engine.db, request.principal.tenantId, request.params.id, request.params.name)

@@ -51,6 +51,13 @@ export async function lockTasks(trx: Trx, ids: readonly string[]): Promise<TaskF
   return found.rows
 }
 
+/** Locks a task in any state after its mission, if nobody else has it in hand. */
+export async function lockFree(trx: Trx, id: string): Promise<TaskFactsRow[]> {
+  const found = await sql<TaskFactsRow>`
+    select ${TASK_FACTS} from tasks t where t.id = ${id} for no key update of t skip locked`.execute(trx)
+  return found.rows
+}
+
 /** Reads the inputs of tasks that were planned with them, for those decisions that look at them. */
 export async function readInputs(trx: Trx, tasks: readonly TaskFacts[]): Promise<void> {
   const wanted = new Map(tasks.filter((task) => task.input === undefined).map((task) => [task.id, task]))

@@ -1,0 +1,36 @@
+/** What people do to single tasks. Each answers why it cannot be done, or undefined when it was. */
+import type { TaskFacts } from './facts.ts'
+import { move } from './ledger.ts'
+import type { Ledger } from './ledger.ts'
+import { isTerminal } from './states.ts'
+
+export type TaskOperation = 'cancel' | 'retry' | 'skip'
+
+export function operate(ledger: Ledger, task: TaskFacts, operation: TaskOperation, reason: string): string | undefined {
+  if (isTerminal(task.state)) return `the task is ${task.state}`
+  if (operation === 'retry') return retry(ledger, task, reason)
+  // The elements of a forEach are tasks of their own, and some of them may run.
+  if (task.state === 'waiting' && task.blockedBy > 0) return 'its elements run; step in at those'
+  if (operation === 'cancel') return cancel(ledger, task, reason)
+  if (task.state === 'executing' || task.state === 'verifying') return `the task is ${task.state}; cancel it instead`
+  // Left out is as good as done: what went wrong before does not count any more.
+  task.error = null
+  move(ledger, task, 'skipped', { reason })
+  return undefined
+}
+
+/** An attempt that runs is over for us: nothing that it writes is taken any more. */
+function cancel(ledger: Ledger, task: TaskFacts, reason: string): undefined {
+  if (task.state === 'executing') {
+    const { id: taskId, attempt } = task
+    ledger.endedAttempts.push({ taskId, attempt, outcome: 'canceled', error: null, outputHash: null })
+  }
+  move(ledger, task, 'canceled', { reason })
+}
+
+function retry(ledger: Ledger, task: TaskFacts, reason: string): string | undefined {
+  if (task.state !== 'paused' && task.state !== 'scheduled') return `the task is ${task.state}`
+  if (task.state === 'paused') task.maxAttempts = task.attempt + task.retry.maxAttempts
+  move(ledger, task, 'queued', { reason })
+  return undefined
+}
