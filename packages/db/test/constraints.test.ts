@@ -49,7 +49,27 @@ const CASES: readonly {
       ['queued though blocked', "'scheduled'", { blocked_by: 1 }],
       ['scheduled though blocked', "'scheduled'", { state: 'scheduled', blocked_by: 1 }],
       ['executing though blocked', "'scheduled'", { ...lease(), blocked_by: 1 }],
+      ['held without being queued', 'NOT held', { ...lease(), held: true }],
+      ['a key with no place at all', 'concurrency_limit > 0', { concurrency_key: 'k', concurrency_limit: 0 }],
     ],
+  },
+  {
+    table: 'queue_controls',
+    good: (tenant_id) => ({ tenant_id, queue: newId(), max_executing: 1 }),
+    bad: [['no place at all', 'max_executing > 0', { max_executing: 0 }]],
+  },
+  {
+    table: 'schedules',
+    good: (tenant_id) => ({
+      id: newId(),
+      tenant_id,
+      name: newId(),
+      spec: '{}',
+      next_at: now,
+      fire_at: now,
+      created_by: 'somebody',
+    }),
+    bad: [['due before its instant', 'fire_at >= next_at', { fire_at: new Date(0) }]],
   },
   {
     table: 'attempts',

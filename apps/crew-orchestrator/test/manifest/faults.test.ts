@@ -174,8 +174,18 @@ describe('faults of meaning, with the place of each', () => {
         '    - { id: a, member: worker, input: "${item.name}" }\n    - { id: b, member: worker, forEach: "${item}", input: "${index}" }\n',
       ),
       [
-        ['/spec/tasks/0/input', 7, 39, 'has a meaning only in the input of a task with forEach'],
-        ['/spec/tasks/1/forEach', 8, 41, 'has a meaning only in the input of a task with forEach'],
+        [
+          '/spec/tasks/0/input',
+          7,
+          39,
+          'has a meaning only in the input and the concurrency key of a task with forEach',
+        ],
+        [
+          '/spec/tasks/1/forEach',
+          8,
+          41,
+          'has a meaning only in the input and the concurrency key of a task with forEach',
+        ],
       ],
     ],
     [
