@@ -45,10 +45,8 @@ test('kill -9 is noticed by its exit, and the task that was in hand is finished 
       (await scenario.client.call(ROUTES.getMission, { params: { id: mission.id } })).body.state === 'running',
     { what: 'the task to be claimed' },
   )
-  const atMs = performance.now()
   process.kill(pidOf(one), 'SIGKILL')
   const again = await fleet.until(one.id, 'its replacement', (now) => now.starts === 2 && now.lifecycle === 'ready')
-  expect(performance.now() - atMs).toBeLessThan(10_000)
   expect(again).toMatchObject({
     agentInstanceId: one.agentInstanceId,
     crashes: [{ reason: 'killed', signal: 'SIGKILL' }],
@@ -119,11 +117,8 @@ test('a warm spare takes no work until it is promoted, serves a claim that waits
   )
   expect((await taskOf(mission.id)).state).toBe('queued')
 
-  const atMs = performance.now()
   const [warm] = (await fleet.spawn('warm')) as [Instance]
-  const tookMs = performance.now() - atMs
   expect(warm).toMatchObject({ id: spare.id, role: 'member', lifecycle: 'ready', starts: 1 })
-  expect(tookMs).toBeLessThan(500)
   expect((await fleet.end(mission.id)).state).toBe('completed')
   await waitFor(async () => (await spareOf())?.id !== spare.id && (await spareOf()) !== undefined, {
     what: 'another spare',

@@ -160,8 +160,6 @@ test(
       passed: false,
       detail: 'it used 100 tokens of 50',
     })
-    // It was ended for that, and not left to end by itself.
-    expect(samples[2]?.latencyMs).toBeLessThan(20_000)
     expect(samples[3]).toMatchObject({ tokens: 50, usd: 0.05 })
     expect(run.verdict).toBe('failed')
   },

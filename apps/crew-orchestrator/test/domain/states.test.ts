@@ -1,5 +1,6 @@
 import { MISSION_EVENTS, MISSION_STATES, TASK_STATES } from '@hypercode/contracts'
 import type { MissionState, TaskState } from '@hypercode/contracts'
+import { LEGAL_TASK_MOVES } from '@hypercode/testkit/invariants'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { InvariantError } from '../../src/domain/errors.ts'
@@ -166,4 +167,9 @@ test('a completion clears the error of earlier attempts and keeps the output', (
 test('the mission states are typed as the contract says', () => {
   const states: readonly MissionState[] = MISSION_STATES
   expect(states).toHaveLength(6)
+})
+
+// The checker keeps a table of its own, so that nobody changes what is legal by changing the code alone.
+test('the moves of a task are the documented ones', () => {
+  expect(TASK_MOVES).toEqual(LEGAL_TASK_MOVES)
 })

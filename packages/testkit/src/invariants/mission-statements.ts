@@ -1,0 +1,101 @@
+import type { Statements } from './find-broken.ts'
+
+/**
+ * Statements that must find nothing, whatever has happened to a database, at any time. The numbers name the invariants; O1, O2 and the
+ * other half of O19 need the events in order, see `findBrokenHistories`.
+ */
+export const MISSION_STATEMENTS: Statements = {
+  'O3 two successes of one task': `
+    select task_id from attempts where outcome = 'completed' group by 1 having count(*) > 1`,
+  'O4 a success that is not the latest attempt of a completed task': `
+    select t.id from attempts a join tasks t on t.id = a.task_id
+    where a.outcome = 'completed' and (a.attempt <> t.attempt or t.state <> 'completed')`,
+  'O4 a completed task with attempts and no success': `
+    select t.id from tasks t where t.state = 'completed' and t.attempt > 0
+      and not exists (select from attempts a where a.task_id = t.id and a.attempt = t.attempt and a.outcome = 'completed')`,
+  'O5 attempts that are not 1, 2, 3': `
+    select t.id from tasks t left join attempts a on a.task_id = t.id group by t.id, t.attempt
+    having t.attempt <> coalesce(max(a.attempt), 0) or t.attempt <> count(a.task_id)`,
+  'O6 an open attempt without an executing task, or two': `
+    select t.id from tasks t left join attempts a on a.task_id = t.id and a.ended_at is null group by t.id, t.state
+    having count(a.task_id) <> case when t.state = 'executing' then 1 else 0 end`,
+  'O6 an open attempt that is not of the owner of the lease': `
+    select t.id from tasks t join attempts a on a.task_id = t.id and a.ended_at is null
+    where (a.attempt, a.agent_instance_id, a.incarnation, a.claim_id)
+      is distinct from (t.attempt, t.lease_owner, t.lease_incarnation, t.claim_id)`,
+  'O7 an attempt that began before the one before it had ended': `
+    select a.task_id as id from attempts a join attempts b on b.task_id = a.task_id and b.attempt = a.attempt + 1
+    where a.ended_at is null or b.started_at < a.ended_at`,
+  'O8 lease columns that do not go together': `
+    select id from tasks where not (
+      (state = 'executing' and num_nulls(lease_owner, lease_incarnation, claim_id, lease_expires_at) = 0)
+      or (state <> 'executing' and num_nonnulls(lease_owner, lease_incarnation, claim_id, lease_expires_at, attempt_deadline_at, progress_deadline_at) = 0))`,
+  'O9 an attempt before its dependencies were done': `
+    with outer_needs as (
+      -- A forEach needs its own elements too, but they do not need each other.
+      select d.task_id, d.depends_on from task_dependencies d join tasks p on p.id = d.depends_on where p.parent_id is distinct from d.task_id),
+    needs as (
+      select task_id as id, depends_on from outer_needs
+      union all
+      select t.id, o.depends_on from tasks t join outer_needs o on o.task_id = t.parent_id)
+    select n.id from needs n join tasks p on p.id = n.depends_on join attempts a on a.task_id = n.id
+    where p.ended_at is null or a.started_at < p.ended_at or not (p.state = 'completed' or (p.state = 'skipped' and p.error is null))`,
+  'O10 blocked_by is not the number of open dependencies': `
+    select t.id from tasks t left join task_dependencies d on d.task_id = t.id left join tasks p on p.id = d.depends_on and p.ended_at is null
+    where t.ended_at is null group by t.id, t.blocked_by having t.blocked_by <> count(p.id)`,
+  'O10 blocked by nothing, or queued while blocked': `
+    select id from tasks where (state = 'blocked' and blocked_by = 0) or (state in ('queued', 'scheduled', 'executing') and blocked_by > 0)`,
+  'O11 open or total tasks of a mission are counted wrong': `
+    select m.id from missions m left join tasks t on t.mission_id = m.id group by m.id
+    having m.open_tasks <> count(t.id) filter (where t.ended_at is null) or m.total_tasks <> count(t.id)`,
+  'O11 a mission ended too early or not at all': `
+    select id from missions where (ended_at is not null) <> (open_tasks = 0) or (ended_at is not null) <> (state in ('completed', 'failed', 'canceled'))`,
+  'O11 a completed mission with a task that is not done, or the reverse': `
+    select m.id from missions m where m.ended_at is not null and m.cancel_requested_at is null and (m.state = 'completed') <> not exists (
+      select from tasks t where t.mission_id = m.id and not (t.state = 'completed' or (t.state = 'skipped' and t.error is null)
+        or (t.state in ('failed', 'rejected', 'canceled') and coalesce(t.policy ? 'tolerated', false))))`,
+  'O12 an end that is not set exactly in terminal states': `
+    select id from tasks where (ended_at is not null) <> (state in ('completed', 'failed', 'canceled', 'rejected', 'skipped'))`,
+  'O12 an output that is not the one reported': `
+    select t.id from tasks t join attempts a on a.task_id = t.id and a.outcome = 'completed'
+    where a.output_hash is null or (jsonb_typeof(t.output) in ('number', 'boolean') and a.output_hash <> sha256(convert_to(t.output::text, 'utf8')))`,
+  'O14 more attempts than allowed': `select id from tasks where attempt > max_attempts`,
+  'O14 a task that its attempts failed without a dead letter': `
+    select t.id from tasks t where t.attempt > 0 and t.state in ('failed', 'rejected', 'paused')
+      and not exists (select from dead_letters d where d.task_id = t.id)`,
+  'O15 two missions of one idempotency key': `
+    select tenant_id from missions where idempotency_key is not null group by tenant_id, idempotency_key having count(*) > 1`,
+  'O17 a timer that was over before its time, or a wait that is over without a result': `
+    select w.task_id from waits w left join steps s on s.task_id = w.task_id and s.name = 'wait:' || w.name
+    where (w.kind = 'timer' and w.fired_at < w.fire_at) or (w.fired_at is null) <> (s.task_id is null)`,
+  'O17 a task that waits for nothing': `
+    select t.id from tasks t where t.state = 'waiting' and t.blocked_by = 0
+      and not exists (select from waits w where w.task_id = t.id and w.fired_at is null)`,
+  'O17 a signal that ended two waits, or none': `
+    select s.taken_by from signals s left join waits w on w.task_id = s.taken_by and w.signal = s.name and w.fired_at is not null
+    where s.taken_by is not null group by s.taken_by, s.name having count(distinct s.id) > count(distinct w.name)`,
+  'O21 a task that waits for people without an open approval, or the reverse': `
+    select t.id from tasks t left join approvals a on a.task_id = t.id and a.state = 'open'
+    group by t.id, t.state having (t.state = 'input_required') <> (count(a.id) = 1)`,
+  'O21 an approval that too few, or the wrong number of clients decided': `
+    select a.id from approvals a left join approval_decisions d on d.approval_id = a.id and d.round = a.round group by a.id
+    having (a.state = 'approved') <> (count(*) filter (where d.verdict in ('approve', 'edit')) >= a.quorum and count(*) filter (where d.verdict = 'reject') = 0)
+      or (a.state = 'rejected') <> (count(*) filter (where d.verdict = 'reject') = 1)`,
+  'O19 events that are not 1..n': `
+    select m.id from missions m left join mission_events e on e.mission_id = m.id group by m.id, m.event_seq
+    having m.event_seq <> count(e.seq) or min(e.seq) <> 1 or max(e.seq) <> count(e.seq)`,
+  'O22 more tasks of a concurrency key execute than its limit allows': `
+    select concurrency_key from tasks where state = 'executing' and concurrency_key is not null
+    group by tenant_id, concurrency_key having count(*) > max(concurrency_limit)`,
+  'O22 a task is held that does not wait in a paused mission': `
+    select t.id from tasks t join missions m on m.id = t.mission_id where t.held and (t.state <> 'queued' or m.state <> 'paused')`,
+  'O20 rows of one mission in different tenants': `
+    select t.id from tasks t join missions m on m.id = t.mission_id where t.tenant_id <> m.tenant_id
+    union all select a.task_id from attempts a join tasks t on t.id = a.task_id where a.tenant_id <> t.tenant_id
+    union all select d.task_id from task_dependencies d join tasks t on t.id = d.task_id join tasks p on p.id = d.depends_on
+      where d.tenant_id <> t.tenant_id or p.mission_id <> t.mission_id
+    union all select e.mission_id from mission_events e join missions m on m.id = e.mission_id where e.tenant_id <> m.tenant_id
+    union all select d.task_id from dead_letters d join tasks t on t.id = d.task_id where d.tenant_id <> t.tenant_id
+    union all select s.task_id from steps s join tasks t on t.id = s.task_id where s.tenant_id <> t.tenant_id
+    union all select f.task_id from artifacts f join tasks t on t.id = f.task_id where f.tenant_id <> t.tenant_id`,
+}

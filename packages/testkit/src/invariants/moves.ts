@@ -1,0 +1,47 @@
+import type { TaskState } from '@hypercode/contracts'
+
+/**
+ * Every move that a task may make, as it is documented. This is not the table by which the orchestrator decides: a move that is added
+ * there must be added here by somebody who means it.
+ */
+export const LEGAL_TASK_MOVES: Readonly<Record<TaskState, readonly TaskState[]>> = {
+  blocked: ['queued', 'waiting', 'input_required', 'failed', 'skipped', 'canceled'],
+  scheduled: ['queued', 'failed', 'canceled'],
+  queued: ['executing', 'failed', 'paused', 'canceled'],
+  executing: [
+    'queued',
+    'scheduled',
+    'verifying',
+    'waiting',
+    'input_required',
+    'paused',
+    'completed',
+    'failed',
+    'canceled',
+    'rejected',
+  ],
+  waiting: ['queued', 'completed', 'failed', 'canceled'],
+  input_required: ['queued', 'rejected', 'canceled', 'failed'],
+  verifying: ['completed', 'queued', 'paused', 'failed'],
+  paused: ['queued', 'canceled', 'failed'],
+  completed: [],
+  failed: [],
+  canceled: [],
+  rejected: [],
+  skipped: [],
+}
+
+/** The state of a task after an event about it. Events that are not here change no state. */
+export const TASK_STATE_AFTER: Readonly<Record<string, TaskState>> = {
+  'task.queued': 'queued',
+  'task.claimed': 'executing',
+  'task.retry.scheduled': 'scheduled',
+  'task.waiting': 'waiting',
+  'task.input_required': 'input_required',
+  'task.paused': 'paused',
+  'task.completed': 'completed',
+  'task.failed': 'failed',
+  'task.rejected': 'rejected',
+  'task.canceled': 'canceled',
+  'task.skipped': 'skipped',
+}
