@@ -195,6 +195,20 @@ describe('tasks with a concurrency key', () => {
     })
   })
 
+  test('are all found, also with more keys than one claim looks at', async ({ stage }) => {
+    const agent = await stage.agent(['work'], { slots: 100 })
+    const each = Array.from({ length: 1600 }, (_, n) => n)
+    const concurrency = { key: 'k-${item}', limit: 1 }
+    await stage.submit(crewOf('x', [{ id: 'all', forEach: each, input: '${item}', concurrency }]))
+    const seen = new Set<unknown>()
+    while (seen.size < each.length) {
+      const tasks = await agent.claim({ max: 100 })
+      expect(tasks.length).toBeGreaterThan(0)
+      for (const task of tasks) seen.add(task.input)
+      await Promise.all(tasks.map((task) => agent.complete(task)))
+    }
+  }, 60_000)
+
   test('of other tenants are other keys', async ({ stage, db }) => {
     const tenant = await createTestTenant(db)
     const mine = await stage.agent(['work'])

@@ -42,7 +42,7 @@ const TASKS = [
     add check (not held or state = 'queued')`,
   `drop index tasks_claimable`,
   `create index tasks_claimable on tasks (tenant_id, queue, ungated, rank_at, id) where state = 'queued'`,
-  `create index tasks_keyed on tasks (tenant_id, queue, concurrency_key, rank_at, id)
+  `create index tasks_keyed on tasks (tenant_id, queue, hashtext(concurrency_key), concurrency_key, rank_at, id)
     where state = 'queued' and concurrency_key is not null and not held`,
   `create index tasks_of_key on tasks (tenant_id, concurrency_key, queue) where concurrency_key is not null and state in ('queued', 'executing')`,
   // The queued tasks of paused missions: a claim must not read through thousands of them to find one that it may take.
@@ -62,26 +62,34 @@ const CONTROLS = [
       return used;
     end $$`,
   // The best queued tasks with a key, at most so many, of keys that have a place left; a row without id says that another claim is at one.
+  // Keys are walked through by their hash, from a random place on and round to it, some hundreds in a call: where there are more, each
+  // call sees others, and none is left out for ever.
   `create function keyed_ready(tenant uuid, queues text[], skills text[], most int) returns table (queue text, id uuid, rank_at timestamp)
     language plpgsql volatile as $$
     declare
       head record;
       used int;
       found int := 0;
+      place int := (random() * 4294967290)::bigint - 2147483645;
     begin
       for head in
         with recursive keys as (
-          select s.queue, first.concurrency_key, 1 as n from unnest(queues) as s(queue) cross join lateral (
-            select t.concurrency_key from tasks t where t.tenant_id = tenant and t.queue = s.queue and t.state = 'queued' and not t.held
-              and t.concurrency_key is not null order by t.concurrency_key limit 1) first
+          select s.queue, arm.hi, first.hash, first.concurrency_key, 1 as n
+          from unnest(queues) as s(queue) cross join (values (place, 2147483647), (-2147483648, place - 1)) as arm(lo, hi) cross join lateral (
+            select hashtext(t.concurrency_key) as hash, t.concurrency_key from tasks t where t.tenant_id = tenant and t.queue = s.queue
+              and t.state = 'queued' and not t.held and t.concurrency_key is not null
+              and hashtext(t.concurrency_key) >= arm.lo and hashtext(t.concurrency_key) <= arm.hi
+            order by hashtext(t.concurrency_key), t.concurrency_key limit 1) first
           union all
-          select k.queue, further.concurrency_key, k.n + 1 from keys k cross join lateral (
-            select t.concurrency_key from tasks t where t.tenant_id = tenant and t.queue = k.queue and t.state = 'queued' and not t.held
-              and t.concurrency_key > k.concurrency_key order by t.concurrency_key limit 1) further
-          where k.n < 1000)
+          select k.queue, k.hi, further.hash, further.concurrency_key, k.n + 1 from keys k cross join lateral (
+            select hashtext(t.concurrency_key) as hash, t.concurrency_key from tasks t where t.tenant_id = tenant and t.queue = k.queue
+              and t.state = 'queued' and not t.held and t.concurrency_key is not null
+              and (hashtext(t.concurrency_key), t.concurrency_key) > (k.hash, k.concurrency_key) and hashtext(t.concurrency_key) <= k.hi
+            order by hashtext(t.concurrency_key), t.concurrency_key limit 1) further
+          where k.n < 500)
         select k.concurrency_key as key, min(best.rank_at) as rank_at from keys k cross join lateral (
           select t.rank_at, t.concurrency_limit from tasks t where t.tenant_id = tenant and t.queue = k.queue and t.state = 'queued' and not t.held
-            and t.concurrency_key = k.concurrency_key and t.requires <@ skills
+            and hashtext(t.concurrency_key) = k.hash and t.concurrency_key = k.concurrency_key and t.requires <@ skills
             and (select m.cancel_requested_at is null and m.state <> 'paused' from missions m where m.id = t.mission_id)
           order by t.rank_at, t.id limit 1) best
         where best.concurrency_limit > (
@@ -98,7 +106,7 @@ const CONTROLS = [
           select r.queue, r.id, r.rank_at from (
             select c.*, row_number() over (order by c.rank_at, c.id) as nth from unnest(queues) as s(queue) cross join lateral (
               select t.queue, t.id, t.rank_at, t.concurrency_limit from tasks t where t.tenant_id = tenant and t.queue = s.queue
-                and t.state = 'queued' and not t.held and t.concurrency_key = head.key and t.requires <@ skills
+                and t.state = 'queued' and not t.held and hashtext(t.concurrency_key) = hashtext(head.key) and t.concurrency_key = head.key and t.requires <@ skills
                 and (select m.cancel_requested_at is null and m.state <> 'paused' from missions m where m.id = t.mission_id)
               order by t.rank_at, t.id limit most) c) r
           where r.nth + used <= r.concurrency_limit order by r.nth limit most;
