@@ -23,6 +23,7 @@ import { crewRoutes } from './routes/crews.ts'
 import { deadLetterRoutes } from './routes/dead-letters.ts'
 import { effectRoutes } from './routes/effects.ts'
 import { journalRoutes } from './routes/journal.ts'
+import { missionOperationRoutes } from './routes/mission-operations.ts'
 import { missionRoutes } from './routes/missions.ts'
 import { queueRoutes } from './routes/queues.ts'
 import { scheduleRoutes } from './routes/schedules.ts'
@@ -123,6 +124,7 @@ export async function buildApp(config: OrchestratorConfig, deps: AppDeps): Promi
   const schedules = createSchedules(engine, plans)
   crewRoutes(app, engine)
   missionRoutes(app, engine, plans)
+  missionOperationRoutes(app, engine, plans)
   workRoutes(app, engine, createSkillBook(db))
   journalRoutes(app, engine, { outputMaxChars: config.TASK_OUTPUT_MAX_CHARS })
   taskRoutes(app, engine)

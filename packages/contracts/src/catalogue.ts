@@ -13,6 +13,7 @@ import * as gymRuns from './gym-runs.ts'
 import * as gymSuites from './gym-suites.ts'
 import * as instances from './instances.ts'
 import * as journal from './journal.ts'
+import * as missionOperations from './mission-operations.ts'
 import * as missions from './missions.ts'
 import * as queues from './queues.ts'
 import type { Route } from './route.ts'
@@ -68,6 +69,8 @@ export const ROUTES = {
   putContext: context.putContext,
   putTaskContext: context.putTaskContext,
   signalMission: waits.signalMission,
+  retryMission: missionOperations.retryMission,
+  forkMission: missionOperations.forkMission,
   listApprovals: approvals.listApprovals,
   getApproval: approvals.getApproval,
   approveApproval: approvals.approveApproval,

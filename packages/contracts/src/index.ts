@@ -128,6 +128,7 @@ export type { AnswerOf, BodyOf, ParamsOf, QueryOf, Route, ServiceName } from './
 export { AGENT_SCOPES, SCOPES, Scope } from './scopes.ts'
 export { Readiness } from './service.ts'
 export { StringEnum } from './string-enum.ts'
+export { ForkMission } from './mission-operations.ts'
 export { OperateTask } from './task-operations.ts'
 export { TASK_STATES, Task, TaskError, TaskPage, TaskState } from './tasks.ts'
 export {

@@ -65,6 +65,9 @@ export const Mission = Type.Object(
     priority: Type.Integer(),
     labels: Labels,
     tasks: TaskCounts,
+    parentMissionId: Type.Optional(
+      Type.Unsafe<Id>({ ...Id, description: 'the mission that this one does again, by a retry or a fork' }),
+    ),
     parentTaskId: Type.Optional(Type.Unsafe<Id>({ ...Id, description: 'the task of another mission that began it' })),
     correlationId: Type.String(),
     createdBy: Type.String(),

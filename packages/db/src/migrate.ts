@@ -13,6 +13,7 @@ import * as queues from './migrations/0008-queues.ts'
 import * as waits from './migrations/0009-waits.ts'
 import * as crews from './migrations/0010-crews.ts'
 import * as schedules from './migrations/0011-schedules.ts'
+import * as again from './migrations/0012-again.ts'
 import { grantTo } from './roles.ts'
 import type { Database } from './schema.ts'
 
@@ -28,6 +29,7 @@ const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0009-waits': waits,
   '0010-crews': crews,
   '0011-schedules': schedules,
+  '0012-again': again,
 }
 
 export interface MigrateOptions {

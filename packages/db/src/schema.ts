@@ -125,6 +125,8 @@ export interface MissionTable {
   output_chars: Generated<number>
   on_task_failure: 'fail' | 'continue'
   /** The task of another mission that began it, the outermost mission, and how many stand around this one. */
+  /** The mission that this one does again. */
+  parent_mission_id: string | null
   parent_task_id: string | null
   root_id: string | null
   depth: Generated<number>
@@ -166,6 +168,8 @@ export interface TaskTable {
   /** Queued in a mission that is paused: no claim sees it. */
   held: Generated<boolean>
   parent_id: string | null
+  /** The task of another mission whose output it keeps. */
+  kept_from: string | null
   attempt: number
   max_attempts: number
   retry: Jsonb

@@ -73,13 +73,24 @@ export function termsFault({ approvers, quorum, deadlineMs, escalate }: Approval
   return undefined
 }
 
-/** Queues a task that may begin, or asks for the approval that it needs first. */
+/** Queues a task that may begin, or keeps what was done of it before, or asks for the approval that it needs first. */
 export function begin(ledger: Ledger, task: TaskFacts): void {
+  if (keepDone(ledger, task)) return
   const terms = task.policy?.approval
   const crew = task.policy?.crew
   if (crew !== undefined) move(ledger, task, 'waiting', { reason: `crew ${crew} does its work` })
   else if (terms === undefined) move(ledger, task, 'queued')
   else askApproval(ledger, task, terms, null, task.input ?? null)
+}
+
+/** What the mission that is done again has completed is not done again. */
+function keepDone(ledger: Ledger, task: TaskFacts): boolean {
+  const kept = ledger.kept.get(task.key)
+  if (kept === undefined) return false
+  task.keptFrom = kept.taskId
+  missionOf(ledger, task).outputChars += kept.chars
+  move(ledger, task, 'completed', { output: kept.output, reason: 'done in the mission before' })
+  return true
 }
 
 /** Lets the task wait for people. */

@@ -61,6 +61,8 @@ export interface TaskFacts {
   turn: number
   /** Queued in a mission that is paused: no claim sees it. */
   held: boolean
+  /** The task of another mission that has done its work. */
+  keptFrom?: string
   /** The forEach task that this one is an element of. */
   parentId: string | null
   attempt: number

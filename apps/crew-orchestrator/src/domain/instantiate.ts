@@ -1,5 +1,6 @@
 import { newId } from '@hypercode/contracts'
 import type { CrewPlan } from '../manifest/compile.ts'
+import type { Kept } from './again.ts'
 import type { MissionFacts, TaskFacts } from './facts.ts'
 import { openLedger, plan as addTask, tell } from './ledger.ts'
 import type { Edge, Ledger } from './ledger.ts'
@@ -12,6 +13,8 @@ export interface NewMission {
   input: unknown
   priority: number
   correlationId: string
+  /** By key, what another mission has done of it. */
+  kept?: ReadonlyMap<string, Kept>
 }
 
 /**
@@ -19,7 +22,7 @@ export interface NewMission {
  * roots are queued, skipped or fanned out, and a mission in which nothing is left to do ends here.
  */
 export function instantiate(crew: CrewPlan, order: NewMission): { mission: MissionFacts; ledger: Ledger } {
-  const ledger = openLedger()
+  const ledger: Ledger = { ...openLedger(), ...(order.kept === undefined ? {} : { kept: order.kept }) }
   const mission: MissionFacts = {
     id: newId(),
     tenantId: order.tenantId,
@@ -81,7 +84,7 @@ function spread(ledger: Ledger): void {
   const waiting: Waiting = { byParent: new Map(), edges: 0 }
   while (ledger.news.length > 0) {
     for (const task of countDown(ledger, dependentsOf(ledger, takeNews(ledger), waiting, byId)))
-      letGo(ledger, task, outputsFor(task, byKey), [])
+      letGo(ledger, task, outputsFor(task, byKey), elementsOf(ledger, task))
     for (const id of ledger.failing) {
       ledger.failing.delete(id)
       cancelWaiting(ledger, [...ledger.added])
@@ -95,6 +98,10 @@ function spread(ledger: Ledger): void {
     closeMissions(ledger, new Map([[mission.id, Object.fromEntries(leaves)]]))
   }
 }
+
+/** Elements that end while a mission is planned were kept. */
+const elementsOf = (ledger: Ledger, task: TaskFacts): TaskFacts[] =>
+  task.state === 'waiting' ? [...ledger.added].filter((element) => element.parentId === task.id) : []
 
 /** Ids of the tasks that wait, by what they wait for; made of the first `edges` edges, since a forEach adds some on the way. */
 interface Waiting {

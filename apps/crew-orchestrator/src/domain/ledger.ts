@@ -9,6 +9,7 @@
 import type { MissionEventName, TaskError, TaskState, Wait } from '@hypercode/contracts'
 import { invariant } from './errors.ts'
 import type { MissionFacts, TaskFacts } from './facts.ts'
+import type { Kept } from './again.ts'
 import type { ApprovalDraft } from './approvals.ts'
 import { assertTaskMove, isTerminal } from './states.ts'
 
@@ -71,6 +72,8 @@ export interface Ledger {
   readonly tasks: Map<string, TaskFacts>
   readonly changed: Set<TaskFacts>
   readonly added: Set<TaskFacts>
+  /** By key, what another mission has done of the one that is planned here. */
+  readonly kept: ReadonlyMap<string, Kept>
   readonly edges: Edge[]
   readonly events: EventDraft[]
   readonly endedAttempts: EndedAttempt[]
@@ -95,6 +98,7 @@ export const openLedger = (): Ledger => ({
   tasks: new Map(),
   changed: new Set(),
   added: new Set(),
+  kept: new Map(),
   edges: [],
   events: [],
   endedAttempts: [],

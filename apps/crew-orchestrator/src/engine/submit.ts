@@ -2,6 +2,7 @@ import type { MissionState } from '@hypercode/contracts'
 import type { Db } from '@hypercode/db'
 import type { QueueRef } from '@hypercode/events'
 import { AppError } from '@hypercode/http'
+import type { Kept } from '../domain/again.ts'
 import { instantiate } from '../domain/instantiate.ts'
 import type { Ledger } from '../domain/ledger.ts'
 import type { CrewPlan } from '../manifest/compile.ts'
@@ -29,6 +30,9 @@ export interface SubmitOrder {
   traceparent: string | null
   /** Of a mission that a task of another one begins. */
   within?: Within
+  /** Of a mission that does another one again. */
+  parentMissionId?: string
+  kept?: ReadonlyMap<string, Kept>
 }
 
 export interface SubmitResult {
@@ -95,7 +99,8 @@ export function planMission(order: SubmitOrder): NewMissionRow {
     traceparent: order.traceparent,
     createdBy: order.createdBy,
     within: order.within ?? null,
-    chars: order.requestChars + order.plan.chars + mission.filledChars + charsOf(ledger),
+    parentMissionId: order.parentMissionId ?? null,
+    chars: order.requestChars + order.plan.chars + mission.filledChars + mission.outputChars + charsOf(ledger),
   }
 }
 

@@ -25,6 +25,7 @@ export function insertTasks(tasks: Iterable<TaskFacts>, only: RawBuilder<unknown
     turn: task.turn,
     held: task.held,
     parent_id: task.parentId,
+    kept_from: task.keptFrom ?? null,
     max_attempts: task.maxAttempts,
     retry: task.retry,
     queue_ms: task.timeouts.queueMs,
@@ -38,10 +39,10 @@ export function insertTasks(tasks: Iterable<TaskFacts>, only: RawBuilder<unknown
     ended:
       task.state === 'completed' || task.state === 'skipped' || task.state === 'failed' || task.state === 'canceled',
   }))
-  return sql`insert into tasks (id, tenant_id, mission_id, key, leaf, queue, requires, priority, state, reason, blocked_by, template, policy, concurrency_key, concurrency_limit, turn, held, parent_id,
+  return sql`insert into tasks (id, tenant_id, mission_id, key, leaf, queue, requires, priority, state, reason, blocked_by, template, policy, concurrency_key, concurrency_limit, turn, held, parent_id, kept_from,
       max_attempts, retry, queue_timeout_ms, attempt_timeout_ms, heartbeat_timeout_ms, total_timeout_ms, input, output, error,
       available_at, queue_deadline_at, total_deadline_at, ended_at)
-    select r.id, r.tenant_id, r.mission_id, r.key, r.leaf, r.queue, r.requires, r.priority, r.state, r.reason, r.blocked_by, r.template, r.policy, r.concurrency_key, r.concurrency_limit, r.turn, r.held, r.parent_id,
+    select r.id, r.tenant_id, r.mission_id, r.key, r.leaf, r.queue, r.requires, r.priority, r.state, r.reason, r.blocked_by, r.template, r.policy, r.concurrency_key, r.concurrency_limit, r.turn, r.held, r.parent_id, r.kept_from,
       r.max_attempts, r.retry, r.queue_ms, r.attempt_ms, r.heartbeat_ms, r.total_ms, r.input, r.output, r.error,
       case r.state when 'queued' then now() when 'input_required' then now() + r.delay_ms * interval '1 millisecond' end,
       case when r.state = 'queued' then now() + r.queue_ms * interval '1 millisecond' end,
@@ -51,7 +52,7 @@ export function insertTasks(tasks: Iterable<TaskFacts>, only: RawBuilder<unknown
       rows,
       'r',
       `id uuid, tenant_id uuid, mission_id uuid, key text, leaf boolean, queue text, requires text[], priority smallint, state text, reason text,
-       blocked_by int, template jsonb, policy jsonb, concurrency_key text, concurrency_limit int, turn int, held boolean, parent_id uuid, max_attempts int, retry jsonb, queue_ms bigint, attempt_ms bigint, heartbeat_ms bigint,
+       blocked_by int, template jsonb, policy jsonb, concurrency_key text, concurrency_limit int, turn int, held boolean, parent_id uuid, kept_from uuid, max_attempts int, retry jsonb, queue_ms bigint, attempt_ms bigint, heartbeat_ms bigint,
        total_ms bigint, delay_ms bigint, input jsonb, output jsonb, error jsonb, ended boolean`,
     )} ${only}`
 }

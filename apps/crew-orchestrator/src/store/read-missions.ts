@@ -14,6 +14,7 @@ interface Row {
   error: TaskError | null
   priority: number
   labels: Labels
+  parent_mission_id: string | null
   parent_task_id: string | null
   total_tasks: number
   open_tasks: number
@@ -29,7 +30,7 @@ interface Row {
 
 const COLUMNS =
   sql.raw(`m.id, m.crew, m.crew_version, m.state, m.input, m.output, m.error, m.priority, m.labels, m.total_tasks, m.open_tasks, m.correlation_id,
-  m.created_by, m.created_at, m.started_at, m.ended_at, m.deadline_at, m.cancel_requested_at, m.version, m.parent_task_id`)
+  m.created_by, m.created_at, m.started_at, m.ended_at, m.deadline_at, m.cancel_requested_at, m.version, m.parent_mission_id, m.parent_task_id`)
 
 const instant = <K extends string>(key: K, at: Date | null): Partial<Record<K, string>> =>
   at === null ? {} : ({ [key]: at.toISOString() } as Record<K, string>)
@@ -45,6 +46,7 @@ const toMission = (row: Row): Mission => ({
   priority: row.priority,
   labels: row.labels,
   tasks: { total: row.total_tasks, open: row.open_tasks },
+  ...(row.parent_mission_id === null ? {} : { parentMissionId: row.parent_mission_id }),
   ...(row.parent_task_id === null ? {} : { parentTaskId: row.parent_task_id }),
   correlationId: row.correlation_id,
   createdBy: row.created_by,

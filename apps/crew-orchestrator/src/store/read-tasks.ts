@@ -138,10 +138,12 @@ export async function listArtifacts(
   cursor: string | undefined,
 ): Promise<Artifact[]> {
   const found = await sql<ArtifactRow>`
-    select id, task_id, task_key, name, media_type, size_bytes, sha256, attempt, created_at from artifacts
-    where mission_id = ${missionId} ${cursor === undefined ? sql`` : sql`and id > ${cursor}::uuid`} order by id limit ${limit}`.execute(
-    db,
-  )
+    select id, task_id, task_key, name, media_type, size_bytes, sha256, attempt, created_at from (
+      select * from artifacts where mission_id = ${missionId}
+      union all
+      -- What a task has done that this mission keeps is there for its other tasks.
+      select f.* from tasks t join artifacts f on f.task_id = t.kept_from where t.mission_id = ${missionId} and t.kept_from is not null) f
+    where true ${cursor === undefined ? sql`` : sql`and id > ${cursor}::uuid`} order by id limit ${limit}`.execute(db)
   return found.rows.map((row) => ({
     id: row.id,
     taskId: row.task_id,

@@ -23,6 +23,7 @@ export interface NewMissionRow {
   traceparent: string | null
   createdBy: string
   within: Within | null
+  parentMissionId: string | null
   /** Characters that it takes to store it, about. */
   chars: number
 }
@@ -82,10 +83,10 @@ export async function storeMissions(db: Db, orders: readonly NewMissionRow[]): P
 
 function insertMissions(orders: readonly NewMissionRow[]) {
   return sql`insert into missions (id, tenant_id, crew, crew_version, manifest, input, output, error, state, priority, labels, idempotency_key, request_hash,
-      total_tasks, open_tasks, on_task_failure, deadline_at, correlation_id, traceparent, created_by, event_seq, parent_task_id, root_id, depth, ended_at)
+      total_tasks, open_tasks, on_task_failure, deadline_at, correlation_id, traceparent, created_by, event_seq, output_chars, parent_mission_id, parent_task_id, root_id, depth, ended_at)
     select r.id, r.tenant_id, r.crew, r.crew_version, r.manifest, r.input, r.output, r.error, r.state, r.priority, r.labels, r.idempotency_key,
       decode(r.request_hash, 'hex'), r.total_tasks, r.open_tasks, r.on_task_failure, now() + r.deadline_ms * interval '1 millisecond',
-      r.correlation_id, r.traceparent, r.created_by, r.event_seq, r.parent_task_id, r.root_id, r.depth, case when r.open_tasks = 0 then now() end
+      r.correlation_id, r.traceparent, r.created_by, r.event_seq, r.output_chars, r.parent_mission_id, r.parent_task_id, r.root_id, r.depth, case when r.open_tasks = 0 then now() end
     from ${missionRecords(orders)}
     on conflict do nothing returning id`
 }
@@ -113,6 +114,8 @@ function missionRecords(orders: readonly NewMissionRow[]) {
     traceparent: order.traceparent,
     created_by: order.createdBy,
     event_seq: mission.eventSeq,
+    output_chars: mission.outputChars,
+    parent_mission_id: order.parentMissionId,
     parent_task_id: order.within?.parentTaskId ?? null,
     root_id: order.within?.rootId ?? null,
     depth: order.within?.depth ?? 0,
@@ -122,7 +125,7 @@ function missionRecords(orders: readonly NewMissionRow[]) {
     'r',
     `id uuid, tenant_id uuid, crew text, crew_version int, manifest jsonb, input jsonb, output jsonb, error jsonb, state text, priority smallint,
      labels jsonb, idempotency_key text, request_hash text, total_tasks int, open_tasks int, on_task_failure text, deadline_ms bigint,
-     correlation_id text, traceparent text, created_by text, event_seq int, parent_task_id uuid, root_id uuid, depth smallint`,
+     correlation_id text, traceparent text, created_by text, event_seq int, output_chars bigint, parent_mission_id uuid, parent_task_id uuid, root_id uuid, depth smallint`,
   )
 }
 

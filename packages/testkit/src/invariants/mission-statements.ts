@@ -74,6 +74,15 @@ export const MISSION_STATEMENTS: Statements = {
   'O17 a signal that ended two waits, or none': `
     select s.taken_by from signals s left join waits w on w.task_id = s.taken_by and w.signal = s.name and w.fired_at is not null
     where s.taken_by is not null group by s.taken_by, s.name having count(distinct s.id) > count(distinct w.name)`,
+  'E1 an effect of an attempt that never was, or that is unknown while its task goes on': `
+    select e.task_id from effects e join tasks t on t.id = e.task_id where e.attempt > t.attempt
+      or (e.state = 'unknown' and t.state in ('completed', 'waiting', 'input_required', 'verifying'))`,
+  'E2 an unknown effect of which nobody was told': `
+    select e.task_id from effects e where e.state = 'unknown'
+      and not exists (select from attempts a where a.task_id = e.task_id and a.outcome in ('unknown_effect', 'canceled'))`,
+  'O22 a task that is kept, and was not completed by the task that it names': `
+    select t.id from tasks t left join tasks b on b.id = t.kept_from and b.tenant_id = t.tenant_id
+    where t.kept_from is not null and (t.state <> 'completed' or t.attempt > 0 or b.state is distinct from 'completed' or b.output is distinct from t.output)`,
   'O21 a task that waits for people without an open approval, or the reverse': `
     select t.id from tasks t left join approvals a on a.task_id = t.id and a.state = 'open'
     group by t.id, t.state having (t.state = 'input_required') <> (count(a.id) = 1)`,

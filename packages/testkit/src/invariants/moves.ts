@@ -5,9 +5,9 @@ import type { TaskState } from '@hypercode/contracts'
  * there must be added here by somebody who means it.
  */
 export const LEGAL_TASK_MOVES: Readonly<Record<TaskState, readonly TaskState[]>> = {
-  blocked: ['queued', 'waiting', 'input_required', 'failed', 'skipped', 'canceled'],
-  scheduled: ['queued', 'failed', 'canceled'],
-  queued: ['executing', 'failed', 'paused', 'canceled'],
+  blocked: ['queued', 'waiting', 'input_required', 'completed', 'failed', 'skipped', 'canceled'],
+  scheduled: ['queued', 'failed', 'canceled', 'skipped'],
+  queued: ['executing', 'failed', 'paused', 'canceled', 'skipped'],
   executing: [
     'queued',
     'scheduled',
@@ -20,10 +20,10 @@ export const LEGAL_TASK_MOVES: Readonly<Record<TaskState, readonly TaskState[]>>
     'canceled',
     'rejected',
   ],
-  waiting: ['queued', 'completed', 'failed', 'canceled'],
-  input_required: ['queued', 'rejected', 'canceled', 'failed'],
+  waiting: ['queued', 'completed', 'failed', 'canceled', 'skipped'],
+  input_required: ['queued', 'rejected', 'canceled', 'failed', 'skipped'],
   verifying: ['completed', 'queued', 'paused', 'failed'],
-  paused: ['queued', 'canceled', 'failed'],
+  paused: ['queued', 'canceled', 'failed', 'skipped'],
   completed: [],
   failed: [],
   canceled: [],

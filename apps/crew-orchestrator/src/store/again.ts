@@ -1,0 +1,30 @@
+import type { Labels, MissionState } from '@hypercode/contracts'
+import type { Db } from '@hypercode/db'
+import { sql } from 'kysely'
+import type { Kept } from '../domain/again.ts'
+
+/** A mission that is to be done again. */
+export interface MissionToRepeat {
+  crew: string
+  crewVersion: number | null
+  manifest: Record<string, unknown> | null
+  input: unknown
+  state: MissionState
+  priority: number
+  labels: Labels
+}
+
+export async function findMissionToRepeat(db: Db, tenantId: string, id: string): Promise<MissionToRepeat | undefined> {
+  const found = await sql<MissionToRepeat>`
+    select m.crew, m.crew_version as "crewVersion", m.manifest, m.input, m.state, m.priority, m.labels from missions m
+    where m.id = ${id} and m.tenant_id = ${tenantId}`.execute(db)
+  return found.rows[0]
+}
+
+/** The completed tasks of a mission by key, with their outputs, which are bounded together. */
+export async function readKept(db: Db, missionId: string): Promise<Map<string, Kept>> {
+  const found = await sql<Kept & { key: string }>`
+    select t.key, coalesce(t.kept_from, t.id) as "taskId", t.output, coalesce(octet_length(t.output::text), 0) as chars
+    from tasks t where t.mission_id = ${missionId} and t.state = 'completed'`.execute(db)
+  return new Map(found.rows.map(({ key, ...kept }) => [key, kept]))
+}
