@@ -2,7 +2,7 @@ import { AUDIT_KINDS } from '@hypercode/contracts'
 import type { AuditKind } from '@hypercode/contracts'
 import { TerminalError, defineAgent } from '@hypercode/base-agent'
 import { AuditInput, AuditOutput } from './schemas.ts'
-import { inventoryTask, kindTask, patchedTask, reportTask } from './tasks.ts'
+import { inventoryTask, kindTask, patchedTask, reportTask, rootOf } from './tasks.ts'
 
 const TITLES: Readonly<Record<AuditKind, string>> = {
   secrets: 'Find secrets in code and configuration',
@@ -27,13 +27,9 @@ export const auditor = defineAgent({
   input: AuditInput,
   output: AuditOutput,
   async onTask(ctx, input) {
-    const { root, patchFrom } = input
+    const { patchFrom } = input
     if (ctx.skill === 'audit.report') return await reportTask(ctx, input)
-    if (root === undefined) {
-      throw new TerminalError('the task names no root', 'input.root is the absolute path of a repository', {
-        code: 'root_missing',
-      })
-    }
+    const root = rootOf(input.root)
     if (ctx.skill === 'audit.patched') {
       if (patchFrom === undefined) {
         throw new TerminalError('the task names no patch', 'input.patchFrom is the key of the task that stored it', {

@@ -1,5 +1,6 @@
 import { tmpdir } from 'node:os'
 import { isAbsolute, join } from 'node:path'
+import { AUDIT_KINDS } from '@hypercode/contracts'
 import type { AuditKind, AuditReport } from '@hypercode/contracts'
 import { TerminalError } from '@hypercode/base-agent'
 import type { TaskContext } from '@hypercode/base-agent'
@@ -48,12 +49,8 @@ export async function patchedTask(ctx: TaskContext, root: string, patchFrom: str
 /** `audit.secrets` and its like: one kind of audit over the files of the inventory. */
 export async function kindTask(ctx: TaskContext, kind: AuditKind, root: string): Promise<AuditOutput> {
   const inventory = (await storedInventory(ctx, root)) ?? (await inventoryOf(ctx, root))
-  const [result] = await runAudits(inventory, [createAudit(kind, new Project(inventory))], {
-    signal: ctx.signal,
-    onProgress: (fraction) => ctx.progress(fraction, `${Math.round(fraction * inventory.files.length)} files`),
-  })
+  const [result] = await auditKinds(ctx, inventory, [kind])
   if (result === undefined) throw new Error('an audit gave no result')
-  for (const { file, reason } of result.failures) ctx.log.warn({ file, reason }, 'file not analysable')
   const stored: StoredResult = { root: inventory.root, ...result }
   await ctx.artifact(FINDINGS, stored)
   const { checkedFiles, counts, suppressed } = result
@@ -61,17 +58,19 @@ export async function kindTask(ctx: TaskContext, kind: AuditKind, root: string):
 }
 
 /**
- * `audit.report`: everything that the other tasks of the mission have stored of the repository, as JSON and as Markdown; with `before`, the
- * key of the task that reported on the same repository before it was patched, also what has changed since.
+ * `audit.report`: everything that the other tasks of the mission have stored of the repository, as JSON and as Markdown; a mission that has
+ * stored nothing of it has all of it audited here. With `before`, the key of the task that reported on the same repository before it was
+ * patched, also what has changed since.
  */
 export async function reportTask(ctx: TaskContext, { root, before }: AuditInput): Promise<AuditOutput> {
-  const inventory = await storedInventory(ctx, root)
-  if (inventory === undefined) throw new TerminalError('the mission has no inventory to report on')
-  const results = (await allStored<StoredResult>(ctx, FINDINGS)).filter((result) => result.root === inventory.root)
+  const stored = await storedInventory(ctx, root)
+  const inventory = stored ?? (await inventoryOf(ctx, rootOf(root)))
+  const results =
+    stored === undefined ? await auditKinds(ctx, inventory, AUDIT_KINDS) : await storedResults(ctx, inventory.root)
   const report = buildReport({ inventory, results, generatedAt: new Date() })
   const change = before === undefined ? undefined : changeOf(await readStored<AuditReport>(ctx, before, REPORT), report)
   const whole = change === undefined ? report : { ...report, change }
-  await ctx.progress(0.5, 'writing the report')
+  await ctx.progress(1, 'writing the report')
   await ctx.artifact(REPORT, whole)
   await ctx.artifact(MARKDOWN, renderMarkdown(whole), 'text/markdown')
   const { score, counts, findings } = report
@@ -84,6 +83,29 @@ export async function reportTask(ctx: TaskContext, { root, before }: AuditInput)
     markdownArtifact: MARKDOWN,
   }
 }
+
+export function rootOf(root: string | undefined): string {
+  if (root !== undefined) return root
+  throw new TerminalError('the task names no root', 'input.root is the absolute path of a repository', {
+    code: 'root_missing',
+  })
+}
+
+/** Every file is read and parsed once for all of these kinds. */
+async function auditKinds(ctx: TaskContext, inventory: Inventory, kinds: readonly AuditKind[]): Promise<KindResult[]> {
+  const project = new Project(inventory)
+  const audits = kinds.map((kind) => createAudit(kind, project))
+  const results = await runAudits(inventory, audits, {
+    signal: ctx.signal,
+    onProgress: (fraction) => ctx.progress(fraction, `${Math.round(fraction * inventory.files.length)} files`),
+  })
+  for (const { file, reason } of results.flatMap(({ failures }) => failures))
+    ctx.log.warn({ file, reason }, 'file not analysable')
+  return results
+}
+
+const storedResults = async (ctx: TaskContext, root: string): Promise<StoredResult[]> =>
+  (await allStored<StoredResult>(ctx, FINDINGS)).filter((result) => result.root === root)
 
 async function inventoryOf(ctx: TaskContext, root: string): Promise<Inventory> {
   if (!isAbsolute(root))

@@ -84,6 +84,23 @@ describe('the crew', () => {
   })
 })
 
+// Goal: whoever wants only the report needs one task. Method: beside nothing, and beside the inventory of another repository.
+test('a report of what nobody has audited audits it itself', async () => {
+  await withRepository(HYPERCODE_V2, async (root) => {
+    const whole = await auditRepository(root)
+    await withRepository({ 'a.py': 'import os\n' }, async (other) => {
+      const mission: Stored[] = []
+      await runIn(mission, 'inventory', 'audit.inventory', { root: other })
+      for (const before of [[], mission]) {
+        const { output, artifacts } = await runTask(auditor, { root }, { skill: 'audit.report', artifacts: before })
+        expect(output).toMatchObject({ score: whole.score, counts: whole.counts })
+        const report = artifacts.get('report.json')?.bytes.toString('utf8') ?? '{}'
+        expect(JSON.parse(report)).toMatchObject({ root, findings: whole.findings })
+      }
+    })
+  })
+})
+
 describe('a second report of a mission', () => {
   // Goal: one mission audits a repository and a patched copy of it, and says what the patch did. Method: both audits in one mission, every
   // finding of one file put right and one made anew.

@@ -24,6 +24,9 @@ const HANDED_ON = [
   'SANDBOX_BWRAP',
 ]
 
+/** Agents whose blueprints can be spawned here as they are shipped. */
+const AGENT_APPS = ['auditor-agent', 'coder-agent']
+
 /** What the factory of this checkout is told beside its address: where its agents live, as whom, and what they may know. */
 export function factoryEnv(env: Env, place: FactoryPlace): Record<string, string> {
   return {
@@ -31,6 +34,8 @@ export function factoryEnv(env: Env, place: FactoryPlace): Record<string, string
     FACTORY_STOP_AGENTS: 'true',
     FACTORY_DIR: path.join(path.dirname(serverFolders().stackDir), 'factory'),
     FACTORY_ENTRY_ROOTS: path.join(ROOT, 'apps'),
+    // A package finds itself by its name.
+    FACTORY_MODULES_FROM: AGENT_APPS.map((app) => path.join(ROOT, 'apps', app)).join(','),
     FACTORY_ENV_FROM: HANDED_ON.join(','),
     FACTORY_SECRETS_DIR: secretsFolder(place.modelKey),
     ...(place.bubblewrap !== undefined && { SANDBOX_BWRAP: place.bubblewrap }),

@@ -8,7 +8,7 @@ import { folderOf } from './service-env.ts'
 
 /** Agents of one app of this checkout. */
 export interface Crewing {
-  /** Folder below `apps` with a blueprint.yaml and a built `dist/server.js`. */
+  /** Folder below `apps` with a blueprint.yaml, built. */
   readonly app: string
   readonly count: number
   /** Secrets of the blueprint that the factory does not have, and that the agent can do without. */
@@ -60,13 +60,12 @@ async function liveInstances(client: HyperClient, blueprint?: string, signal?: A
   return body.items
 }
 
-/** The blueprint that the app ships, with the place where it was built in this checkout. */
+/** The blueprint that the app ships; its module is the app itself, as the factory finds it in this checkout. */
 function blueprintOf({ app, withoutSecrets = [] }: Crewing): BlueprintManifest {
   const manifest = parse(readFileSync(path.join(folderOf(app), 'blueprint.yaml'), 'utf8')) as BlueprintManifest
   const { secrets = {}, ...spec } = manifest.spec
   const kept = Object.entries(secrets).filter(([variable]) => !withoutSecrets.includes(variable))
-  const entry = { path: path.join(folderOf(app), 'dist/server.js') }
-  return { ...manifest, spec: { ...spec, entry, secrets: Object.fromEntries(kept) } }
+  return { ...manifest, spec: { ...spec, secrets: Object.fromEntries(kept) } }
 }
 
 function describe({ blueprint, lifecycle, reason, lastLines, crashes }: Instance): string {

@@ -17,6 +17,7 @@ export function factoryEnv(root: string, agentUrl: string): { folder: string; en
       FACTORY_AGENT_URL: agentUrl,
       FACTORY_DIR: folder,
       FACTORY_ENTRY_ROOTS: [path.join(root, 'apps'), path.join(root, 'packages/e2e/agents')].join(','),
+      FACTORY_MODULES_FROM: ['auditor-agent', 'coder-agent'].map((app) => path.join(root, 'apps', app)).join(','),
       FACTORY_STOP_AGENTS: 'true',
       ...(mustRunAsRoot(root) && { FACTORY_RUN_AS: 'root' }),
     },
