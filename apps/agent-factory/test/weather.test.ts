@@ -51,6 +51,43 @@ test('without Postgres the factory is not ready, its instances run on, and it co
   }
 })
 
+// Goal: nobody makes instances twice because the answer to the first time was an error. Method: the database goes while a spawn waits.
+test('a spawn that is done is answered as done, though Postgres was away meanwhile', {
+  timeout: LONG,
+}, async ({ startFactory, database }) => {
+  const proxy = await createFaultProxy(database.url)
+  const handle = openDatabase({
+    url: proxy.through(database.url),
+    poolMax: 3,
+    queryTimeoutMs: 1000,
+    connectTimeoutMs: 300,
+    applicationName: 'weather',
+    onIdleError: () => undefined,
+  })
+  let factory: Factory | undefined
+  try {
+    factory = await startFactory(undefined, {}, { otherDb: handle.db })
+    const { app } = factory
+    const caller = factory.caller()
+    const spawnings = `/v1/blueprints/patient/versions/candidate:spawn`
+    await caller.blueprint('patient')
+    let isAnswered = false
+    const answer = caller.call<{ instances: Instance[] }>('POST', spawnings, { waitMs: 5000 }).finally(() => {
+      isAnswered = true
+    })
+    await waitFor(async () => (await caller.instances('?blueprint=patient')).length === 1, { what: 'the instance' })
+    await proxy.setMode('refuse')
+    await waitFor(async () => (await app.inject('/readyz')).statusCode === 503, { what: 'a factory without database' })
+    expect(isAnswered).toBe(false)
+    await proxy.setMode('pass')
+    expect(await answer).toMatchObject({ status: 201, body: { instances: [{ blueprint: 'patient' }] } })
+  } finally {
+    await factory?.stop()
+    await handle.close()
+    await proxy.stop()
+  }
+})
+
 test('as a process it starts, drains, and leaves its agents running, or none when it is told so', {
   timeout: LONG,
 }, async ({ startService, startFactory, database, redisUrl, folder, db }) => {

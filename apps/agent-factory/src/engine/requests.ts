@@ -5,6 +5,7 @@ import type { RequestName } from '../domain/requests.ts'
 import { applyChange } from '../store/changes.ts'
 import { lockInstance } from '../store/instances.ts'
 import type { Fleet } from './fleet.ts'
+import { noInstance } from './not-there.ts'
 
 export interface InstanceRequest {
   readonly name: RequestName
@@ -26,7 +27,7 @@ const PAST: Readonly<Record<RequestName, string>> = {
 export async function requestChange(fleet: Fleet, { name, tenantId, id, actor }: InstanceRequest): Promise<void> {
   await changeFleet(fleet.db, fleet.publish, [tenantId], async (trx, journal) => {
     const instance = await lockInstance(trx, tenantId, id)
-    if (instance === undefined) throw new AppError('not_found')
+    if (instance === undefined) throw noInstance(id)
     const answer = answerRequest(name, instance)
     if ('refused' in answer) throw new AppError('conflict', { detail: answer.refused, fix: answer.fix })
     if (answer.change === undefined) return

@@ -10,6 +10,7 @@ import type { BlueprintRecord } from '../store/blueprints.ts'
 import { addPromotion, listPromotions, readEvidence, readHistory } from '../store/promotions.ts'
 import type { PromotionRecord } from '../store/promotions.ts'
 import type { Fleet } from './fleet.ts'
+import { noBlueprint } from './not-there.ts'
 
 export interface StableOrder {
   readonly tenantId: string
@@ -50,7 +51,7 @@ export async function promote(
     tell(journal, tenantId, decision)
     return { decision, gate, isNew: true }
   })
-  if (outcome === undefined) throw new AppError('not_found')
+  if (outcome === undefined) throw noBlueprint(name, ref)
   const { decision, gate, isNew } = outcome
   if (isNew) metrics.promotions.inc({ kind: decision.kind })
   if (!gate.may) throw new AppError('gym_required', { detail: decision.reason, faults: gate.missing })
@@ -67,7 +68,7 @@ export async function demote(
   { tenantId, name, actor, reason, version }: StableOrder & { reason: string; version?: number },
 ): Promise<PromotionRecord> {
   const decision = await changeFleet(db, publish, [tenantId], async (trx, journal) => {
-    if ((await findBlueprint(trx, tenantId, name, 'latest')) === undefined) throw new AppError('not_found')
+    if ((await findBlueprint(trx, tenantId, name, 'latest')) === undefined) throw noBlueprint(name)
     const present = await findBlueprint(trx, tenantId, name, 'stable')
     if (present === undefined)
       throw new AppError('conflict', { detail: 'No version is stable, so none can be taken back.' })

@@ -4,6 +4,7 @@ import type { ServiceApp } from '@hypercode/http'
 import { createManifestReader } from '@hypercode/manifest'
 import { blueprintFaults } from '../domain/blueprint-faults.ts'
 import type { Fleet } from '../engine/fleet.ts'
+import { noBlueprint } from '../engine/not-there.ts'
 import { demote, promote } from '../engine/stable.ts'
 import type { FactoryMetrics } from '../metrics.ts'
 import { findBlueprint, listBlueprints, storeBlueprint } from '../store/blueprints.ts'
@@ -54,7 +55,7 @@ export function blueprintRoutes(app: ServiceApp, { fleet, metrics }: { fleet: Fl
 
   implement(app, ROUTES.getBlueprint, async ({ principal, params }) => {
     const found = await findBlueprint(db, principal.tenantId, params.name, params.version)
-    if (found === undefined) throw new AppError('not_found')
+    if (found === undefined) throw noBlueprint(params.name, params.version)
     return viewBlueprint(found)
   })
 

@@ -7,6 +7,7 @@ import { envNameFault } from '../domain/env-rules.ts'
 import type { RequestName } from '../domain/requests.ts'
 import { assemble } from '../engine/assemble.ts'
 import type { Fleet } from '../engine/fleet.ts'
+import { noBlueprint, noInstance } from '../engine/not-there.ts'
 import { requestChange } from '../engine/requests.ts'
 import { spawn } from '../engine/spawn.ts'
 import { findBlueprint } from '../store/blueprints.ts'
@@ -17,13 +18,15 @@ import { viewInstance } from './views.ts'
 const PAGE_SIZE = 50
 const POLL_MS = 50
 const ASSEMBLY_WAIT_MS = 15_000
+/** How long the database may be away before a spawn that is done is answered with an error. */
+const PATIENCE_MS = 10_000
 
 /** Spawning, reading and steering instances, and bringing up crews. */
 export function instanceRoutes(app: ServiceApp, fleet: Fleet): void {
   const { db } = fleet
   const read = async (tenantId: string, id: string): Promise<Instance> => {
     const [found] = await readInstances(db, tenantId, [id])
-    if (found === undefined) throw new AppError('not_found')
+    if (found === undefined) throw noInstance(id)
     return viewInstance(found)
   }
   const carryOut = async (
@@ -42,7 +45,11 @@ export function instanceRoutes(app: ServiceApp, fleet: Fleet): void {
     const blueprint = await findBlueprint(db, tenantId, params.name, params.version)
     if (blueprint === undefined) throw await noSuchVersion(fleet, tenantId, params)
     const ids = await spawn(fleet, blueprint, { count, origin: 'spawned', pool, labels, env, actor })
-    const instances = await settled(fleet, tenantId, ids, waitMs, app.drainSignal)
+    const instances = await settled(fleet, tenantId, ids, {
+      waitMs,
+      signal: app.drainSignal,
+      isUnavailable: app.isUnavailable,
+    })
     return reply.code(201).send({ instances: instances.map(viewInstance) })
   })
 
@@ -91,7 +98,7 @@ async function noSuchVersion(
   { name, version }: { name: string; version: string },
 ): Promise<AppError> {
   const latest = await findBlueprint(db, tenantId, name, 'latest')
-  if (latest === undefined || version !== 'stable') return new AppError('not_found')
+  if (latest === undefined || version !== 'stable') return noBlueprint(name, version)
   return new AppError('conflict', {
     detail: `No version of ${name} is stable; the latest is ${latest.version}.`,
     fix: `Run its gym suites, then POST /v1/blueprints/${name}/versions/${latest.version}:promote.`,
@@ -101,18 +108,31 @@ async function noSuchVersion(
 const isSettled = ({ lifecycle, endedAt }: InstanceRecord): boolean =>
   lifecycle === 'ready' || lifecycle === 'quarantined' || endedAt !== null
 
-/** The instances as soon as all are ready, or can no longer become it, and at the latest after `waitMs`. */
+interface Wait {
+  readonly waitMs: number
+  readonly signal: AbortSignal
+  readonly isUnavailable: (error: unknown) => boolean
+}
+
+/**
+ * The instances as soon as all are ready, or can no longer become it, and at the latest after `waitMs`. They are made by now: a database
+ * that is away for a moment is waited for, lest the caller hears of a failure and makes them once more.
+ */
 async function settled(
   { db }: Fleet,
   tenantId: string,
   ids: readonly string[],
-  waitMs: number,
-  signal: AbortSignal,
+  { waitMs, signal, isUnavailable }: Wait,
 ): Promise<InstanceRecord[]> {
   const untilMs = performance.now() + waitMs
+  const patientUntilMs = Math.max(untilMs, performance.now() + PATIENCE_MS)
   for (;;) {
-    const instances = await readInstances(db, tenantId, ids)
-    if (instances.every(isSettled) || performance.now() >= untilMs || signal.aborted) return instances
+    try {
+      const instances = await readInstances(db, tenantId, ids)
+      if (instances.every(isSettled) || performance.now() >= untilMs || signal.aborted) return instances
+    } catch (error) {
+      if (!isUnavailable(error) || performance.now() >= patientUntilMs || signal.aborted) throw error
+    }
     await sleep(POLL_MS)
   }
 }

@@ -6,6 +6,7 @@ import type { Db, RevocationList } from '@hypercode/db'
 import { AppError, implement } from '@hypercode/http'
 import type { ServiceApp } from '@hypercode/http'
 import type { FastifyRequest } from 'fastify'
+import { noInstance } from '../engine/not-there.ts'
 import { readLines } from '../store/logs.ts'
 import type { LogLine } from '../store/logs.ts'
 
@@ -30,7 +31,7 @@ export function logRoutes(app: ServiceApp, { db, revocations, streamsMax }: LogR
     const { follow = true } = request.query
     const after = startOf(request, request.query.cursor)
     // Asked before the stream begins, so that an unknown instance is a 404 and not an empty stream.
-    if ((await readLines(db, tenantId, id, after, 1)) === undefined) throw new AppError('not_found')
+    if ((await readLines(db, tenantId, id, after, 1)) === undefined) throw noInstance(id)
     if (open >= streamsMax)
       throw new AppError('unavailable', { detail: `${streamsMax} streams are open.`, retryAfterMs: 5000 })
     open += 1
