@@ -101,7 +101,7 @@ function readRoutes(app: ServiceApp, deps: RunRouteDeps): void {
 /** A run of the tenant; not_found for any other, whoever it belongs to. */
 export async function known({ db }: Pick<MoveDeps, 'db'>, tenantId: string, id: string): Promise<RunRecord> {
   const run = await findRun(db, tenantId, id)
-  if (run === undefined) throw new AppError('not_found')
+  if (run === undefined) throw new AppError('not_found', { detail: `There is no run ${id}.` })
   return run
 }
 

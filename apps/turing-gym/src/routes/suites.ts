@@ -47,7 +47,7 @@ export function suiteRoutes(app: ServiceApp, { db, reader }: SuiteRouteDeps): vo
 
   implement(app, ROUTES.getSuite, async ({ principal, params: { name, version } }) => {
     const suite = await findSuite(db, principal.tenantId, name, version === 'latest' ? 'latest' : Number(version))
-    if (suite === undefined) throw new AppError('not_found')
+    if (suite === undefined) throw new AppError('not_found', { detail: `There is no suite ${name}@${version}.` })
     return suite
   })
 
