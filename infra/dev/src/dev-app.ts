@@ -1,11 +1,14 @@
 import { spawn } from 'node:child_process'
 import { constants } from 'node:os'
+import { ROOT } from './checkout.ts'
 import { out } from './console.ts'
 import { ensureAgentClient, readCredentials, writeCredentials } from './credentials.ts'
 import type { DevEnvironment } from './dev-environment.ts'
 import { readDevEnvironment } from './dev-environment.ts'
 import { onEnd } from './graceful-end.ts'
+import { ownEnv } from './own-env.ts'
 import { agentEnv, folderOf, isServiceApp, serviceEnv, urlOf } from './service-env.ts'
+import type { ServiceApp } from './service-env.ts'
 
 // `dev-app.ts APP`: the `dev` task of each app under `turbo dev`. Waits for the servers, then runs the app from its sources
 // and starts it again whenever one of them, or of a package it imports, is saved.
@@ -25,7 +28,7 @@ process.exit()
 
 async function run(): Promise<number> {
   const dev = await waitFor('the servers', async () => readDevEnvironment())
-  const env = isServiceApp(app) ? serviceEnv(app, dev.env, dev.ports, storesOf(dev)) : await agentEnvironment(dev)
+  const env = isServiceApp(app) ? serviceEnvironment(app, dev) : await agentEnvironment(dev)
   // In development nobody waits for requests in flight.
   const child = spawn(
     process.execPath,
@@ -47,6 +50,11 @@ async function run(): Promise<number> {
   })
   clearInterval(watch)
   return end.signal.aborted ? 0 : code
+}
+
+function serviceEnvironment(service: ServiceApp, { env, ports, ...dev }: DevEnvironment): Record<string, string> {
+  const place = { gatewayUrl: urlOf('gateway', ports), target: ROOT, modelKey: env['OPENAI_API_KEY'], log: out }
+  return serviceEnv(service, env, ports, storesOf({ env, ports, ...dev }), ownEnv(service, env, place))
 }
 
 /** Agents log in at the gateway, so that has to be up, and needs to know them. */

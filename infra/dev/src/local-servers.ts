@@ -18,6 +18,8 @@ export interface ServerEvents {
   log(line: string): void
   /** A server ended by itself and is started again. */
   restarting(name: string): void
+  /** It is up again, as another process. */
+  restarted?(): void
   /** It could not be started again. */
   failed(error: unknown): void
 }
@@ -76,6 +78,7 @@ function watchStack(stack: Stack, events: ServerEvents): { stop(): Promise<void>
       if (isOver || server.alive) continue
       events.restarting(server.name)
       await server.restart()
+      events.restarted?.()
     }
   }
   const timer = setInterval(() => {

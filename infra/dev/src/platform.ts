@@ -1,7 +1,7 @@
 import path from 'node:path'
 import type { FolderLock } from '@hypercode/local-stack'
 import { createClient } from '@hypercode/client'
-import { findBubblewrap, lockFolder, provideBubblewrap } from '@hypercode/local-stack'
+import { lockFolder, provideBubblewrap } from '@hypercode/local-stack'
 import { buildAll } from './build.ts'
 import { HYPERCODE_DIR, LOG_DIR, ROOT, serverFolders } from './checkout.ts'
 import { childEnv } from './child-env.ts'
@@ -15,9 +15,9 @@ import type { LocalServers } from './local-servers.ts'
 import { startLocalServers } from './local-servers.ts'
 import { ManagedProcess } from './managed-process.ts'
 import { runMigrations } from './migrations.ts'
+import { ownEnv } from './own-env.ts'
 import type { ProcessRecords } from './process-records.ts'
 import { openProcessRecords } from './process-records.ts'
-import { factoryEnv } from './factory-env.ts'
 import { SERVICE_APPS, folderOf, serviceEnv, urlOf, urlsOf } from './service-env.ts'
 import type { ServiceApp, ServicePorts, ServiceUrls, StoreUrls } from './service-env.ts'
 import type { Settings } from './settings.ts'
@@ -148,6 +148,7 @@ export class PlatformStarter {
     const events = {
       log,
       restarting: (name: string) => log(`${name} ended by itself and is started again`),
+      restarted: () => this.#publish(),
       failed: (error: unknown) => this.#isStopping || onFailure(error),
     }
     const [servers, build] = await Promise.allSettled([
@@ -183,24 +184,19 @@ export class PlatformStarter {
   }
 
   async #service(app: ServiceApp, ports: ServicePorts, stores: StoreUrls): Promise<void> {
+    const { env, target, settings, log } = this.#options
     await this.#run({
       name: app,
       cwd: folderOf(app),
       env: serviceEnv(
         app,
-        this.#options.env,
+        env,
         ports,
         stores,
-        app === 'agent-factory' ? this.#factoryEnv(urlsOf(ports).gateway) : {},
+        ownEnv(app, env, { gatewayUrl: urlsOf(ports).gateway, target, modelKey: settings.OPENAI_API_KEY, log }),
       ),
       readyUrl: `${urlOf(app, ports)}/readyz`,
     })
-  }
-
-  #factoryEnv(gatewayUrl: string): Record<string, string> {
-    const { env, target, settings, log } = this.#options
-    const bubblewrap = env['SANDBOX_BWRAP'] ?? findBubblewrap(serverFolders().runtimeDir)
-    return factoryEnv(env, { gatewayUrl, target, bubblewrap, modelKey: settings.OPENAI_API_KEY, log })
   }
 
   async #run(plan: { name: string; cwd: string; env: Record<string, string>; readyUrl: string }): Promise<void> {

@@ -4,8 +4,9 @@ import { parseEnv } from 'node:util'
 import { ConfigError } from '@hypercode/config'
 import { describe, expect, test } from 'vitest'
 import { childEnv } from '../src/child-env.ts'
-import { ROOT } from '../src/checkout.ts'
+import { ROOT, serverFolders } from '../src/checkout.ts'
 import { ensureEnvFile, mergeEnv, readLocalEnv } from '../src/local-env.ts'
+import { ownEnv } from '../src/own-env.ts'
 import { agentEnv, serviceEnv } from '../src/service-env.ts'
 import { readSettings } from '../src/settings.ts'
 import { temporaryFolder } from './temporary-folder.ts'
@@ -162,4 +163,15 @@ describe('the environment of a process', () => {
     expect(childEnv({ REDIS_URL_FILE: '/run/redis' }, ['REDIS_URL'], {})).toEqual({ REDIS_URL_FILE: '/run/redis' })
     expect(childEnv({ REDIS_URL_FILE: '/run/redis' }, [], {})).toEqual({})
   })
+})
+
+// Goal: whoever is not root can start all of it. Method: the folders that .env.example names for installations are not the ones used here.
+test('the gym keeps its files beside those of the checkout, and has the sandbox of the agents', () => {
+  const place = { gatewayUrl: 'http://127.0.0.1:7000', target: ROOT, modelKey: undefined, log: () => undefined }
+  const installed = parseEnv(readFileSync(path.join(ROOT, '.env.example'), 'utf8'))
+  const { GYM_DIR, SANDBOX_BWRAP } = ownEnv('turing-gym', { ...installed, SANDBOX_BWRAP: '/opt/bwrap' }, place)
+  expect(GYM_DIR).toBe(path.join(path.dirname(serverFolders().stackDir), 'gym'))
+  expect(GYM_DIR).not.toBe(installed['GYM_DIR'])
+  expect(SANDBOX_BWRAP).toBe('/opt/bwrap')
+  expect(ownEnv('gateway', installed, place)).toEqual({})
 })

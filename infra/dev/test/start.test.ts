@@ -138,6 +138,12 @@ describe('npm start', () => {
     )
     expect(run.stdout()).toMatch(/gateway ended \(SIGKILL\) and is started again/)
     expect(run.stdout()).toMatch(/redis ended by itself and is started again/)
+    await until(() => {
+      const { pids } = JSON.parse(readFileSync(path.join(home, 'state.json'), 'utf8')) as {
+        pids: Record<string, number>
+      }
+      return ['gateway', 'redis'].every((name) => pids[name] === processesOf(home)[name]?.pid)
+    }, 20_000)
     run.kill('SIGINT')
     expect(await run.ended, run.text()).toBe(0)
   })
