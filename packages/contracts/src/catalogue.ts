@@ -16,6 +16,7 @@ import * as journal from './journal.ts'
 import * as missionOperations from './mission-operations.ts'
 import * as missions from './missions.ts'
 import * as queues from './queues.ts'
+import * as planTasks from './plan-tasks.ts'
 import type { Route } from './route.ts'
 import * as schedules from './schedules.ts'
 import * as taskOperations from './task-operations.ts'
@@ -61,6 +62,7 @@ export const ROUTES = {
   pauseMission: missions.pauseMission,
   resumeMission: missions.resumeMission,
   listMissionTasks: missions.listMissionTasks,
+  planTasks: planTasks.planTasks,
   getMissionJournal: missions.getMissionJournal,
   listMissionArtifacts: missions.listMissionArtifacts,
   watchMission: missions.watchMission,

@@ -94,7 +94,8 @@ const ManifestApproval = Type.Object(
   { ...closed, description: 'people decide about the input before the task begins' },
 )
 
-const ManifestTask = Type.Object(
+/** A task as a manifest, or a manager, writes it. */
+export const ManifestTask = Type.Object(
   {
     id: Name,
     member: Type.Optional(Name),
@@ -148,7 +149,10 @@ export const CrewManifest = Type.Object(
     ),
     spec: Type.Object(
       {
-        process: Type.Optional(StringEnum(['sequential', 'parallel', 'dag'])),
+        process: Type.Optional(StringEnum(['sequential', 'parallel', 'dag', 'hierarchical'])),
+        manager: Type.Optional(
+          Type.Unsafe<string>({ ...Name, description: 'member of a hierarchical crew whose tasks plan others' }),
+        ),
         members: Type.Array(Member, { minItems: 1, maxItems: 200 }),
         tasks: Type.Array(ManifestTask, { minItems: 1, maxItems: 500 }),
         policy: Type.Optional(

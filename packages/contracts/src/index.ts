@@ -78,6 +78,7 @@ export { Client, ClientPage, ClientWithSecret, CreateClient, TokenAnswer, TokenC
 export { ROUTES, routesOf } from './catalogue.ts'
 export type { OperationId } from './catalogue.ts'
 export { blueprintMark, blueprintOfMark, claimSkill, parseClaimSkill } from './claim-skills.ts'
+export { PlanTasks, PlannedResult, PlannedTasks } from './plan-tasks.ts'
 export { Broadcast, CrewOrderAnswer, Disband } from './crew-orders.ts'
 export { Crew, CrewManifest, CrewPage, CrewValidation, Duration, durationMs } from './crews.ts'
 export { ContextEntry, ContextKey, ContextList, PutTaskContext } from './context.ts'

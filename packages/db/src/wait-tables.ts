@@ -6,7 +6,7 @@ export interface WaitTable {
   name: string
   tenant_id: string
   mission_id: string
-  kind: 'timer' | 'signal' | 'approval'
+  kind: 'timer' | 'signal' | 'approval' | 'tasks'
   signal: string | null
   fire_at: Instant | null
   created_at: SetOnce

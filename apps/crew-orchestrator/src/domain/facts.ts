@@ -31,6 +31,10 @@ export interface TaskPolicy {
   approval?: ApprovalTerms
   /** JSON Schema that its output must fit. */
   outputSchema?: object
+  /** Of a task of a manager: how many managers, one planned by the other, may plan from here on. */
+  plans?: number
+  /** Of a planned task: the name of the plan that it belongs to. */
+  plan?: string
   /** A stored crew (`name` or `name@version`) whose mission does its work; its forEach elements have one each. */
   crew?: string
 }

@@ -1,5 +1,5 @@
 import { newId } from '@hypercode/contracts'
-import type { CrewPlan } from '../manifest/compile.ts'
+import type { CrewPlan, PlannedTask } from '../manifest/compile.ts'
 import type { Kept } from './again.ts'
 import type { MissionFacts, TaskFacts } from './facts.ts'
 import { openLedger, plan as addTask, tell } from './ledger.ts'
@@ -43,21 +43,34 @@ export function instantiate(crew: CrewPlan, order: NewMission): { mission: Missi
   }
   ledger.missions.set(mission.id, mission)
   tell(ledger, mission, 'mission.submitted', null, { crew: crew.crew })
+  addPlanned(ledger, mission, crew.tasks, order.priority, null)
+  if (mission.openTasks === 0) closeAtBirth(ledger, mission)
+  return { mission, ledger }
+}
+
+/** Adds tasks, and decides about them what can be decided at once. `parentId` is the task that planned them. Answers them. */
+export function addPlanned(
+  ledger: Ledger,
+  mission: MissionFacts,
+  plan: readonly PlannedTask[],
+  priority: number,
+  parentId: string | null,
+): TaskFacts[] {
   const byKey = new Map<string, TaskFacts>()
-  for (const planned of crew.tasks) {
+  for (const planned of plan) {
     const { dependsOn, ...rest } = planned
     const task: TaskFacts = {
       ...rest,
       id: newId(),
-      tenantId: order.tenantId,
+      tenantId: mission.tenantId,
       missionId: mission.id,
-      priority: clampPriority(planned.priority + order.priority),
+      priority: clampPriority(planned.priority + priority),
       state: 'blocked',
       reason: null,
       blockedBy: dependsOn.length,
       turn: 0,
       held: false,
-      parentId: null,
+      parentId,
       attempt: 0,
       maxAttempts: planned.retry.maxAttempts,
       output: null,
@@ -71,9 +84,9 @@ export function instantiate(crew: CrewPlan, order: NewMission): { mission: Missi
       dependsOn.map((key) => (byKey.get(key) as TaskFacts).id),
     )
   }
-  for (const task of [...ledger.added]) if (task.blockedBy === 0) letGo(ledger, task, {}, [])
+  for (const task of byKey.values()) if (task.blockedBy === 0) letGo(ledger, task, {}, [])
   spread(ledger)
-  return { mission, ledger }
+  return [...byKey.values()]
 }
 
 /** The same rounds as after a completion, but everything is at hand. */
@@ -90,13 +103,13 @@ function spread(ledger: Ledger): void {
       cancelWaiting(ledger, [...ledger.added])
     }
   }
-  const [mission] = ledger.missions.values()
-  if (mission?.openTasks === 0) {
-    const leaves = planned
-      .filter((task) => task.leaf && task.state === 'completed')
-      .map((task) => [task.key, task.output ?? null] as const)
-    closeMissions(ledger, new Map([[mission.id, Object.fromEntries(leaves)]]))
-  }
+}
+
+function closeAtBirth(ledger: Ledger, mission: MissionFacts): void {
+  const leaves = [...ledger.added]
+    .filter((task) => task.leaf && task.state === 'completed')
+    .map((task) => [task.key, task.output ?? null] as const)
+  closeMissions(ledger, new Map([[mission.id, Object.fromEntries(leaves)]]))
 }
 
 /** Elements that end while a mission is planned were kept. */

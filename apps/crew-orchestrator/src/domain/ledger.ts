@@ -44,7 +44,7 @@ export interface WaitDraft {
   tenantId: string
   missionId: string
   name: string
-  kind: Wait['kind']
+  kind: Wait['kind'] | 'tasks'
   signal: string | null
   /** When its time has come, from now; null for never. */
   delayMs: number | null

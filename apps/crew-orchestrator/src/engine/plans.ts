@@ -1,4 +1,4 @@
-import type { Crew, SubmitMission } from '@hypercode/contracts'
+import type { Crew, CrewManifest, SubmitMission } from '@hypercode/contracts'
 import type { Lane } from '@hypercode/db'
 import { AppError } from '@hypercode/http'
 import { compile, withBlueprints } from '../manifest/compile.ts'
@@ -17,6 +17,8 @@ export interface PlannedCrew {
 export interface PlanSource {
   /** Throws 404 for an unknown crew, 422 with every fault for a bad manifest or unknown blueprints, 400 when both or neither are given. */
   planOf(tenantId: string, body: Pick<SubmitMission, 'crew' | 'manifest'>): Promise<PlannedCrew>
+  /** Tasks that a manager plans into a mission of this crew. Throws 422 with every fault. */
+  planWithin(tenantId: string, manifest: CrewManifest, tasks: CrewManifest['spec']['tasks']): Promise<CrewPlan>
 }
 
 const PLANS_MAX = 1000
@@ -78,6 +80,19 @@ export function createPlanSource({ crews, blueprints }: PlanLanes): PlanSource {
         })
       const plan = await settled(tenantId, compile(read.manifest), '/manifest')
       return { plan, crewVersion: null, manifest: read.manifest }
+    },
+    async planWithin(tenantId, manifest, tasks) {
+      const { manager: _, ...spec } = manifest.spec
+      const read = readManifest({ ...manifest, spec: { ...spec, process: 'dag', tasks } })
+      if (read.manifest === undefined) {
+        throw new AppError('manifest_invalid', {
+          faults: read.faults.map((fault) => ({
+            ...fault,
+            pointer: fault.pointer.replace(/^\/spec\/tasks/, '/tasks'),
+          })),
+        })
+      }
+      return await settled(tenantId, compile(read.manifest), '')
     },
   }
 }

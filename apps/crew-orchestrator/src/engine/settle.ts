@@ -1,9 +1,11 @@
 import type { Trx } from '@hypercode/db'
 import type { TaskFacts } from '../domain/facts.ts'
 import type { Ledger } from '../domain/ledger.ts'
+import { endPlan, isPlanning } from '../domain/plan-tasks.ts'
 import { cancelWaiting, closeMissions, countDown, letGo, takeNews } from '../domain/propagate.ts'
 import { isMissionTerminal } from '../domain/states.ts'
 import { lockDependents, lockWaiting, readElements, readInputs, readLeafOutputs, readOutputs } from '../store/load.ts'
+import { readPlanResults } from '../store/plans.ts'
 import { saveLedger } from '../store/save-ledger.ts'
 import type { Saved } from '../store/save-ledger.ts'
 
@@ -42,11 +44,16 @@ async function tellDependents(trx: Trx, ledger: Ledger, news: readonly TaskFacts
   const elements = await readElements(
     trx,
     ledger,
-    free.filter((task) => task.state === 'waiting'),
+    free.filter((task) => task.state === 'waiting' && !isPlanning(task)),
   )
+  const plans = await readPlanResults(trx, ledger, free.filter(isPlanning))
   await readInputs(
     trx,
     free.filter((task) => task.policy?.approval !== undefined && task.template === null),
   )
-  for (const task of free) letGo(ledger, task, outputs.get(task.missionId) ?? {}, elements.get(task.id) ?? [])
+  for (const task of free) {
+    const plan = plans.get(task.id)
+    if (plan !== undefined) endPlan(ledger, task, plan.name, plan.results)
+    else letGo(ledger, task, outputs.get(task.missionId) ?? {}, elements.get(task.id) ?? [])
+  }
 }

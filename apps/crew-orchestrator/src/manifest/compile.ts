@@ -1,6 +1,7 @@
 import { blueprintMark, claimSkill, durationMs } from '@hypercode/contracts'
 import type { CrewManifest } from '@hypercode/contracts'
 import type { Concurrency, TaskPolicy, Template, Timeouts } from '../domain/facts.ts'
+import { PLAN_DEPTH_MAX } from '../domain/plan-depth.ts'
 import { parsePath, referencesIn } from '../domain/references.ts'
 import { DEFAULT_RETRY } from '../domain/retry.ts'
 import type { RetryPolicy } from '../domain/retry.ts'
@@ -148,6 +149,7 @@ function policyOf(manifest: CrewManifest, task: ManifestTask): TaskPolicy | null
   const policy: TaskPolicy = {
     ...(task.onChildFailure === 'continue' ? { childFailure: task.onChildFailure } : {}),
     ...(task.crew === undefined ? {} : { crew: task.crew }),
+    ...(task.member !== undefined && task.member === manifest.spec.manager ? { plans: PLAN_DEPTH_MAX } : {}),
     ...(outputSchema === undefined ? {} : { outputSchema }),
     ...(task.approval === undefined ? {} : { approval: approvalOf(task.id, task.approval) }),
   }

@@ -18,6 +18,7 @@ export function meaningFaults(manifest: CrewManifest): Fault[] {
   ]
   const memberIds = new Set(members.map((member) => member.id))
   const taskIds = new Set(tasks.map((task) => task.id))
+  faults.push(...managerFaults(manifest, memberIds))
   for (const [index, task] of tasks.entries()) {
     const at = `/spec/tasks/${index}`
     faults.push(...crewFaults(task, at))
@@ -60,6 +61,15 @@ export function meaningFaults(manifest: CrewManifest): Fault[] {
 
 /** What is said of an attempt has no meaning where a crew does the work. */
 const OF_ATTEMPTS = ['member', 'retry', 'output', 'approval', 'concurrency'] as const
+
+function managerFaults({ spec: { process, manager } }: CrewManifest, memberIds: ReadonlySet<string>): Fault[] {
+  if (process !== 'hierarchical')
+    return manager === undefined
+      ? []
+      : [{ pointer: '/spec/manager', message: 'has a meaning only in a crew with process: hierarchical' }]
+  if (manager === undefined) return [{ pointer: '/spec', message: 'a hierarchical crew needs a "manager"' }]
+  return memberIds.has(manager) ? [] : [{ pointer: '/spec/manager', message: `there is no member "${manager}"` }]
+}
 
 function crewFaults(task: ManifestTask, at: string): Fault[] {
   if (task.crew === undefined)

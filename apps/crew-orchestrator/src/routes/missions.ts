@@ -6,14 +6,17 @@ import { currentContext } from '@hypercode/telemetry'
 import { isMissionTerminal } from '../domain/states.ts'
 import { canonical, hashText } from '@hypercode/manifest'
 import { cancelMission } from '../engine/cancel.ts'
+import { planTasks } from '../engine/plan-tasks.ts'
 import { signalMission } from '../engine/signal.ts'
 import type { Engine } from '../engine/engine.ts'
 import { pauseMission, resumeMission } from '../engine/pause.ts'
 import type { PlanSource } from '../engine/plans.ts'
 import type { SubmitOrder } from '../engine/submit.ts'
 import { listMissions, missionExists, readJournal } from '../store/read-missions.ts'
+import { readMissionManifest } from '../store/plans.ts'
 import { listArtifacts, listTasks } from '../store/read-tasks.ts'
 import { readCosts } from '../store/usage.ts'
+import { fenceOf, staleError } from './fence.ts'
 import { hangUpOf } from './hang-up.ts'
 import { preferredWaitMs } from './prefer-wait.ts'
 
@@ -44,6 +47,19 @@ export function missionRoutes(app: ServiceApp, engine: Engine, plans: PlanSource
     const { tenantId, subject } = request.principal
     engine.after(await resumeMission(engine.urgentDb, { tenantId, missionId: request.params.id, actor: subject }))
     return await found(engine, tenantId, request.params.id)
+  })
+
+  implement(app, ROUTES.planTasks, async ({ principal, params, body }, reply) => {
+    const manifest = await readMissionManifest(engine.db, principal.tenantId, params.id)
+    if (manifest === undefined) throw new AppError('not_found')
+    const { tasks } = await plans.planWithin(principal.tenantId, manifest, body.tasks)
+    const { manager } = manifest.spec
+    const ofManager = new Set(body.tasks.filter(({ member }) => member === manager).map(({ id }) => id))
+    const fence = fenceOf(principal, body.taskId, body)
+    const planned = await planTasks(engine.urgentDb, fence, params.id, { name: body.name, tasks, ofManager })
+    if (planned === undefined) throw staleError()
+    engine.after(planned.saved)
+    return reply.code(planned.created ? 201 : 200).send(planned.answer)
   })
 
   implement(app, ROUTES.signalMission, async (request, reply) => {

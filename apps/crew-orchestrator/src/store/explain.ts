@@ -76,7 +76,7 @@ export async function readExplainFacts(db: Db, tenantId: string, id: string): Pr
               where e.task_id = t.id and p.ended_at is null order by p.id limit ${NAMED_MAX}) b) as blockers
           from tasks t join missions m on m.id = t.mission_id
           left join attempts a on a.task_id = t.id and a.attempt = t.attempt and a.ended_at is null
-          left join waits w on w.task_id = t.id and w.fired_at is null
+          left join waits w on w.task_id = t.id and w.fired_at is null and w.kind <> 'tasks'
           left join approvals p on p.task_id = t.id and p.state = 'open'
           left join queue_controls c on c.tenant_id = t.tenant_id and c.queue = t.queue
           left join lateral (

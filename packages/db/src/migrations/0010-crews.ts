@@ -11,9 +11,13 @@ export async function up(db: Kysely<unknown>): Promise<void> {
 
 export async function down(db: Kysely<unknown>): Promise<void> {
   await sql`drop index tasks_of_crews`.execute(db)
+  await sql.raw(waitKinds(`'timer', 'signal', 'approval'`)).execute(db)
   await sql`alter table missions drop column parent_task_id, drop column root_id, drop column depth`.execute(db)
   await sql`drop table mission_context`.execute(db)
 }
+
+const waitKinds = (kinds: string): string =>
+  `alter table waits drop constraint waits_kind_check, add constraint waits_kind_check check (kind in (${kinds}))`
 
 const STATEMENTS = [
   `create table mission_context (
@@ -25,5 +29,7 @@ const STATEMENTS = [
   `create unique index missions_of_task on missions (parent_task_id) where parent_task_id is not null`,
   `create index missions_of_root on missions (root_id) where root_id is not null`,
   `create index missions_within_open on missions (parent_task_id) where parent_task_id is not null and ended_at is null`,
+  // A manager waits for the tasks that it has planned.
+  waitKinds(`'timer', 'signal', 'approval', 'tasks'`),
   `create index tasks_of_crews on tasks (id) where state = 'waiting' and policy ? 'crew'`,
 ]

@@ -53,7 +53,7 @@ export const MISSION_STATEMENTS: Statements = {
   'O11 a completed mission with a task that is not done, or the reverse': `
     select m.id from missions m where m.ended_at is not null and m.cancel_requested_at is null and (m.state = 'completed') <> not exists (
       select from tasks t where t.mission_id = m.id and not (t.state = 'completed' or (t.state = 'skipped' and t.error is null)
-        or (t.state in ('failed', 'rejected', 'canceled') and coalesce(t.policy ? 'tolerated', false))))`,
+        or (t.state in ('failed', 'rejected', 'canceled', 'skipped') and coalesce(t.policy ? 'tolerated', false))))`,
   'O12 an end that is not set exactly in terminal states': `
     select id from tasks where (ended_at is not null) <> (state in ('completed', 'failed', 'canceled', 'rejected', 'skipped'))`,
   'O12 an output that is not the one reported': `
@@ -69,8 +69,14 @@ export const MISSION_STATEMENTS: Statements = {
     select w.task_id from waits w left join steps s on s.task_id = w.task_id and s.name = 'wait:' || w.name
     where (w.kind = 'timer' and w.fired_at < w.fire_at) or (w.fired_at is null) <> (s.task_id is null)`,
   'O17 a task that waits for nothing': `
-    select t.id from tasks t where t.state = 'waiting' and t.blocked_by = 0
+    select t.id from tasks t where t.state = 'waiting' and t.blocked_by = 0 and not coalesce(t.policy ? 'crew', false)
       and not exists (select from waits w where w.task_id = t.id and w.fired_at is null)`,
+  'O23 a mission of a task that has none, or is in another tenant or too deep': `
+    select c.id from missions c left join tasks t on t.id = c.parent_task_id left join missions m on m.id = t.mission_id
+    where c.parent_task_id is not null and (t.id is null or not coalesce(t.policy ? 'crew', false) or c.tenant_id <> t.tenant_id or c.depth <> m.depth + 1)`,
+  'O23 a task of a crew that is completed without its mission': `
+    select t.id from tasks t where t.state = 'completed' and t.policy ? 'crew' and not coalesce(t.template ? 'forEach', false)
+      and not exists (select from missions c where c.parent_task_id = t.id and c.state = 'completed' and c.output = t.output)`,
   'O17 a signal that ended two waits, or none': `
     select s.taken_by from signals s left join waits w on w.task_id = s.taken_by and w.signal = s.name and w.fired_at is not null
     where s.taken_by is not null group by s.taken_by, s.name having count(distinct s.id) > count(distinct w.name)`,
