@@ -44,6 +44,14 @@ export class Attempt {
     throw this.#stopping.signal.reason
   }
 
+  /** The platform has ended the attempt itself, with what it took from it last: nothing more is said of it. */
+  leave(): never {
+    const stopped = new AttemptStopped('suspended')
+    this.#dead.abort(stopped)
+    this.#stopping.abort(stopped)
+    throw stopped
+  }
+
   get settled(): boolean {
     return this.#settled
   }

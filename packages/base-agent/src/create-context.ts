@@ -22,7 +22,7 @@ export function createContext(attempt: Attempt, deps: AttemptDeps, { progress, o
   const { port, log, previousError } = deps
   const step = createSteps(task, port, signal)
   const usage = createUsage(port)
-  const waits = createWaits(attempt)
+  const waits = createWaits(attempt, port)
   return {
     taskId: task.taskId,
     missionId: task.missionId,
@@ -61,6 +61,8 @@ export function createContext(attempt: Attempt, deps: AttemptDeps, { progress, o
       signal.throwIfAborted()
       return await readArtifact(port, taskKey, name)
     },
+    plan: waits.plan,
+    results: waits.results,
     context: {
       get: async (key) => {
         signal.throwIfAborted()

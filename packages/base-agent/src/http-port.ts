@@ -59,6 +59,10 @@ export function createHttpPort(options: HttpPortOptions): TaskPort {
         client.call(ROUTES.streamOutput, { params, body, signal: dead, timeoutMs: 5_000 }),
       )
     },
+    planTasks: async (name, tasks) => {
+      const body = { ...fence, taskId, name, tasks: [...tasks] }
+      await own(() => client.call(ROUTES.planTasks, { params: { id: missionId }, body, signal: dead }))
+    },
     readContext: async (key) => {
       const params = { id: missionId, key }
       const read = async () => {

@@ -22,6 +22,7 @@ export type {
   ApprovalResult,
   EffectOptions,
   ModelUsage,
+  PlannableTask,
   SharedValue,
   SignalResult,
   StepOptions,

@@ -1,4 +1,4 @@
-import type { Artifact, TaskError } from '@hypercode/contracts'
+import type { Artifact, PlanTasks, PlannedResult, TaskError } from '@hypercode/contracts'
 import type { Logger } from '@hypercode/telemetry'
 import type { Jsonified } from './json.ts'
 
@@ -45,6 +45,9 @@ export interface StoredArtifact {
 export type SignalResult =
   | { readonly timedOut: false /** What the signal brought; null when nothing. */; readonly payload: unknown }
   | { readonly timedOut: true }
+
+/** A task as a manifest writes it. */
+export type PlannableTask = PlanTasks['tasks'][number]
 
 /** Something that the tasks of a mission share. */
 export interface SharedValue {
@@ -162,6 +165,15 @@ export interface TaskContext {
 
   /** Reads an artifact that a task of this mission has stored. A missing one is a `TerminalError` (`artifact_missing`). */
   readArtifact(taskKey: string, name: string): Promise<StoredArtifact>
+
+  /**
+   * For tasks of the manager of a hierarchical crew: plans tasks into the running mission, written as in a manifest, and waits for them as
+   * `sleep` does for a time. Answers how each has ended; one that failed has failed nothing else. At most 100 in one call.
+   */
+  plan(name: string, tasks: readonly PlannableTask[]): Promise<readonly PlannedResult[]>
+
+  /** How the tasks of all plans of this task have ended. */
+  results(): readonly PlannedResult[]
 
   /** What the tasks of the mission share. Whoever writes gives a new version; what must not be lost names the one that it replaces. */
   readonly context: {

@@ -1,5 +1,5 @@
 import type { Artifact, Effect, PutEffect } from '@hypercode/contracts'
-import type { SharedValue } from './task-context.ts'
+import type { PlannableTask, SharedValue } from './task-context.ts'
 import type { NamedUsage } from './usage.ts'
 
 export interface StepResult {
@@ -27,6 +27,8 @@ export interface TaskPort {
   recordUsage(usage: NamedUsage): Promise<void>
   /** One try: a repeat would be read twice. */
   streamOutput(text: string): Promise<void>
+  /** Plans tasks into the mission; when it resolves the attempt is over. */
+  planTasks(name: string, tasks: readonly PlannableTask[]): Promise<void>
   /** Undefined when nothing was written under this key. */
   readContext(key: string): Promise<SharedValue | undefined>
   /** Answers the new version. */

@@ -1,8 +1,9 @@
 import { StepName, WAIT_MAX_MS, waitStep } from '@hypercode/contracts'
-import type { ClaimedTask, Wait } from '@hypercode/contracts'
+import type { ClaimedTask, PlannedResult, Wait } from '@hypercode/contracts'
 import type { Attempt } from './attempt.ts'
 import { TerminalError } from './errors.ts'
 import { toJson } from './json.ts'
+import type { TaskPort } from './task-port.ts'
 import type { ApprovalResult, SignalResult, TaskContext } from './task-context.ts'
 
 /**
@@ -15,9 +16,11 @@ export interface Waits {
   readonly sleep: TaskContext['sleep']
   readonly waitForSignal: TaskContext['waitForSignal']
   readonly approval: TaskContext['approval']
+  readonly plan: TaskContext['plan']
+  readonly results: TaskContext['results']
 }
 
-export function createWaits(attempt: Attempt): Waits {
+export function createWaits(attempt: Attempt, port: Pick<TaskPort, 'assertLive' | 'planTasks'>): Waits {
   const begun = new Set<string>()
   const over = async (wait: Wait): Promise<unknown> => {
     begin(wait.name, begun) // W3
@@ -45,7 +48,25 @@ export function createWaits(attempt: Attempt): Waits {
       })
       return result as ApprovalResult
     },
+    plan: async (name, tasks) => {
+      begin(name, begun) // W3
+      const record = stepOf(attempt.task, name)
+      if (record !== undefined) return plannedOf(record.response) ?? [] // W1
+      attempt.signal.throwIfAborted()
+      port.assertLive()
+      await port.planTasks(name, tasks)
+      return attempt.leave() // W2
+    },
+    results: () => attempt.task.steps.flatMap((step) => plannedOf(step.response) ?? []),
   }
+}
+
+/** What a step says of planned tasks; undefined when it is about something else. */
+function plannedOf(response: unknown): readonly PlannedResult[] | undefined {
+  const { planned } = ((response as { payload?: unknown } | null)?.payload ?? {}) as {
+    planned?: readonly PlannedResult[]
+  }
+  return planned
 }
 
 const stepOf = ({ steps }: ClaimedTask, name: string): ClaimedTask['steps'][number] | undefined =>

@@ -22,7 +22,7 @@ test('tasks of a mission count together, and nothing that one of them wrote is l
   const missionId = '01a20000-0000-7000-8000-000000000001'
   const ids = Array.from({ length: 8 }, () => platform.queue({ skill: 'work', input: { text: '' }, missionId }))
   const ended = await Promise.all(ids.map(async (id) => await platform.ended(id)))
-  expect(ended.map(({ output }) => Number((output as { text: string }).text)).toSorted()).toEqual([
+  expect(ended.map(({ output }) => Number((output as { text: string }).text)).toSorted((a, b) => a - b)).toEqual([
     1, 2, 3, 4, 5, 6, 7, 8,
   ])
 })

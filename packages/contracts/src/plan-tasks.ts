@@ -28,7 +28,7 @@ export const PlannedTasks = Type.Object(
 )
 export type PlannedTasks = Static<typeof PlannedTasks>
 
-/** How a planned task has ended, as its manager is told: a list of these is the payload of the step `wait:<name>`. */
+/** How a planned task has ended, as its manager is told: the payload of the step `wait:<name>` has them as `planned`. */
 export const PlannedResult = Type.Object(
   { key: Type.String(), state: TaskState, output: Type.Unknown(), error: Type.Optional(TaskError) },
   { $id: 'PlannedResult', additionalProperties: false },

@@ -80,7 +80,7 @@ export function carryOut(ledger: Ledger, manager: TaskFacts, plan: Plan): TaskFa
 export function endPlan(ledger: Ledger, manager: TaskFacts, name: string, results: readonly PlannedResult[]): void {
   if (missionOf(ledger, manager).canceling)
     move(ledger, manager, 'canceled', { reason: 'the mission is being canceled' })
-  else endWait(ledger, manager, name, { timedOut: false, payload: results })
+  else endWait(ledger, manager, name, { timedOut: false, payload: { planned: results } })
 }
 
 /** Whether the task waits for tasks that it has planned, and not for elements. */

@@ -70,10 +70,12 @@ test('a manager plans tasks, waits for them without a slot, and goes on with how
       name: 'wait:first',
       response: {
         timedOut: false,
-        payload: [
-          { key: 'read', state: 'completed', output: 'text' },
-          { key: 'write', state: 'completed', output: 'done' },
-        ],
+        payload: {
+          planned: [
+            { key: 'read', state: 'completed', output: 'text' },
+            { key: 'write', state: 'completed', output: 'done' },
+          ],
+        },
       },
     },
   ])
@@ -96,16 +98,18 @@ test('a planned task that fails fails nothing else: the manager is told, and pla
   await worker.fail(((await worker.claim()) as [ClaimedTask])[0], { retryable: false })
   const [again] = (await manager.claim()) as [ClaimedTask]
   expect(again.steps[0]?.response).toMatchObject({
-    payload: [
-      { key: 'read', state: 'failed', output: null, error: { code: 'boom' } },
-      { key: 'write', state: 'skipped', error: { code: 'dependency_failed' } },
-    ],
+    payload: {
+      planned: [
+        { key: 'read', state: 'failed', output: null, error: { code: 'boom' } },
+        { key: 'write', state: 'skipped', error: { code: 'dependency_failed' } },
+      ],
+    },
   })
   expect((await plan(manager, again, [{ id: 'retry', member: 'work', when: 'false' }], 'second')).status).toBe(201)
   const [third] = (await manager.claim()) as [ClaimedTask]
   expect(third.steps.at(-1)).toMatchObject({
     name: 'wait:second',
-    response: { payload: [{ key: 'retry', state: 'skipped' }] },
+    response: { payload: { planned: [{ key: 'retry', state: 'skipped' }] } },
   })
   await manager.complete(third)
   await manager.complete(((await manager.claim()) as [ClaimedTask])[0])

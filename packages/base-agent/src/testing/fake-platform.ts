@@ -9,6 +9,7 @@ import type {
   ContextEntry,
   Heartbeat,
   HeartbeatAnswer,
+  PlanTasks,
   RegisterAgent,
   Registration,
 } from '@hypercode/contracts'
@@ -16,7 +17,7 @@ import { AppError } from '@hypercode/http'
 import { canonicalJson } from '../json.ts'
 import { takesWork } from '../lifecycle/lifecycle.ts'
 import { FakeInstance } from './fake-instance.ts'
-import type { FakeTask } from './fake-task.ts'
+import { FakeTask } from './fake-task.ts'
 
 interface Poll {
   readonly subject: string
@@ -29,6 +30,9 @@ export interface FakeTiming {
   readonly heartbeatMs: number
 }
 
+/** The signal with which a manager hears that what it planned has ended. */
+const PLANNED = 'planned tasks'
+
 /**
  * The rules of the platform in memory: registration, leases, claims, completions. Fences and replays as the platform does;
  * retries come without back-off, so that tests do not wait.
@@ -40,6 +44,7 @@ export class FakePlatform {
   /** What the tasks of a mission share, by mission and key. */
   readonly shared = new Map<string, Map<string, ContextEntry>>()
   readonly timing: FakeTiming
+  readonly #plans: { readonly manager: FakeTask; readonly planned: readonly FakeTask[] }[] = []
   readonly #claims = new Map<string, ClaimedTask[]>()
   #polls: Poll[] = []
 
@@ -162,12 +167,44 @@ export class FakePlatform {
     return { results }
   }
 
+  /** Queues what a manager plans, a member being its skill here, and lets the manager wait for it. */
+  plan(manager: FakeTask, name: string, tasks: PlanTasks['tasks']): string[] {
+    const { missionId } = manager
+    const planned = tasks.map(
+      ({ id, member, input }) => new FakeTask({ skill: member ?? '', input, key: id, missionId }),
+    )
+    for (const task of planned) this.tasks.set(task.id, task)
+    this.#close(manager, {
+      taskId: manager.id,
+      attempt: manager.attempt,
+      outcome: 'waiting',
+      wait: { kind: 'signal', name, signal: PLANNED },
+    })
+    this.#plans.push({ manager, planned })
+    this.wake()
+    return planned.map(({ id }) => id)
+  }
+
+  #tellManagers(): void {
+    for (const plan of this.#plans.filter(({ planned }) => planned.every(({ isOpen }) => !isOpen))) {
+      this.#plans.splice(this.#plans.indexOf(plan), 1)
+      const planned = plan.planned.map(({ key, state, output, error }) => ({
+        key,
+        state,
+        output: output ?? null,
+        ...(error !== undefined && { error }),
+      }))
+      plan.manager.signal(PLANNED, { planned })
+    }
+  }
+
   /** Ends leases that have run out, and serves polls. */
   sweep(): void {
     const now = performance.now()
     for (const instance of this.instances.values()) {
       if (instance.leaseEndsMs <= now) for (const task of this.#heldBy(instance)) this.#loseLease(task)
     }
+    this.#tellManagers()
     for (const task of this.tasks.values()) task.wake(now)
     this.wake()
   }

@@ -171,6 +171,11 @@ function addContextRoutes(app: ServiceApp, platform: FakePlatform): void {
     platform.shared.set(missionId, shared)
     return shared
   }
+  implement(app, ROUTES.planTasks, ({ body, principal }, reply) => {
+    const manager = platform.held(principal.subject, body.taskId, body)
+    reply.code(201)
+    return { taskIds: platform.plan(manager, body.name, body.tasks) }
+  })
   implement(app, ROUTES.getContext, ({ params }) => {
     const entry = sharedBy(params.id).get(params.key)
     if (entry === undefined) throw new AppError('not_found')

@@ -59,6 +59,8 @@ export class MemoryPort implements TaskPort {
 
   async streamOutput(): Promise<void> {}
 
+  async planTasks(): Promise<void> {}
+
   async readContext(key: string): Promise<SharedValue | undefined> {
     return this.shared.get(key)
   }

@@ -16,7 +16,7 @@ export interface RunTaskOptions {
   /** Results of steps that an earlier attempt has recorded, by name. */
   readonly steps?: Readonly<Record<string, unknown>>
   /**
-   * How waits have ended, by name: `{}` for a sleep, `{ timedOut: false, payload }` for a signal, an
+   * How waits have ended, by name: `{}` for a sleep, `{ payload: { planned } }` for a plan, `{ timedOut: false, payload }` for a signal, an
    * `ApprovalResult` for an approval. A wait that is not among them ends the
    * run: it throws an `AttemptStopped` with the reason `suspended`.
    */
@@ -99,7 +99,7 @@ export async function runTask<I extends TSchema, O extends TSchema>(
   try {
     const log = createLogger({ service: agent.card.name, level: 'silent' })
     const { value } = await workOn(attempt, { agent: agent as Agent, port, log, previousError }, telling)
-    if (attempt.wait !== undefined) attempt.signal.throwIfAborted()
+    if (attempt.stopReason === 'suspended') attempt.signal.throwIfAborted()
     const { recorded, stored, effects } = port
     const usage = [...port.used.values()]
     return {
