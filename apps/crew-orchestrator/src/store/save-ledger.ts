@@ -5,7 +5,7 @@ import { newId } from '@hypercode/contracts'
 import type { MissionEventName } from '@hypercode/contracts'
 import { sql } from 'kysely'
 import type { RawBuilder } from 'kysely'
-import type { MissionFacts } from '../domain/facts.ts'
+import type { MissionFacts, TaskFacts } from '../domain/facts.ts'
 import { isMissionTerminal, isTerminal } from '../domain/states.ts'
 import { missionOf } from '../domain/ledger.ts'
 import type { Ledger } from '../domain/ledger.ts'
@@ -186,20 +186,17 @@ function queuesOf(ledger: Ledger): QueueRef[] {
 
 /** Queues whose tasks may have waited for what ended here: their queue is limited, or they have its concurrency key. */
 function freedQueues(ledger: Ledger): RawBuilder<unknown> {
-  const freed = new Map<string, { tenant_id: string; queue: string; key: string | null }>()
-  for (const { taskId } of ledger.endedAttempts) {
-    const task = ledger.tasks.get(taskId)
-    if (task === undefined) continue
-    const key = task.concurrency?.key ?? null
-    freed.set(JSON.stringify([task.tenantId, task.queue, key]), { tenant_id: task.tenantId, queue: task.queue, key })
-  }
-  if (freed.size === 0) return sql`null`
-  const rows = [...freed.values()]
-  const limited = sql`select tenant_id, queue from ${recordset(rows, 'f', 'tenant_id uuid, queue text')} join queue_controls c using (tenant_id, queue) where c.max_executing is not null`
-  const keyed = rows.filter((row) => row.key !== null)
-  const waiting = sql`union select t.tenant_id, t.queue from ${recordset(keyed, 'f', 'tenant_id uuid, key text')}
-    join tasks t on t.tenant_id = f.tenant_id and t.concurrency_key = f.key and t.state = 'queued'`
-  return sql`(select json_agg(json_build_object('tenantId', q.tenant_id, 'queue', q.queue)) from (${limited} ${keyed.length === 0 ? sql`` : waiting}) q)`
+  const ended = ledger.endedAttempts.flatMap(({ taskId }) => ledger.tasks.get(taskId) ?? [])
+  if (ended.length === 0) return sql`null`
+  const all = (of: (task: TaskFacts) => string[]): string[] => [...new Set(ended.flatMap(of))]
+  const tenants = all((task) => [task.tenantId])
+  const keys = all((task) => (task.concurrency === null ? [] : [task.concurrency.key]))
+  // Two lists and no join, for this is planned with every report: it may name a queue too many, which only makes somebody look.
+  const limited = sql`select tenant_id, queue from queue_controls
+    where tenant_id = any(${tenants}::uuid[]) and queue = any(${all((task) => [task.queue])}::text[]) and max_executing is not null`
+  const keyed = sql`union select t.tenant_id, t.queue from tasks t
+    where t.tenant_id = any(${tenants}::uuid[]) and t.concurrency_key = any(${keys}::text[]) and t.state = 'queued'`
+  return sql`(select json_agg(json_build_object('tenantId', q.tenant_id, 'queue', q.queue)) from (${limited} ${keys.length === 0 ? sql`` : keyed}) q)`
 }
 
 const hintOf = (mission: MissionFacts): MissionHint => ({
