@@ -95,7 +95,7 @@ const schedule: GateOf = ({ state, reason, attempt, availableAt }) =>
         ...until(availableAt),
       }
 
-const attempts: GateOf = ({ state, letter, attempt }) =>
+const attempts: GateOf = ({ state, letter, attempt, reason }) =>
   state !== 'paused'
     ? pass(
         'attempts',
@@ -104,7 +104,10 @@ const attempts: GateOf = ({ state, letter, attempt }) =>
     : {
         gate: 'attempts',
         status: 'fail',
-        detail: `its ${attempt} attempts are used up, and its policy is to ask people`,
+        detail:
+          letter === null
+            ? `it is paused until people decide: ${reason ?? 'it says no reason'}`
+            : `its ${attempt} attempts are used up, and its policy is to ask people`,
         ...(letter === null
           ? {}
           : {
