@@ -14,6 +14,8 @@ const COMMANDS = {
   figures: { program: 'figures/main.ts', needsBuild: true },
   bench: { program: 'bench/main.ts', needsBuild: true },
   'bench:peers': { program: 'bench/peers.ts', needsBuild: true },
+  sim: { program: 'sim.ts', needsBuild: false }, // runs on the sources, which its mutants change as they are loaded
+  chaos: { program: 'chaos.ts', needsBuild: true },
 }
 const OLDEST_NODE = 18
 // A broken set-up is neither a pass nor a result that fell short.

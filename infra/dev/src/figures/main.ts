@@ -11,6 +11,7 @@ import { gymErrors, gymGate } from './gym-figures.ts'
 import { costGrowth } from './p6-figure.ts'
 import { peers } from './peers-figure.ts'
 import { poolOf50Agents } from './pool-figure.ts'
+import { simulation, simulationMutants } from './sim-figures.ts'
 import { startCold, startWarm } from './start-figures.ts'
 import { testTime } from './test-figure.ts'
 

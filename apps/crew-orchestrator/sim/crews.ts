@@ -1,0 +1,60 @@
+import { DEFAULT_RETRY } from '../src/domain/retry.ts'
+import type { CrewPlan, PlannedTask } from '../src/manifest/compile.ts'
+import type { Random } from './random.ts'
+
+export const SKILLS = ['plan', 'code', 'test'] as const
+
+/** A crew of some tasks that wait for each other, fan out, are left out, and are tried again or not. */
+export function randomCrew(random: Random): CrewPlan {
+  const size = random.int(1, 6)
+  const tasks = Array.from({ length: size }, (_, index) => randomTask(random, index))
+  const needed = new Set(tasks.flatMap((task) => task.dependsOn))
+  return {
+    crew: 'crew',
+    tasks: tasks.map((task) => ({ ...task, leaf: !needed.has(task.key) })),
+    onTaskFailure: random.chance(0.5) ? 'fail' : 'continue',
+    deadlineMs: random.chance(0.1) ? random.int(4000, 20_000) : null,
+    blueprints: [],
+    chars: 0,
+  }
+}
+
+function randomTask(random: Random, index: number): PlannedTask {
+  const dependsOn =
+    index === 0 ? [] : [...new Set(Array.from({ length: random.int(0, 2) }, () => `t${random.int(0, index - 1)}`))]
+  const kind = random.pick(['plain', 'plain', 'plain', 'filled', 'forEach', 'left out'] as const)
+  const input = dependsOn.map((key) => `\${tasks.${key}.output}`)
+  return {
+    key: `t${index}`,
+    queue: random.pick(SKILLS),
+    requires: random.chance(0.15) ? [random.pick(SKILLS)] : [],
+    priority: random.int(-1, 1),
+    dependsOn,
+    leaf: true,
+    retry: {
+      ...DEFAULT_RETRY,
+      maxAttempts: random.int(1, 3),
+      initialIntervalMs: random.pick([0, 200, 1500]),
+      nonRetryable: ['hopeless'],
+      onExhausted: random.chance(0.15) ? 'pause' : 'fail',
+    },
+    timeouts: {
+      queueMs: random.chance(0.05) ? 15_000 : null,
+      attemptMs: random.chance(0.15) ? 3000 : null,
+      heartbeatMs: random.chance(0.1) ? 4000 : null,
+      totalMs: random.chance(0.1) ? 12_000 : null,
+    },
+    input: null,
+    template:
+      kind === 'plain'
+        ? null
+        : {
+            input,
+            reads: dependsOn,
+            ...(kind === 'forEach' ? { forEach: Array.from({ length: random.int(0, 3) }, (_, item) => item) } : {}),
+            ...(kind === 'left out' ? { when: 'false' } : {}),
+          },
+    policy: kind === 'forEach' && random.chance(0.5) ? { childFailure: 'continue' } : null,
+    concurrency: null,
+  }
+}

@@ -1,0 +1,37 @@
+import type { Session } from './database.ts'
+import { flat } from './statement.ts'
+import type { Call, Statement } from './statement.ts'
+import * as due from './statements/due.ts'
+import * as lease from './statements/lease.ts'
+import * as load from './statements/load.ts'
+import * as reports from './statements/reports.ts'
+import * as save from './statements/save-ledger.ts'
+import * as submit from './statements/submit.ts'
+import * as waits from './statements/waits.ts'
+
+const isStatement = (one: unknown): one is Statement => typeof one === 'object' && one !== null && 'marks' in one
+
+const ALL = [due, lease, load, reports, save, submit, waits].flatMap((file) => Object.values(file).filter(isStatement))
+const known = new Map<string, { statement: Statement; text: string }>()
+
+/** The model of a statement. One that is not known is an error that names it: the simulation then lags behind the code. */
+export function lookUp(sql: string): { statement: Statement; text: string } {
+  const cached = known.get(sql)
+  if (cached !== undefined) return cached
+  const text = flat(sql)
+  const fitting = ALL.filter((one) => one.marks.every((mark) => text.includes(mark)))
+  const [statement] = fitting
+  if (statement === undefined || fitting.length > 1)
+    throw new Error(
+      `the model knows ${fitting.length} statements (${fitting.map((one) => one.name).join()}) for: ${text}`,
+    )
+  const entry = { statement, text }
+  known.set(sql, entry)
+  return entry
+}
+
+export async function execute(session: Session, sql: string, params: readonly unknown[]): Promise<object[]> {
+  const { statement, text } = lookUp(sql)
+  const call: Call = { session, text, params }
+  return await statement.run(call)
+}

@@ -1,0 +1,210 @@
+/**
+ * Postgres as far as the orchestrator can tell: rows, READ COMMITTED, row locks with and without SKIP LOCKED, transactions that commit as
+ * a whole or not at all. A row is never changed in place, so that what a statement has read stays what it has read.
+ */
+import type { Scheduler } from '../scheduler.ts'
+import { checkRow } from './checks.ts'
+import { DatabaseError, lost } from './errors.ts'
+import { KEYS } from './rows.ts'
+import type { Rows, TableName } from './rows.ts'
+
+export type Change = { [T in TableName]: { table: T; before: Rows[T] | undefined; after: Rows[T] } }[TableName]
+
+export interface DatabaseOptions {
+  scheduler: Scheduler
+  /** Called after each commit that changed something. */
+  onCommit: (changes: readonly Change[], now: number) => void
+  /** Transactions wait for each other in a circle. */
+  onDeadlock: (what: string) => void
+}
+
+/** As the role of the services has them. */
+const LOCK_TIMEOUT_MS = 2000
+const IDLE_IN_TRANSACTION_MS = 5000
+
+interface Lock {
+  owner: Session
+  waiting: { session: Session; resolve: () => void; reject: (error: Error) => void }[]
+}
+
+export class Database {
+  readonly scheduler: Scheduler
+  readonly options: DatabaseOptions
+  readonly tables: { [T in TableName]: Map<string, Rows[T]> } = {
+    tasks: new Map(),
+    missions: new Map(),
+    attempts: new Map(),
+    agent_instances: new Map(),
+    task_dependencies: new Map(),
+    mission_events: new Map(),
+    dead_letters: new Map(),
+    steps: new Map(),
+    waits: new Map(),
+    signals: new Map(),
+    outbox: new Map(),
+  }
+  readonly locks = new Map<string, Lock>()
+  outboxId = 0
+
+  constructor(options: DatabaseOptions) {
+    this.options = options
+    this.scheduler = options.scheduler
+  }
+
+  begin(name: string): Session {
+    return new Session(this, name)
+  }
+}
+
+/** A transaction. */
+export class Session {
+  readonly name: string
+  /** What `now()` is in all of its statements. */
+  readonly now: number
+  readonly database: Database
+  readonly #written = new Map<TableName, Map<string, unknown>>()
+  readonly #held = new Set<string>()
+  #waitsFor: Lock | undefined
+  #over = false
+  #idle: { cancel(): void } | undefined
+
+  constructor(database: Database, name: string) {
+    this.database = database
+    this.name = name
+    this.now = database.scheduler.now
+  }
+
+  get isOver(): boolean {
+    return this.#over
+  }
+
+  /** Every row that the transaction sees now. */
+  rows<T extends TableName>(table: T): Rows[T][] {
+    const committed = this.database.tables[table] as Map<string, Rows[T]>
+    const own = this.#written.get(table) as Map<string, Rows[T]> | undefined
+    if (own === undefined) return [...committed.values()]
+    const seen = Array.from(committed, ([key, row]) => own.get(key) ?? row)
+    for (const [key, row] of own) if (!committed.has(key)) seen.push(row)
+    return seen
+  }
+
+  get<T extends TableName>(table: T, key: string): Rows[T] | undefined {
+    return (this.#written.get(table)?.get(key) ?? this.database.tables[table].get(key)) as Rows[T] | undefined
+  }
+
+  put<T extends TableName>(table: T, row: Rows[T]): void {
+    checkRow(table, row)
+    const own = this.#written.get(table) ?? new Map<string, unknown>()
+    this.#written.set(table, own.set(KEYS[table](row), row))
+  }
+
+  /** `update … where`: takes the lock of the row, waits for it if need be, and changes the row as it is then. */
+  async update<T extends TableName>(
+    table: T,
+    key: string,
+    change: (row: Rows[T]) => Rows[T] | undefined,
+  ): Promise<void> {
+    await this.lock(table, key)
+    const row = this.get(table, key)
+    const changed = row === undefined ? undefined : change(row)
+    if (changed !== undefined) this.put(table, changed)
+  }
+
+  /** A moment in which others get on: between the snapshot of a statement and the locks that it takes. */
+  async breathe(): Promise<void> {
+    await this.database.scheduler.wait(0.02, `${this.name} scans`)
+    if (this.#over) throw lost()
+  }
+
+  tryLock(table: TableName, key: string): boolean {
+    const id = `${table} ${key}`
+    const { locks } = this.database
+    const lock = locks.get(id)
+    if (lock !== undefined) return lock.owner === this
+    locks.set(id, { owner: this, waiting: [] })
+    this.#held.add(id)
+    return true
+  }
+
+  async lock(table: TableName, key: string): Promise<void> {
+    if (this.tryLock(table, key)) return
+    const id = `${table} ${key}`
+    const lock = this.database.locks.get(id) as Lock
+    this.#waitsFor = lock
+    for (let other: Session | undefined = lock.owner; other !== undefined; other = other.#waitsFor?.owner) {
+      if (other !== this) continue
+      this.#waitsFor = undefined
+      this.database.options.onDeadlock(`${this.name} and ${lock.owner.name} at ${id}`)
+      throw new DatabaseError('40P01', 'deadlock detected')
+    }
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    const entry = { session: this, resolve, reject }
+    lock.waiting.push(entry)
+    const timer = this.database.scheduler.at(LOCK_TIMEOUT_MS, `${this.name} waited too long`, () => {
+      lock.waiting.splice(lock.waiting.indexOf(entry), 1)
+      reject(new DatabaseError('55P03', 'canceling statement due to lock timeout'))
+    })
+    try {
+      await promise
+    } finally {
+      timer.cancel()
+      this.#waitsFor = undefined
+    }
+    if (this.#over) throw lost()
+  }
+
+  /** The client is silent from here until the next statement; too long, and the server ends the transaction. */
+  idle(): void {
+    this.#idle = this.database.scheduler.at(IDLE_IN_TRANSACTION_MS, `${this.name} was idle too long`, () =>
+      this.rollback(),
+    )
+  }
+
+  awake(): void {
+    this.#idle?.cancel()
+    if (this.#over) throw lost()
+  }
+
+  commit(): void {
+    this.awake()
+    this.#over = true
+    const changes: Change[] = []
+    for (const [table, rows] of this.#written) {
+      const committed = this.database.tables[table] as Map<string, unknown>
+      for (const [key, after] of rows) {
+        changes.push({ table, before: committed.get(key), after } as Change)
+        committed.set(key, after)
+      }
+    }
+    this.#release()
+    if (changes.length > 0) this.database.options.onCommit(changes, this.now)
+  }
+
+  rollback(): void {
+    if (this.#over) return
+    this.#over = true
+    this.#idle?.cancel()
+    this.#release()
+  }
+
+  #release(): void {
+    const { locks } = this.database
+    if (this.#waitsFor !== undefined) {
+      const waiting = this.#waitsFor.waiting
+      const at = waiting.findIndex(({ session }) => session === this)
+      const [entry] = at === -1 ? [] : waiting.splice(at, 1)
+      entry?.reject(lost())
+    }
+    for (const id of this.#held) {
+      const lock = locks.get(id) as Lock
+      const next = lock.waiting.shift()
+      if (next === undefined) locks.delete(id)
+      else {
+        lock.owner = next.session
+        next.session.#held.add(id)
+        next.resolve()
+      }
+    }
+    this.#held.clear()
+  }
+}

@@ -1,0 +1,52 @@
+/** `store/insert-fragments.ts`: rows of tasks, edges and events that are planned just now. */
+import { later } from '../rows.ts'
+import type { EdgeRow, EventRow, TaskRow } from '../rows.ts'
+import type { Session } from '../database.ts'
+import { DatabaseError } from '../errors.ts'
+
+type TaskRecord = Omit<TaskRow, 'available_at'> & {
+  queue_ms: number | null
+  attempt_ms: number | null
+  heartbeat_ms: number | null
+  total_ms: number | null
+  delay_ms: number | null
+  ended: boolean
+}
+
+export function insertTask(
+  session: Session,
+  { queue_ms, attempt_ms, heartbeat_ms, total_ms, delay_ms, ended, ...task }: TaskRecord,
+): void {
+  const { now } = session
+  const { state } = task
+  session.put('tasks', {
+    ...task,
+    attempt: 0,
+    queue_timeout_ms: queue_ms,
+    attempt_timeout_ms: attempt_ms,
+    heartbeat_timeout_ms: heartbeat_ms,
+    total_timeout_ms: total_ms,
+    lease_owner: null,
+    lease_incarnation: null,
+    claim_id: null,
+    lease_expires_at: null,
+    attempt_deadline_at: null,
+    progress_deadline_at: null,
+    available_at: state === 'queued' ? now : state === 'input_required' ? later(now, delay_ms) : null,
+    queue_deadline_at: state === 'queued' ? later(now, queue_ms) : null,
+    total_deadline_at: state === 'queued' || state === 'waiting' ? later(now, total_ms) : null,
+    started_at: null,
+    ended_at: ended ? now : null,
+    version: 1,
+  })
+}
+
+export const insertEdge = (session: Session, edge: EdgeRow): void => session.put('task_dependencies', edge)
+
+export function insertEvent(session: Session, event: EventRow): void {
+  if (session.get('mission_events', `${event.mission_id}/${event.seq}`) !== undefined)
+    throw new DatabaseError('23505', `duplicate key: event ${event.seq} of mission ${event.mission_id}`)
+  session.put('mission_events', event)
+}
+
+export type { TaskRecord }

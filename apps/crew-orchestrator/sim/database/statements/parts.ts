@@ -1,0 +1,22 @@
+import type { Session } from '../database.ts'
+
+const known = new Map<string, ReadonlyMap<string, string>>()
+
+/** The writing parts (`name as (insert … | update …`) of a statement, by name. */
+export function partsOf(text: string): ReadonlyMap<string, string> {
+  const cached = known.get(text)
+  if (cached !== undefined) return cached
+  const heads = [...text.matchAll(/(\w+) as \((?=insert into|update )/g)]
+  const parts = new Map(
+    heads.map((head, index) => [head[1] as string, text.slice(head.index, heads[index + 1]?.index ?? text.length)]),
+  )
+  known.set(text, parts)
+  return parts
+}
+
+export function sendHints(session: Session, payload: readonly unknown[]): number {
+  session.database.outboxId += 1
+  const id = session.database.outboxId
+  session.put('outbox', { id: String(id), payload })
+  return id
+}

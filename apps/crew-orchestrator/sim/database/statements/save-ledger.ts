@@ -1,0 +1,155 @@
+/** The statement of `store/save-ledger.ts`, part by part, and the audit row beside it. */
+import type { Session } from '../database.ts'
+import { later } from '../rows.ts'
+import type { AttemptRow, EdgeRow, EventRow, LetterRow, MissionRow, StepRow, TaskRow } from '../rows.ts'
+import { records } from '../statement.ts'
+import type { Call, Statement } from '../statement.ts'
+import { insertEdge, insertEvent, insertTask } from './insert.ts'
+import type { TaskRecord } from './insert.ts'
+import { partsOf, sendHints } from './parts.ts'
+
+type Write = (session: Session, record: never) => Promise<void> | void
+
+export const saveLedger: Statement = {
+  name: 'saveLedger',
+  marks: ['outbox_in as (insert into outbox (payload) values'],
+  async run(call) {
+    const { session, text, params } = call
+    const parts = partsOf(text)
+    for (const [name, part] of parts) {
+      if (name === 'outbox_in') continue
+      const write = WRITES[name]
+      if (write === undefined) throw new Error(`the model does not know the part ${name} of a saved ledger`)
+      for (const record of records<never>(call, 'r', part)) await write(session, record)
+    }
+    const hints = /values \(\$(\d+)::jsonb\)/.exec(parts.get('outbox_in') as string) as RegExpExecArray
+    const payload = JSON.parse(params[Number(hints[1]) - 1] as string) as unknown[]
+    return [{ id: sendHints(session, payload), freed: freed(call) }]
+  },
+}
+
+type TaskChange = Pick<
+  TaskRow,
+  | 'id'
+  | 'state'
+  | 'reason'
+  | 'blocked_by'
+  | 'max_attempts'
+  | 'concurrency_key'
+  | 'turn'
+  | 'held'
+  | 'input'
+  | 'output'
+  | 'error'
+> & {
+  delay_ms: number | null
+  has_delay: boolean
+  has_input: boolean
+  ended: boolean
+}
+
+/** `updateTasks` */
+async function moveTask(session: Session, record: TaskChange): Promise<void> {
+  const { delay_ms, has_delay, has_input, input, output, ended, ...r } = record
+  const { now } = session
+  const isIn = (...states: string[]): boolean => states.includes(r.state)
+  await session.update('tasks', r.id, (t) => ({
+    ...t,
+    ...r,
+    input: has_input ? input : t.input,
+    output: isIn('completed') ? output : t.output,
+    lease_owner: null,
+    lease_incarnation: null,
+    claim_id: null,
+    lease_expires_at: null,
+    attempt_deadline_at: null,
+    progress_deadline_at: null,
+    available_at:
+      has_delay && isIn('queued', 'scheduled', 'waiting', 'input_required') ? later(now, delay_ms) : t.available_at,
+    queue_deadline_at: isIn('queued') ? later(now, t.queue_timeout_ms) : null,
+    total_deadline_at: isIn('queued', 'scheduled', 'waiting')
+      ? (t.total_deadline_at ?? later(now, t.total_timeout_ms))
+      : isIn('input_required', 'verifying')
+        ? t.total_deadline_at
+        : null,
+    ended_at: ended ? now : null,
+    version: t.version + 1,
+  }))
+}
+
+/** `updateMissions` */
+async function moveMission(
+  session: Session,
+  { canceling, ended, ...r }: Omit<MissionRow, 'cancel_requested_at'> & { canceling: boolean; ended: boolean },
+): Promise<void> {
+  await session.update('missions', r.id, (m) => ({
+    ...m,
+    ...r,
+    cancel_requested_at: canceling ? (m.cancel_requested_at ?? session.now) : null,
+    ended_at: ended ? session.now : null,
+    version: m.version + 1,
+  }))
+}
+
+interface AttemptEnd {
+  task_id: string
+  attempt: number
+  outcome: string
+  output_hash: string | null
+  error: AttemptRow['error']
+}
+
+const WRITES: Readonly<Record<string, Write>> = {
+  tasks_in: (session, record: TaskRecord) => insertTask(session, record),
+  edges_in: (session, record: EdgeRow) => insertEdge(session, record),
+  tasks_moved: moveTask,
+  attempts_ended: async (session, { task_id, attempt, ...end }: AttemptEnd) =>
+    session.update('attempts', `${task_id}/${attempt}`, (a) =>
+      a.ended_at === null ? { ...a, ended_at: session.now, ...end } : undefined,
+    ),
+  letters_in: (session, record: LetterRow) => session.put('dead_letters', record),
+  waits_in: (session, { delay_ms, over, ...wait }: { delay_ms: number | null; over: boolean } & Wait) =>
+    session.put('waits', {
+      ...wait,
+      fire_at: later(session.now, delay_ms),
+      created_at: session.database.scheduler.now,
+      fired_at: over ? session.now : null,
+    }),
+  waits_over: async (session, { task_id, name }: { task_id: string; name: string }) =>
+    session.update('waits', `${task_id}/${name}`, (w) =>
+      w.fired_at === null ? { ...w, fired_at: session.now } : undefined,
+    ),
+  signals_taken: async (session, { id, task_id }: { id: string; task_id: string }) =>
+    session.update('signals', id, (s) =>
+      s.taken_at === null ? { ...s, taken_by: task_id, taken_at: session.now } : undefined,
+    ),
+  steps_in: (session, record: StepRow) => session.put('steps', { ...record, request_hash: null }),
+  events_in: (session, record: EventRow) => insertEvent(session, record),
+  missions_moved: moveMission,
+}
+
+interface Wait {
+  task_id: string
+  name: string
+  tenant_id: string
+  mission_id: string
+  kind: string
+  signal: string | null
+}
+
+/** `freedQueues`; no queue of the simulation is limited. */
+function freed(call: Call): { tenantId: string; queue: string }[] | null {
+  const keyed = /\$(\d+)::json\) as f\(tenant_id uuid, key text\)/.exec(call.text)
+  if (keyed === null) return null
+  const keys = JSON.parse(call.params[Number(keyed[1]) - 1] as string) as { tenant_id: string; key: string }[]
+  const waiting = call.session
+    .rows('tasks')
+    .filter((task) => task.state === 'queued' && keys.some((one) => one.key === task.concurrency_key))
+  return waiting.map((task) => ({ tenantId: task.tenant_id, queue: task.queue }))
+}
+
+export const writeAudit: Statement = {
+  name: 'writeAudit',
+  marks: ['insert into audit (tenant_id, actor, action, ref, detail)'],
+  run: () => [],
+}

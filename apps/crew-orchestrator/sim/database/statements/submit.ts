@@ -1,0 +1,88 @@
+/** The statements of `store/submit.ts`. */
+import { later } from '../rows.ts'
+import type { EdgeRow, EventRow, MissionRow } from '../rows.ts'
+import { records } from '../statement.ts'
+import type { Call, Statement } from '../statement.ts'
+import { insertEdge, insertEvent, insertTask } from './insert.ts'
+import type { TaskRecord } from './insert.ts'
+import { partsOf, sendHints } from './parts.ts'
+
+type MissionRecord = Omit<MissionRow, 'deadline_at'> & { deadline_ms: number | null }
+
+export const storeMissions: Statement = {
+  name: 'storeMissions',
+  marks: ['with stored as (insert into missions'],
+  async run(call) {
+    const { session } = call
+    const parts = partsOf(call.text)
+    const stored = new Set<string>()
+    for (const { deadline_ms, ...mission } of recordsOf<MissionRecord>(call, parts, 'stored')) {
+      // An insert waits for whoever is inserting the same key, and then knows whether it is there.
+      if (mission.idempotency_key !== null) await session.lock('missions', keyOf(mission))
+      const isKnown =
+        session.get('missions', mission.id) !== undefined ||
+        (mission.idempotency_key !== null && session.rows('missions').some((one) => keyOf(one) === keyOf(mission)))
+      if (isKnown) continue
+      stored.add(mission.id)
+      const { now } = session
+      const ended_at = mission.open_tasks === 0 ? now : null
+      session.put('missions', {
+        ...mission,
+        output_chars: 0,
+        cancel_requested_at: null,
+        deadline_at: later(now, deadline_ms),
+        version: 1,
+        started_at: null,
+        ended_at,
+      })
+    }
+    const isStored = ({ mission_id }: { mission_id: string }): boolean => stored.has(mission_id)
+    const tasks = recordsOf<TaskRecord>(call, parts, 'tasks_in').filter(isStored)
+    const ids = new Set(tasks.map((task) => task.id))
+    for (const task of tasks) insertTask(session, task)
+    for (const edge of recordsOf<EdgeRow>(call, parts, 'edges_in')) if (ids.has(edge.task_id)) insertEdge(session, edge)
+    for (const event of recordsOf<EventRow>(call, parts, 'events_in').filter(isStored)) insertEvent(session, event)
+    const hints = records<{ id: string; hint: unknown }>(call, 'h', parts.get('outbox_in')).filter(({ id }) =>
+      stored.has(id),
+    )
+    return [
+      {
+        stored: [...stored],
+        outbox_id:
+          hints.length === 0
+            ? null
+            : sendHints(
+                session,
+                hints.map(({ hint }) => hint),
+              ),
+      },
+    ]
+  },
+}
+
+const recordsOf = <T>(call: Call, parts: ReadonlyMap<string, string>, name: string): T[] =>
+  parts.has(name) ? records<T>(call, 'r', parts.get(name)) : []
+
+const keyOf = ({ tenant_id, idempotency_key }: Pick<MissionRow, 'tenant_id' | 'idempotency_key'>): string =>
+  `key ${tenant_id} ${idempotency_key}`
+
+export const findExisting: Statement = {
+  name: 'findExisting',
+  marks: ['join missions m using (tenant_id, idempotency_key)'],
+  run: (call) =>
+    records<Pick<MissionRow, 'id' | 'tenant_id' | 'idempotency_key'>>(call, 'k').flatMap((wanted) =>
+      call.session
+        .rows('missions')
+        .filter(
+          (one) =>
+            one.tenant_id === wanted.tenant_id &&
+            (wanted.idempotency_key === null ? one.id === wanted.id : one.idempotency_key === wanted.idempotency_key),
+        )
+        .map((one) => ({
+          id: one.id,
+          idempotencyKey: one.idempotency_key,
+          tenantId: one.tenant_id,
+          requestHash: one.request_hash,
+        })),
+    ),
+}

@@ -1,0 +1,342 @@
+/**
+ * What must be true after every commit. The terminal states stand here by name and the ends of attempts are counted anew, so that a fault
+ * in the tables of the core cannot hide itself.
+ */
+import { TASK_MOVES } from '../src/domain/states.ts'
+import type { TaskState } from '@hypercode/contracts'
+import type { Change, Database } from './database/database.ts'
+import type { AttemptRow, EventRow, InstanceRow, MissionRow, TaskRow } from './database/rows.ts'
+
+/** Thrown with the invariant's number first. */
+export class Violation extends Error {
+  override readonly name = 'Violation'
+}
+
+const ENDS: ReadonlySet<string> = new Set(['completed', 'failed', 'canceled', 'rejected', 'skipped'])
+/** Attempts that a task has spent; those that were given back are not counted. */
+const SPENT: ReadonlySet<string> = new Set(['failed', 'lease_lost', 'timed_out', 'rejected'])
+/** Codes after which a task may fail with attempts left. */
+const FINAL: ReadonlySet<string> = new Set([
+  'hopeless',
+  'total_timeout',
+  'queue_timeout',
+  'output_too_large',
+  'wait_repeated',
+])
+
+const STATE_AFTER: Readonly<Record<string, TaskState>> = {
+  'task.queued': 'queued',
+  'task.claimed': 'executing',
+  'task.retry.scheduled': 'scheduled',
+  'task.waiting': 'waiting',
+  'task.input_required': 'input_required',
+  'task.paused': 'paused',
+  'task.completed': 'completed',
+  'task.failed': 'failed',
+  'task.rejected': 'rejected',
+  'task.canceled': 'canceled',
+  'task.skipped': 'skipped',
+}
+
+/** Who reported what; learned when the report is sent. */
+export interface Author {
+  taskId: string
+  attempt: number
+  instanceId: string
+  incarnation: number
+}
+
+export interface Checker {
+  /** By the mark that an agent leaves in its output or error. */
+  readonly authors: Map<string, Author>
+  /** When the cancel of a mission was acknowledged. */
+  readonly cancelAcked: Map<string, number>
+  check(changes: readonly Change[], begunAt: number): void
+}
+
+export function createChecker(database: () => Database, leaseMs: () => number): Checker {
+  const told = new Map<string, { state: TaskState; attempt: number }>()
+  const toldMissions = new Map<string, { seq: number; isOver: boolean }>()
+  const tasksOf = new Map<string, Set<string>>()
+  const attemptsOf = new Map<string, number>()
+  const instances = new Map<string, { row: InstanceRow; since: number }[]>()
+  const authors = new Map<string, Author>()
+  const cancelAcked = new Map<string, number>()
+
+  const hear = (event: EventRow): void => {
+    const mission = toldMissions.get(event.mission_id) ?? { seq: 0, isOver: false }
+    must(event.seq === mission.seq + 1, 'O19', `event ${event.seq} of ${event.mission_id} after ${mission.seq}`)
+    must(!mission.isOver, 'O1', `${event.type} after the end of mission ${event.mission_id}`)
+    const isOver = ['mission.completed', 'mission.failed', 'mission.canceled'].includes(event.type)
+    toldMissions.set(event.mission_id, { seq: event.seq, isOver })
+    const next = STATE_AFTER[event.type]
+    if (event.task_id === null || next === undefined) return
+    const task = told.get(event.task_id) ?? { state: 'blocked', attempt: 0 }
+    must(!ENDS.has(task.state), 'O1', `${event.type} after ${task.state} of task ${event.task_id}`)
+    must(TASK_MOVES[task.state].includes(next), 'O2', `task ${event.task_id}: ${task.state} → ${next}`)
+    told.set(event.task_id, { state: next, attempt: task.attempt + (next === 'executing' ? 1 : 0) })
+  }
+
+  const remember = (change: Change): void => {
+    if (change.table === 'agent_instances') {
+      const versions = instances.get(change.after.id) ?? []
+      versions.push({ row: change.after, since: database().scheduler.now })
+      instances.set(change.after.id, versions)
+      const { before, after } = change
+      must(
+        before === undefined || after.incarnation >= before.incarnation,
+        'R2',
+        `incarnation of ${after.subject} went back`,
+      )
+    } else if (change.table === 'attempts') {
+      attemptsOf.set(change.after.task_id, Math.max(attemptsOf.get(change.after.task_id) ?? 0, change.after.attempt))
+    } else if (change.table === 'tasks') {
+      const ids = tasksOf.get(change.after.mission_id) ?? new Set()
+      tasksOf.set(change.after.mission_id, ids.add(change.after.id))
+    }
+  }
+
+  /** What a single change says by itself. */
+  const checkChange = (change: Change, begunAt: number, leases: ReadonlyMap<string, TaskRow>): void => {
+    if (change.table === 'tasks' && change.before !== undefined) checkTaskChange(change.before, change.after, begunAt)
+    if (change.table === 'waits' && change.after.kind === 'timer' && change.after.fired_at !== null)
+      must(change.after.fired_at >= (change.after.fire_at ?? 0), 'O17', `timer ${change.after.name} was early`)
+    if (change.table !== 'attempts') return
+    const { before, after } = change
+    if (before === undefined) checkBegin(after, begunAt)
+    else {
+      must(before.ended_at === null, 'O3', `attempt ${after.attempt} of ${after.task_id} ended twice`)
+      checkEnd(after, begunAt)
+      const task = before.ended_at === null ? leases.get(after.task_id) : undefined
+      if (task !== undefined && after.outcome === 'lease_lost')
+        must((task.lease_expires_at ?? 0) <= begunAt, 'R4', `the lease of ${task.key} was ended before its time`)
+    }
+  }
+
+  const checkBegin = (attempt: AttemptRow, begunAt: number): void => {
+    const task = database().tables.tasks.get(attempt.task_id) as TaskRow
+    const acked = cancelAcked.get(task.mission_id)
+    must(
+      acked === undefined || attempt.started_at <= acked,
+      'O13',
+      `attempt of ${task.key} after its cancel was acknowledged`,
+    )
+    // The statement judged by its snapshot: some version of the instance from then on must allow it.
+    const seen = versionsSince(attempt.agent_instance_id, begunAt)
+    const mayWork = (row: InstanceRow): boolean =>
+      row.incarnation === attempt.incarnation && row.lifecycle === 'ready' && (row.lease_expires_at ?? 0) > begunAt
+    must(
+      seen.some(mayWork),
+      'R6',
+      `attempt ${attempt.attempt} of ${task.key} was given to an instance that may not work`,
+    )
+    must(
+      task.lease_expires_at === begunAt + leaseMs(),
+      'R4',
+      `the lease of ${task.key} is not that of the database's clock`,
+    )
+    const skills = seen[0]?.skills ?? []
+    must(
+      [task.queue, ...task.requires].every((skill) => skills.includes(skill)),
+      'R7',
+      `${task.key} needs other skills`,
+    )
+  }
+
+  /** The versions of an instance that a transaction which began then may have seen. */
+  const versionsSince = (id: string, begunAt: number): InstanceRow[] => {
+    const versions = instances.get(id) ?? []
+    return versions
+      .filter((_, index) => (versions[index + 1]?.since ?? Number.POSITIVE_INFINITY) >= begunAt)
+      .map(({ row }) => row)
+  }
+
+  const checkEnd = (attempt: AttemptRow, begunAt: number): void => {
+    const author = authors.get(attempt.output_hash ?? attempt.error?.message ?? '')
+    if (author === undefined) return
+    const isOwn =
+      author.taskId === attempt.task_id &&
+      author.attempt === attempt.attempt &&
+      author.instanceId === attempt.agent_instance_id &&
+      author.incarnation === attempt.incarnation
+    must(
+      isOwn,
+      'O4',
+      `attempt ${attempt.attempt} of ${attempt.task_id} was ended by a report about attempt ${author.attempt} of another holder`,
+    )
+    const isRegistered = versionsSince(attempt.agent_instance_id, begunAt).some(
+      (row) => row.incarnation === author.incarnation,
+    )
+    must(
+      isRegistered,
+      'R6',
+      `attempt ${attempt.attempt} of ${attempt.task_id} was ended by an incarnation that was replaced`,
+    )
+  }
+
+  const attempts = (task: TaskRow): AttemptRow[] =>
+    Array.from({ length: attemptsOf.get(task.id) ?? 0 }, (_, index) => {
+      const row = database().tables.attempts.get(`${task.id}/${index + 1}`)
+      must(row !== undefined, 'O5', `${task.key} has no attempt ${index + 1}`)
+      return row as AttemptRow
+    })
+
+  const checkTask = (task: TaskRow): void => {
+    const list = attempts(task)
+    must(task.attempt === list.length, 'O5', `${task.key} is at attempt ${task.attempt} of ${list.length}`)
+    const open = list.filter((one) => one.ended_at === null)
+    must(
+      open.length === (task.state === 'executing' ? 1 : 0),
+      'O6',
+      `${task.key} is ${task.state} with ${open.length} open attempts`,
+    )
+    const [current] = open
+    if (current !== undefined) {
+      const fits =
+        current.attempt === task.attempt &&
+        current.agent_instance_id === task.lease_owner &&
+        current.claim_id === task.claim_id
+      must(fits, 'O6', `the open attempt of ${task.key} is not that of its lease`)
+    }
+    const successes = list.filter((one) => one.outcome === 'completed')
+    must(successes.length <= 1, 'O3', `${task.key} has ${successes.length} successes`)
+    const [success] = successes
+    if (success !== undefined)
+      must(
+        success.attempt === task.attempt && task.state === 'completed',
+        'O4',
+        `${task.key} is ${task.state} after its success`,
+      )
+    else must(task.state !== 'completed' || list.length === 0, 'O4', `${task.key} is completed without a success`)
+    list.forEach((one, index) => {
+      const before = list[index - 1]
+      must(
+        before === undefined || (before.ended_at ?? Number.POSITIVE_INFINITY) <= one.started_at,
+        'O7',
+        `attempts of ${task.key} overlap`,
+      )
+    })
+    checkBudget(task, list)
+    const state = told.get(task.id) ?? { state: 'blocked', attempt: 0 }
+    must(
+      state.state === task.state && state.attempt === task.attempt,
+      'O19',
+      `${task.key} is ${task.state}/${task.attempt} and was told to be ${state.state}/${state.attempt}`,
+    )
+  }
+
+  /** O14: as many attempts as the policy allows are spent before a task is given up, and never more. */
+  const checkBudget = (task: TaskRow, list: readonly AttemptRow[]): void => {
+    const spent = list.filter((one) => one.outcome !== null && SPENT.has(one.outcome)).length
+    const most = task.retry.maxAttempts
+    must(spent <= most, 'O14', `${task.key} spent ${spent} of ${most} attempts`)
+    must(
+      task.state !== 'scheduled' || spent < most,
+      'O14',
+      `${task.key} is tried again after ${spent} of ${most} attempts`,
+    )
+    const gaveUp = task.state === 'failed' && list.length > 0 && !FINAL.has(task.error?.code ?? '')
+    must(!gaveUp || spent === most, 'O14', `${task.key} was given up after ${spent} of ${most} attempts`)
+  }
+
+  const checkMission = (id: string): void => {
+    const { tables } = database()
+    const mission = tables.missions.get(id)
+    if (mission === undefined) return
+    const tasks = Array.from(tasksOf.get(id) ?? [], (taskId) => tables.tasks.get(taskId) as TaskRow)
+    for (const task of tasks) checkTask(task)
+    const needs = new Map<string, TaskRow[]>()
+    for (const edge of tables.task_dependencies.values()) {
+      const parent = tables.tasks.get(edge.depends_on)
+      if (parent?.mission_id !== id) continue
+      needs.set(edge.task_id, [...(needs.get(edge.task_id) ?? []), parent])
+    }
+    for (const task of tasks) checkNeeds(task, needs.get(task.id) ?? [], tables.attempts.get(`${task.id}/1`))
+    const open = tasks.filter((task) => task.ended_at === null).length
+    must(
+      mission.open_tasks === open && mission.total_tasks === tasks.length,
+      'O11',
+      `${mission.open_tasks} open tasks are counted, ${open} are`,
+    )
+    checkResult(mission, tasks)
+    must(toldMissions.get(id)?.seq === mission.event_seq, 'O19', `event_seq is ${mission.event_seq}`)
+    must(
+      toldMissions.get(id)?.isOver === (mission.ended_at !== null),
+      'O19',
+      `mission ${mission.state} was not told to end`,
+    )
+    for (const task of tasks) must(task.tenant_id === mission.tenant_id, 'O20', `${task.key} is of another tenant`)
+  }
+
+  return {
+    authors,
+    cancelAcked,
+    check(changes, begunAt) {
+      for (const change of changes) remember(change)
+      const events = changes.flatMap((change) => (change.table === 'mission_events' ? [change.after] : []))
+      for (const event of events.sort((a, b) => a.seq - b.seq)) hear(event)
+      const leases = new Map(
+        changes.flatMap(({ table, before }) =>
+          table === 'tasks' && before?.state === 'executing' ? [[before.id, before]] : [],
+        ),
+      )
+      for (const change of changes) checkChange(change, begunAt, leases)
+      const touched = new Set<string>()
+      for (const { table, after } of changes) {
+        if (table === 'tasks') touched.add(after.mission_id)
+        else if (table === 'missions') touched.add(after.id)
+      }
+      for (const id of touched) checkMission(id)
+    },
+  }
+}
+
+function must(holds: boolean, invariant: string, what: string): void {
+  if (!holds) throw new Violation(`${invariant} ${what}`)
+}
+
+function checkTaskChange(before: TaskRow, after: TaskRow, begunAt: number): void {
+  must(
+    !ENDS.has(before.state) || before.state === after.state,
+    'O1',
+    `${after.key} left ${before.state} for ${after.state}`,
+  )
+  must(after.version >= before.version, 'O1', `the version of ${after.key} went back`)
+  if (before.state === 'scheduled' && after.state === 'queued')
+    must((before.available_at ?? 0) <= begunAt, 'O17', `${after.key} was queued before its back-off was over`)
+}
+
+/** O9 and O10. */
+function checkNeeds(task: TaskRow, parents: readonly TaskRow[], first: AttemptRow | undefined): void {
+  const open = parents.filter((parent) => parent.ended_at === null).length
+  must(
+    task.ended_at !== null || task.blocked_by === open,
+    'O10',
+    `${task.key} is blocked by ${task.blocked_by} and waits for ${open}`,
+  )
+  if (first === undefined) return
+  for (const parent of parents) {
+    const isDone = parent.state === 'completed' || (parent.state === 'skipped' && parent.error === null)
+    must(
+      isDone && (parent.ended_at ?? Number.POSITIVE_INFINITY) <= first.started_at,
+      'O9',
+      `${task.key} began before ${parent.key} was done`,
+    )
+  }
+}
+
+/** O11: how a mission ends follows from its tasks. */
+function checkResult(mission: MissionRow, tasks: readonly TaskRow[]): void {
+  if (mission.ended_at === null || mission.cancel_requested_at !== null) return
+  const isClean = tasks.every(
+    (task) =>
+      task.state === 'completed' ||
+      (task.state === 'skipped' && task.error === null) ||
+      task.policy?.tolerated === true,
+  )
+  must(
+    (mission.state === 'completed') === isClean,
+    'O11',
+    `mission ${mission.state} with ${tasks.map((task) => task.state).join()}`,
+  )
+}
