@@ -56,7 +56,10 @@ describe('storing blueprints', () => {
     expect(rest.body).toEqual({ items: [expect.objectContaining({ name: 'c' })] })
     const other = factory.caller({ tenantId: secondTenant.id })
     expect((await other.call('GET', '/v1/blueprints')).body).toEqual({ items: [] })
-    expect((await other.call('GET', '/v1/blueprints/a/versions/1')).status).toBe(404)
+    expect(await other.call('GET', '/v1/blueprints/a/versions/1')).toMatchObject({
+      status: 404,
+      body: { code: 'not_found', detail: 'There is no blueprint a@1.', fix: expect.stringContaining('/v1/blueprints') },
+    })
     expect((await other.call('POST', '/v1/blueprints/a/versions/1:spawn')).status).toBe(404)
   })
 })

@@ -86,7 +86,10 @@ test('lists have filters and pages, and end at the tenant', async ({ startFactor
   for (const verb of [':stop', ':restart', ':hibernate', ':wake', ':release']) {
     expect((await other.call('POST', `/v1/instances/${one.id}${verb}`)).status).toBe(404)
   }
-  expect((await other.call('GET', `/v1/instances/${one.id}/logs`)).status).toBe(404)
+  expect(await other.call('GET', `/v1/instances/${one.id}/logs`)).toMatchObject({
+    status: 404,
+    body: { detail: `There is no instance ${one.id}.` },
+  })
 })
 
 test('what is stopped before it was started ends without a process, and its client with it', async ({
