@@ -28,6 +28,8 @@ const CASES: readonly {
       ['a final state without an end', 'ended_at IS NOT NULL) = ', { state: 'completed' }],
       ['ended, with open tasks', 'open_tasks = 0', { state: 'completed', ended_at: now }],
       ['going on, with nothing open', 'open_tasks = 0', { open_tasks: 0 }],
+      ['of a task, without the outermost mission', 'parent_task_id IS NULL', { parent_task_id: newId(), depth: 1 }],
+      ['of a task, without a depth', 'parent_task_id IS NULL', { parent_task_id: newId(), root_id: newId() }],
     ],
   },
   {
@@ -159,7 +161,86 @@ const CASES: readonly {
       ['cleaned up while it goes on', 'cleaned_at IS NULL', { cleaned_at: now }],
     ],
   },
+  {
+    table: 'waits',
+    good: (tenant_id) => ({ task_id: newId(), name: 'w', tenant_id, mission_id: newId(), kind: 'timer', fire_at: now }),
+    bad: [
+      ['an unknown kind', "'approval'", { kind: 'hope' }],
+      ['a signal without its name', 'signal IS NOT NULL', { kind: 'signal' }],
+      ['a timer with a signal', 'signal IS NOT NULL', { signal: 's' }],
+      ['a timer that fired early', 'fired_at >= fire_at', { fired_at: new Date(now.getTime() - 1) }],
+    ],
+  },
+  {
+    table: 'signals',
+    good: (tenant_id) => ({
+      id: newId(),
+      tenant_id,
+      mission_id: newId(),
+      name: 's',
+      payload: '{}',
+      request_hash: 'h',
+      sent_by: 'a',
+    }),
+    bad: [
+      ['taken at no time', 'taken_by IS NULL', { taken_by: newId() }],
+      ['taken by nobody', 'taken_by IS NULL', { taken_at: now }],
+    ],
+  },
+  {
+    table: 'approvals',
+    good: (tenant_id) => approval(tenant_id),
+    bad: [
+      ['nobody to decide', 'quorum > 0', { quorum: 0 }],
+      ['an unknown state', "'withdrawn'", { state: 'shelved', decided_at: now }],
+      ['an unknown end', "'approve'", { on_timeout: 'shrug' }],
+      ['open, and decided', "state = 'open'", { decided_at: now }],
+      ['decided at no time', "state = 'open'", { state: 'approved' }],
+    ],
+  },
+  {
+    table: 'effects',
+    good: (tenant_id) => ({
+      task_id: newId(),
+      name: 'mail',
+      tenant_id,
+      attempt: 1,
+      state: 'intent',
+      idempotent: true,
+    }),
+    bad: [
+      ['an attempt number 0', 'attempt > 0', { attempt: 0 }],
+      ['an unknown state', "'unknown'", { state: 'perhaps' }],
+      ['done at no time', 'done_at IS NOT NULL', { state: 'done' }],
+      ['a time, and not done', 'done_at IS NOT NULL', { done_at: now }],
+    ],
+  },
+  {
+    table: 'mission_context',
+    good: (tenant_id) => ({ mission_id: newId(), key: 'k', tenant_id, value: '1', version: 1, updated_by: 'a' }),
+    bad: [
+      ['version 0', 'version >= 1', { version: 0 }],
+      ['a task without its attempt', 'attempt IS NULL', { task_id: newId() }],
+      ['an attempt without its task', 'attempt IS NULL', { attempt: 1 }],
+    ],
+  },
 ]
+
+const approval = (tenant_id: string): Row => ({
+  id: newId(),
+  tenant_id,
+  mission_id: newId(),
+  task_id: newId(),
+  task_key: 't',
+  title: 'Ship it?',
+  data: '{}',
+  hash: 'h',
+  approvers: [],
+  quorum: 1,
+  state: 'open',
+  on_timeout: 'reject',
+  escalate_to: [],
+})
 
 const gymRun = (tenant_id: string): Row => ({
   id: newId(),
@@ -274,6 +355,22 @@ test('a sample of the gym is taken when good and refused when its state is unkno
   await insert(db, 'gym_samples', good)
 })
 
+test('the decision about an approval is taken when good and refused when unknown', async ({ db, tenant }) => {
+  const asked = approval(tenant.id)
+  await insert(db, 'approvals', asked)
+  const good = {
+    approval_id: asked['id'],
+    round: 1,
+    client: 'c',
+    tenant_id: tenant.id,
+    subject: 's',
+    verdict: 'approve',
+    hash: 'h',
+  }
+  expect(await refusal(db, insert(db, 'approval_decisions', { ...good, verdict: 'nod' }))).toContain("'reject'")
+  await insert(db, 'approval_decisions', good)
+})
+
 // Goal: no check of the schema stays untested. Method: the rules of the catalogue against the ones that the cases above name.
 test('every check has a case above', async ({ db }) => {
   const { rows } = await sql<{ table: string; rule: string }>`
@@ -281,10 +378,11 @@ test('every check has a case above', async ({ db }) => {
     where contype = 'c' and connamespace = 'public'::regnamespace`.execute(db)
   const named = CASES.flatMap(({ table, bad }) => bad.map(([, rule]) => ({ table: table as string, rule })))
   const instances = ['slots > 0', "'passing'", 'incarnation > 0'].map((rule) => ({ table: 'agent_instances', rule }))
+  const decisions = [{ table: 'approval_decisions', rule: "'reject'" }]
   const samples = [{ table: 'gym_samples', rule: "'errored'" }]
   const untested = rows.filter(
     (check) =>
-      ![...named, ...instances, ...samples].some(
+      ![...named, ...decisions, ...instances, ...samples].some(
         ({ table, rule }) => check.table === table && check.rule.includes(rule),
       ),
   )

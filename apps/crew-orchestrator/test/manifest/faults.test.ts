@@ -40,7 +40,7 @@ describe('faults of shape, with the place of each', () => {
       `${tasks('    - { id: a, member: worker }\n')}"a/b~c": 1\n`,
       [['/a~1b~0c', 8, 1, '"a/b~c" is not a key here']],
     ],
-    ['a missing key', tasks('    - { id: a }\n'), [['/spec/tasks/0', 7, 7, '"member" is missing']]],
+    ['a missing key', tasks('    - { id: a }\n'), [['/spec/tasks/0', 7, 7, 'needs a "member" or a "crew"']]],
     [
       'a missing section',
       'apiVersion: hypercode/v1\nkind: Crew\nmetadata: { name: demo }\n',
@@ -64,7 +64,7 @@ describe('faults of shape, with the place of each', () => {
     ],
     [
       'a process that does not exist',
-      `${tasks('    - { id: a, member: worker }\n')}  process: hierarchical\n`,
+      `${tasks('    - { id: a, member: worker }\n')}  process: anarchic\n`,
       [['/spec/process', 8, 12, 'must be one of sequential, parallel, dag']],
     ],
     [
