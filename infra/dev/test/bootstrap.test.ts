@@ -112,7 +112,7 @@ describe('the bootstrap', () => {
     const run = bootstrap(checkoutWith(''), 'destroy')
     expect(await run.ended).toEqual([2, null])
     expect(run.text()).toBe(
-      'usage: node infra/dev/bootstrap.mjs start|test|token|figures|bench|bench:peers [arguments]\n',
+      'usage: node infra/dev/bootstrap.mjs start|test|token|figures|bench|bench:peers|sim|chaos [arguments]\n',
     )
   })
 })

@@ -31,7 +31,8 @@ export async function startLocalServers(
   const bring = new Bringer(options, account)
   const database = async (): Promise<[ServerProcess, ServerProcess]> => {
     const postgres = await bring.up(postgresPlan(common), async () => await initPostgres(common))
-    const plan = pgbouncerPlan({ ...common, postgresPort: postgres.port, poolSize, anyDatabase })
+    const postgresPort = (await options.beforePostgres?.(postgres.port)) ?? postgres.port
+    const plan = pgbouncerPlan({ ...common, postgresPort, poolSize, anyDatabase })
     return [postgres, await bring.up(plan)]
   }
   const [pair, redis] = await Promise.allSettled([database(), bring.up(redisPlan(common))])

@@ -11,6 +11,8 @@ export interface StackOptions {
   readonly durable?: boolean
   /** PgBouncer's connections to Postgres for each database and role. Default 20. */
   readonly poolSize?: number
+  /** Given the port of Postgres, answers the one that PgBouncer connects to instead: that of a proxy that makes faults. */
+  readonly beforePostgres?: (port: number) => Promise<number>
   /** True: PgBouncer passes on any database name, so that tests can make their own databases. Default false. */
   readonly anyDatabase?: boolean
   /** True: the servers stop and `dir` is removed when this process ends, however it ends. Default false. */

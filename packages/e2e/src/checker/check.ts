@@ -47,7 +47,7 @@ async function checkDatabase(db: Db, { streams, sinkFile, historyFile, rest }: C
     ...(await findBroken(db, REGISTRY_STATEMENTS)),
     ...(rest === undefined ? [] : await findBroken(db, restStatements(rest))),
     ...(streams === undefined ? [] : await findBrokenStreams(db, streams)),
-    ...(sinkFile === undefined ? [] : await findBrokenEffects(db, readJsonLines<SinkRecord>(sinkFile))),
+    ...(sinkFile === undefined ? [] : await findBrokenEffects(db, () => readJsonLines<SinkRecord>(sinkFile))),
     ...(historyFile === undefined ? [] : await findBrokenPromises(db, readJsonLines<HistoryRecord>(historyFile))),
   ]
 }

@@ -38,11 +38,16 @@ interface Declared {
   effects: string[]
 }
 
-/** E1 to E4: what was really done, against attempts and journaled steps. */
-export async function findBrokenEffects(db: Db, records: readonly SinkRecord[]): Promise<Broken[]> {
+/**
+ * E1 to E4: what was really done, against attempts and journaled steps. On a platform that is still at work the order matters: what had
+ * completed before the file was read must stand in it, and whatever stands in it belongs to an attempt that is there afterwards.
+ */
+export async function findBrokenEffects(db: Db, readRecords: () => readonly SinkRecord[]): Promise<Broken[]> {
   const found = new Violations()
+  const declared = await loadDeclared(db)
+  const records = readRecords()
   const byKey = Map.groupBy(records, (record) => `${record.sink} ${record.key}`)
-  const { attempts, steps, declared } = await loadFacts(db)
+  const { attempts, steps } = await loadFacts(db)
   const stepOf = new Map(steps.map((step) => [`${step.taskId}:${step.name}`, step]))
   for (const [key, all] of byKey) {
     const applied = all.filter((record) => record.applied).toSorted((a, b) => a.atMs - b.atMs)
@@ -91,14 +96,18 @@ export function uncertainRepeats(records: readonly SinkRecord[]): number {
   return plain.length - new Set(plain.map(({ key }) => key)).size
 }
 
-async function loadFacts(db: Db): Promise<{ attempts: AttemptEnd[]; steps: StepRow[]; declared: Declared[] }> {
+async function loadDeclared(db: Db): Promise<Declared[]> {
+  const { rows } = await sql<Declared>`
+    select id as "taskId", input -> 'effects' as effects from tasks
+    where state = 'completed' and jsonb_typeof(input -> 'effects') = 'array'`.execute(db)
+  return rows
+}
+
+async function loadFacts(db: Db): Promise<{ attempts: AttemptEnd[]; steps: StepRow[] }> {
   const ms = (column: string) => sql.raw(`(extract(epoch from ${column}) * 1000)::float8`)
   const attempts = await sql<AttemptEnd>`
     select task_id as "taskId", attempt, ${ms('ended_at')} as "endedAtMs" from attempts`.execute(db)
   const steps = await sql<StepRow>`
     select task_id as "taskId", name, attempt, ${ms('created_at')} as "atMs" from steps`.execute(db)
-  const declared = await sql<Declared>`
-    select id as "taskId", input -> 'effects' as effects from tasks
-    where state = 'completed' and jsonb_typeof(input -> 'effects') = 'array'`.execute(db)
-  return { attempts: attempts.rows, steps: steps.rows, declared: declared.rows }
+  return { attempts: attempts.rows, steps: steps.rows }
 }

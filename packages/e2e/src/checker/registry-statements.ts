@@ -21,8 +21,9 @@ export const REGISTRY_STATEMENTS: Statements = {
     select subject as id from agent_instances group by tenant_id, subject having count(*) > 1`,
   'R3 an instance of another tenant than its agent': `
     select i.id from agent_instances i join agents a on a.id = i.agent_id where i.tenant_id <> a.tenant_id`,
+  // Not now(): that is when the transaction began, and a beat may have come since.
   'R4 a beat from the future': `
-    select id from agent_instances where last_heartbeat_at > now() or registered_at > now()`,
+    select id from agent_instances where greatest(last_heartbeat_at, registered_at) > clock_timestamp()`,
   'R4 a lease that is longer than any that is given': `
     select id from agent_instances where lease_expires_at > now() + interval '10 minutes'`,
   'R5 an instance was reaped while its lease lived': `

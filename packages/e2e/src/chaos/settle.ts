@@ -1,0 +1,44 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { check } from '../checker/check.ts'
+import { ackedShare } from '../checker/client-history.ts'
+import { uncertainRepeats } from '../checker/effects.ts'
+import type { SinkRecord } from '../checker/effects.ts'
+import { readJsonLines } from '../checker/json-lines.ts'
+import type { Broken } from '@hypercode/testkit/invariants'
+import { openMissions } from './load.ts'
+import type { Rig } from './rig.ts'
+
+const SETTLE_MAX_MS = 180_000
+const QUIET_MS = 6000
+
+export interface Settled {
+  /** From the last fault until nothing was open; undefined when something never ended. */
+  readonly settleMs: number | undefined
+  readonly open: number
+  readonly broken: readonly Broken[]
+  readonly submits: number
+  readonly acked: number
+  readonly uncertainPlainEffects: number
+}
+
+/** Waits until everything that was begun has ended, lets the platform rest for a moment, and looks at everything. */
+export async function settle(rig: Rig, options: { streamsComplete: boolean }): Promise<Settled> {
+  const from = performance.now()
+  let open = await openMissions(rig)
+  while (open !== 0 && performance.now() - from < SETTLE_MAX_MS) {
+    await sleep(250)
+    open = await openMissions(rig)
+  }
+  const settleMs = open === 0 ? Math.round(performance.now() - from) : undefined
+  await sleep(QUIET_MS)
+  const broken = await check({
+    directUrl: rig.stack.directDatabaseUrl,
+    streams: { url: rig.stack.redisUrl, complete: options.streamsComplete },
+    sinkFile: rig.files.sink,
+    historyFile: rig.files.history,
+    rest: { quietMs: QUIET_MS - 1000, sweepMs: 1000, leaseMs: 15_000 },
+  })
+  const { submits, acked } = ackedShare(rig.client.records)
+  const records = readJsonLines<SinkRecord>(rig.files.sink)
+  return { settleMs, open: open ?? -1, broken, submits, acked, uncertainPlainEffects: uncertainRepeats(records) }
+}
