@@ -34,6 +34,8 @@ const FIGURES: readonly FigureSpec[] = [
   gymGate,
   gymErrors,
   coderResume,
+  simulation,
+  simulationMutants,
 ]
 const EXIT_SHORT = 1
 const EXIT_BROKEN = 2

@@ -1,0 +1,362 @@
+import { newId } from '@hypercode/contracts'
+import type { ClaimedTask, CompletionReport } from '@hypercode/contracts'
+import { cancelMission } from '../../src/engine/cancel.ts'
+import { completeAttempts, reportOf } from '../../src/engine/complete.ts'
+import { pauseMission, resumeMission } from '../../src/engine/pause.ts'
+import { signalMission } from '../../src/engine/signal.ts'
+import { planMission, submitMissions } from '../../src/engine/submit.ts'
+import { sweepTurn } from '../../src/engine/sweep.ts'
+import { leaseTasks } from '../../src/store/lease.ts'
+import { lookForWork } from '../../src/store/look-for-work.ts'
+import type { CrewPlan } from '../../src/manifest/compile.ts'
+import { SKILLS, randomCrew } from '../../sim/crews.ts'
+import type { Random } from '../../sim/random.ts'
+import type { Agent, Side } from './sides.ts'
+
+/** What is compared of each table: columns as they are, and columns of which it counts whether they are set. */
+const COMPARED = {
+  missions: {
+    as: ['state', 'open_tasks', 'total_tasks', 'event_seq', 'output', 'error', 'idempotency_key'],
+    set: ['cancel_requested_at', 'started_at', 'ended_at', 'deadline_at'],
+  },
+  tasks: {
+    as: [
+      'mission_id',
+      'key',
+      'state',
+      'reason',
+      'blocked_by',
+      'attempt',
+      'max_attempts',
+      'turn',
+      'held',
+      'lease_owner',
+      'lease_incarnation',
+      'input',
+      'output',
+      'error',
+      'queue',
+      'version',
+    ],
+    set: [
+      'lease_expires_at',
+      'attempt_deadline_at',
+      'progress_deadline_at',
+      'queue_deadline_at',
+      'total_deadline_at',
+      'available_at',
+      'started_at',
+      'ended_at',
+    ],
+  },
+  attempts: {
+    as: ['task_id', 'attempt', 'agent_instance_id', 'incarnation', 'outcome', 'error'],
+    set: ['ended_at', 'output_hash'],
+  },
+  mission_events: { as: ['mission_id', 'seq', 'type', 'task_id'], set: [] },
+  dead_letters: { as: ['task_id'], set: [] },
+  steps: { as: ['task_id', 'name', 'response'], set: [] },
+  waits: { as: ['task_id', 'name', 'kind', 'signal'], set: ['fire_at', 'fired_at'] },
+  signals: { as: ['mission_id', 'name', 'taken_by'], set: ['taken_at'] },
+} as const
+
+export interface History {
+  /** Does the next thing on both sides; says what. */
+  step(): Promise<string>
+  /** What each side answered. */
+  readonly answers: unknown[]
+  /** What each side holds, without ids. */
+  stored(): Promise<unknown[]>
+  /** Reports that were taken. */
+  readonly accepted: number
+}
+
+/** A side with what it has given out; the same index is the same thing on all sides. */
+interface Course {
+  side: Side
+  agents: Agent[]
+  missions: string[]
+  /** Everything that was ever claimed. */
+  claimed: { task: ClaimedTask; agent: number; incarnation: number }[]
+  /** Ids, and what they stand for. */
+  names: Map<string, string>
+}
+
+type Act = (course: Course, dice: Dice) => Promise<unknown>
+interface Dice {
+  crew: CrewPlan
+  key: string
+  hash: string
+  /** For whatever is picked from a list. */
+  at: number
+  other: number
+  kind: number
+}
+
+export async function openHistory(sides: readonly Side[], random: Random): Promise<History> {
+  const courses: Course[] = sides.map((side) => ({ side, agents: [], missions: [], claimed: [], names: new Map() }))
+  for (const index of [0, 1]) {
+    const skills = index === 0 ? [...SKILLS] : ['code', 'test']
+    for (const course of courses) {
+      const agent = await course.side.run(async () => course.side.register(`agent-${index}`, skills, 3))
+      course.agents.push(agent)
+      course.names.set(agent.id, `agent-${index}`)
+    }
+  }
+  let answers: unknown[] = []
+  let accepted = 0
+  let orders = 0
+  return {
+    get answers() {
+      return answers
+    },
+    get accepted() {
+      return accepted
+    },
+    async step() {
+      const name = random.pick(PLAN)
+      if (name === 'submit' && random.chance(0.8)) orders += 1
+      const dice: Dice = {
+        crew: calm(randomCrew(random)),
+        key: `order-${Math.max(1, orders)}`,
+        hash: random.chance(0.9) ? 'aa' : 'bb',
+        at: random.next(),
+        other: random.next(),
+        kind: random.next(),
+      }
+      answers = []
+      for (const course of courses) {
+        await course.side.pass(BREATH_MS)
+        const answer = await course.side.run(async () => settled(ACTS[name](course, dice)))
+        const swept = await course.side.run(async () => sweep(course))
+        answers.push(withoutIds(course, { answer, swept }))
+      }
+      if (JSON.stringify(answers[0]).includes('accepted') && name === 'report') accepted += 1
+      return name
+    },
+    stored: async () => Promise.all(courses.map(async (course) => withoutIds(course, await dump(course)))),
+  }
+}
+
+/** Nothing that real chance or the real time would decide, and nothing that is due at the same instant as something else. */
+const calm = (crew: CrewPlan): CrewPlan => ({
+  ...crew,
+  deadlineMs: crew.deadlineMs === null ? null : 33_500,
+  tasks: crew.tasks.map((task, index) => {
+    const { queueMs, attemptMs, heartbeatMs, totalMs } = task.timeouts
+    const isAlone = task.template?.forEach === undefined
+    return {
+      ...task,
+      retry: { ...task.retry, initialIntervalMs: 0 },
+      timeouts: {
+        queueMs: queueMs === null || !isAlone ? null : 21_400 + 1000 * index,
+        attemptMs: attemptMs === null ? null : 9500,
+        heartbeatMs: heartbeatMs === null ? null : 13_500,
+        totalMs: totalMs === null || !isAlone ? null : 29_600 + 1000 * index,
+      },
+    }
+  }),
+})
+
+const pick = <T>(list: readonly T[], at: number): T | undefined => list[Math.floor(at * list.length)]
+
+/** An error is an answer too. */
+async function settled(work: Promise<unknown>): Promise<unknown> {
+  try {
+    return await work
+  } catch (error) {
+    const { code } = error as { code?: unknown }
+    if (typeof code !== 'string') throw error
+    return { refused: code }
+  }
+}
+
+const PLAN = [
+  ...(['submit', 'submit', 'submit', 'submit'] as const),
+  ...([
+    'claim',
+    'claim',
+    'claim',
+    'claim',
+    'claim',
+    'report',
+    'report',
+    'report',
+    'report',
+    'report',
+    'report',
+  ] as const),
+  ...(['cancel', 'pause', 'resume', 'signal', 'replace'] as const),
+] as const
+
+/** Between two steps. All spans here end half a second beside what these add up to, so that how fast the machine is decides nothing. */
+const BREATH_MS = 1000
+const LEASE_MS = 11_500
+
+/** After each step, so that no two tasks of a mission are due in one turn for the same instant: their order would be Postgres's own. */
+async function sweep({ side }: Course): Promise<unknown> {
+  const brake = { allow: (_: number, expired: number) => expired, failed: () => undefined, holding: false }
+  const faults: unknown[] = []
+  await sweepTurn({
+    db: side.db,
+    brake,
+    cancelGraceMs: 5500,
+    onSaved: () => undefined,
+    onFault: (error) => faults.push(error),
+  })
+  return { faults }
+}
+
+const ACTS: Readonly<Record<(typeof PLAN)[number], Act>> = {
+  async submit({ side, missions, names }, { crew, key, hash }) {
+    const order = {
+      tenantId: side.tenantId,
+      createdBy: 'c',
+      plan: crew,
+      crewVersion: 1,
+      manifest: null,
+      input: { key },
+      priority: 0,
+      labels: {},
+      idempotencyKey: key,
+      requestHash: hash,
+      requestChars: 1,
+      correlationId: key,
+      traceparent: null,
+    }
+    const { results, saved } = await submitMissions(side.db, [planMission(order)])
+    const [result] = results
+    if (result === undefined || result instanceof Error) return { refused: (result as { code?: string }).code }
+    if (!result.replayed) {
+      names.set(result.id, `mission-${missions.length}`)
+      missions.push(result.id)
+    }
+    return { ...result, queued: saved.queued }
+  },
+  async claim({ side, agents, claimed }, { at, other, kind }) {
+    const index = Math.floor(at * agents.length)
+    const agent = agents[index] as Agent
+    const skills = index === 0 ? SKILLS : ['code', 'test']
+    const before = kind < 0.2 ? pick(claimed, other) : undefined
+    const claimId = before === undefined ? newId() : (claimIds.get(before.task) ?? newId())
+    const ask = {
+      claimId,
+      subject: agent.subject,
+      incarnation: kind > 0.93 ? agent.incarnation - 1 : agent.incarnation,
+      max: 1,
+    }
+    const look = await lookForWork(side.db, side.tenantId, skills, [ask])
+    const { answers, contended } = await leaseTasks(side.db, side.tenantId, skills, [ask], LEASE_MS)
+    const [answer] = answers
+    if (answer?.kind === 'tasks') {
+      for (const task of answer.tasks) {
+        claimIds.set(task, claimId)
+        claimed.push({ task, agent: index, incarnation: agent.incarnation })
+      }
+    }
+    return { look, answer, contended }
+  },
+  async report({ side, agents, claimed }, { at, other, kind }) {
+    // Mostly about one of the last that were claimed.
+    const from = other < 0.7 ? Math.max(0, claimed.length - 4) : 0
+    const one = pick(claimed.slice(from), at)
+    if (one === undefined) return 'nothing'
+    const agent = agents[kind > 0.95 ? 1 - one.agent : one.agent] as Agent
+    const fence = {
+      tenantId: side.tenantId,
+      subject: agent.subject,
+      incarnation: one.incarnation,
+      taskId: one.task.taskId,
+      attempt: one.task.attempt,
+    }
+    const report = randomReport(one.task, kind)
+    const twice = other > 0.9 ? [report, report] : [report]
+    const { results, saved } = await completeAttempts(
+      side.db,
+      twice.map((each) => reportOf(fence, each)),
+    )
+    return { results, queued: saved.queued, ended: saved.ended, told: saved.told }
+  },
+  async cancel({ side, missions }, { at }) {
+    const missionId = pick(missions, at)
+    if (missionId === undefined || at > 0.3) return 'nothing'
+    const { queued, ended } = await cancelMission(side.db, {
+      tenantId: side.tenantId,
+      missionId,
+      actor: 'c',
+      reason: undefined,
+    })
+    return { queued, ended }
+  },
+  async pause({ side, missions }, { at, kind }) {
+    const missionId = pick(missions, at)
+    if (missionId === undefined || kind > 0.4) return 'nothing'
+    return (await pauseMission(side.db, { tenantId: side.tenantId, missionId, actor: 'c' })).told
+  },
+  async resume({ side, missions }, { at }) {
+    const missionId = pick(missions, at)
+    if (missionId === undefined) return 'nothing'
+    return (await resumeMission(side.db, { tenantId: side.tenantId, missionId, actor: 'c' })).told
+  },
+  async signal({ side, missions }, { at, key }) {
+    const missionId = pick(missions, at)
+    if (missionId === undefined) return 'nothing'
+    const order = { tenantId: side.tenantId, missionId, actor: 'c', signal: { name: 'go' }, idempotencyKey: key }
+    const { answer, saved } = await signalMission(side.db, order)
+    return { taskId: answer.taskId, queued: saved.queued }
+  },
+  async replace({ side, agents }, { at }) {
+    await side.replace(pick(agents, at) as Agent)
+  },
+}
+
+/** Which claim gave each task: not part of the answer. */
+const claimIds = new WeakMap<ClaimedTask, string>()
+
+function randomReport({ taskId, attempt }: ClaimedTask, kind: number): CompletionReport {
+  const about = { taskId, attempt }
+  if (kind < 0.5) return { ...about, outcome: 'completed', output: [1, 'a'] }
+  if (kind < 0.65) return { ...about, outcome: 'failed', error: { code: 'boom', message: 'm', retryable: true } }
+  if (kind < 0.7) return { ...about, outcome: 'rejected', error: { code: 'no', message: 'm', retryable: false } }
+  if (kind < 0.78) return { ...about, outcome: 'released' }
+  if (kind < 0.81) return { ...about, outcome: 'canceled' }
+  if (kind < 0.88) return { ...about, outcome: 'waiting', wait: { kind: 'timer', name: 'w', delayMs: 5500 } }
+  if (kind < 0.94)
+    return { ...about, outcome: 'waiting', wait: { kind: 'signal', name: 's', signal: 'go', timeoutMs: 9500 } }
+  return { ...about, outcome: 'completed', output: null }
+}
+
+async function dump({ side, names }: Course): Promise<Record<string, string[]>> {
+  for (const task of await side.rows('tasks'))
+    names.set(String(task['id']), `${names.get(String(task['mission_id']))}.${String(task['key'])}`)
+  const found: Record<string, string[]> = {}
+  for (const [table, { as, set }] of Object.entries(COMPARED)) {
+    const rows = await side.rows(table as keyof typeof COMPARED)
+    const own = rows.filter((row) => row['tenant_id'] === undefined || row['tenant_id'] === side.tenantId)
+    const told = own.map((row) =>
+      JSON.stringify([
+        ...as.map((column) => `${column}=${stable(row[column] ?? null)}`),
+        ...set.map((column) => `${column}:${row[column] !== null && row[column] !== undefined}`),
+      ]),
+    )
+    found[table] = told.map((text) => nameIds(names, text)).sort()
+  }
+  return found
+}
+
+/** JSON with members in one order: jsonb has its own. */
+const stable = (value: unknown): string =>
+  JSON.stringify(value, (_, inner: unknown) =>
+    typeof inner === 'object' && inner !== null && !Array.isArray(inner)
+      ? Object.fromEntries(Object.entries(inner).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : inner,
+  )
+
+const UUID = /[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/g
+const nameIds = (names: ReadonlyMap<string, string>, text: string): string =>
+  text.replace(UUID, (id) => names.get(id) ?? '<id>')
+
+const withoutIds = ({ names }: Course, value: unknown): unknown =>
+  JSON.parse(
+    nameIds(names, stable(value ?? null)).replace(/"attemptTimeoutMs":\d+/g, '"attemptTimeoutMs":0'),
+  ) as unknown
