@@ -71,9 +71,13 @@ const nodesOf = (node: PlanNode): PlanNode[] => [node, ...(node.Plans ?? []).fla
 /** What Postgres would read from end to end for this statement. */
 async function scans(db: Db, statement: RootOperationNode): Promise<string[]> {
   const compiled = db.getExecutor().compileQuery(statement, { queryId: newId() })
-  const { rows } = await db.executeQuery<{ 'QUERY PLAN': { Plan: PlanNode }[] }>(
-    CompiledQuery.raw(`explain (format json) ${compiled.sql}`, [...compiled.parameters]),
-  )
+  const { rows } = await db.transaction().execute(async (trx) => {
+    // The role of the services plans no sequential scans: without an index it would read one from end to end, and hide that.
+    await sql`set local enable_seqscan = on`.execute(trx)
+    return await trx.executeQuery<{ 'QUERY PLAN': { Plan: PlanNode }[] }>(
+      CompiledQuery.raw(`explain (format json) ${compiled.sql}`, [...compiled.parameters]),
+    )
+  })
   return nodesOf((rows[0] as { 'QUERY PLAN': [{ Plan: PlanNode }] })['QUERY PLAN'][0].Plan)
     .filter((node) => node['Node Type'] === 'Seq Scan' && LARGE.has(node['Relation Name'] ?? ''))
     .map((node) => node['Relation Name'] as string)

@@ -1,5 +1,6 @@
 import { Kysely, PostgresDialect } from 'kysely'
 import pg from 'pg'
+import { createPlanBook, keepPlans } from './kept-plans.ts'
 import type { Database, Db } from './schema.ts'
 
 export interface DatabaseOptions {
@@ -13,6 +14,8 @@ export interface DatabaseOptions {
   connectTimeoutMs?: number
   /** How long a statement may take before the client gives up on it, in milliseconds. Default 6000. */
   queryTimeoutMs?: number
+  /** Times that a statement is sent before Postgres is asked to keep its plan. Default 20. */
+  keepPlanAfter?: number
 }
 
 export interface DatabaseHandle {
@@ -25,8 +28,8 @@ export interface DatabaseHandle {
 const INT8 = 20
 
 /**
- * Opens a pool. It gives no statement a name (PgBouncer before 1.21 cannot route those in transaction mode) and sets no server-side
- * time-outs at connect (the pooler refuses such start-up parameters): those live on the role.
+ * Opens a pool. Statements that are sent often keep their plans (`keepPlans`). It sets no server-side time-outs at connect (the pooler
+ * refuses such start-up parameters): those live on the role.
  */
 export function openDatabase(options: DatabaseOptions): DatabaseHandle {
   const pool = new pg.Pool({
@@ -41,8 +44,10 @@ export function openDatabase(options: DatabaseOptions): DatabaseHandle {
   })
   // A client that loses its server emits 'error'; with no listener that ends the process.
   pool.on('error', options.onIdleError)
+  const plans = createPlanBook(options.keepPlanAfter === undefined ? {} : { worthAfter: options.keepPlanAfter })
   pool.on('connect', (client) => {
     client.on('error', options.onIdleError)
+    keepPlans(client, plans)
     leaveWhenSilent(client, options.onIdleError)
   })
   const db = new Kysely<Database>({ dialect: new PostgresDialect({ pool }) })

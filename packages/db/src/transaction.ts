@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { isStalePlan } from './kept-plans.ts'
 import type { Db, Trx } from './schema.ts'
 
 /** SQLSTATEs after which the same unit of work may simply be tried again: it was rolled back, or its server went away. */
@@ -26,7 +27,8 @@ export function isConnectionError(error: unknown): boolean {
   )
 }
 
-export const isRetryable = (error: unknown): boolean => RETRYABLE.has(codeOf(error)) || isConnectionError(error)
+export const isRetryable = (error: unknown): boolean =>
+  RETRYABLE.has(codeOf(error)) || isStalePlan(error) || isConnectionError(error)
 
 /**
  * Runs `work` in one transaction and repeats it whole, at most `tries` times, after a serialization failure, a deadlock or a lost

@@ -62,6 +62,8 @@ const SETTINGS = {
   // Looking at the clock for every row would slow down what is measured.
   'auto_explain.log_timing': 'off',
   'auto_explain.log_format': 'json',
+  // The services plan none, which would hide from the reader of these plans that an index is missing.
+  enable_seqscan: 'on',
 } as const
 
 /** In a transaction of another they stay; those that are left after a while are counted as a fault by whoever finds no plans. */
