@@ -80,7 +80,7 @@ async function acceptedAfterTheEnd({ rig }: StormContext, zombies: readonly Note
   const taken = zombies.filter(({ answer }) => answer === 'accepted' || answer === 'replayed')
   if (taken.length === 0) return 0
   const { rows } = await sql<{ task_id: string; attempt: number }>`
-    select task_id, attempt from attempts where outcome = 'completed'`.execute(rig.database.db)
+    select task_id, attempt from attempts where outcome = 'released'`.execute(rig.database.db)
   const good = new Set(rows.map((row) => `${row.task_id}/${row.attempt}`))
   return taken.filter(({ taskId, attempt }) => !good.has(`${taskId}/${attempt}`)).length
 }
