@@ -4,7 +4,7 @@ import { pauseMission, resumeMission } from '../src/engine/pause.ts'
 import { signalMission } from '../src/engine/signal.ts'
 import type { SubmitOrder } from '../src/engine/submit.ts'
 import { randomCrew } from './crews.ts'
-import { Violation } from './invariants.ts'
+import { Violation } from './rules.ts'
 import { call, isPassing } from './world.ts'
 import type { World } from './world.ts'
 

@@ -4,15 +4,10 @@
  */
 import { TASK_MOVES } from '../src/domain/states.ts'
 import type { TaskState } from '@hypercode/contracts'
+import { ENDS, checkNeeds, checkResult, checkTaskChange, must } from './rules.ts'
 import type { Change, Database } from './database/database.ts'
-import type { AttemptRow, EventRow, InstanceRow, MissionRow, TaskRow } from './database/rows.ts'
+import type { AttemptRow, EventRow, InstanceRow, TaskRow } from './database/rows.ts'
 
-/** Thrown with the invariant's number first. */
-export class Violation extends Error {
-  override readonly name = 'Violation'
-}
-
-const ENDS: ReadonlySet<string> = new Set(['completed', 'failed', 'canceled', 'rejected', 'skipped'])
 /** Attempts that a task has spent; those that were given back are not counted. */
 const SPENT: ReadonlySet<string> = new Set(['failed', 'lease_lost', 'timed_out', 'rejected'])
 /** Codes after which a task may fail with attempts left. */
@@ -289,54 +284,4 @@ export function createChecker(database: () => Database, leaseMs: () => number): 
       for (const id of touched) checkMission(id)
     },
   }
-}
-
-function must(holds: boolean, invariant: string, what: string): void {
-  if (!holds) throw new Violation(`${invariant} ${what}`)
-}
-
-function checkTaskChange(before: TaskRow, after: TaskRow, begunAt: number): void {
-  must(
-    !ENDS.has(before.state) || before.state === after.state,
-    'O1',
-    `${after.key} left ${before.state} for ${after.state}`,
-  )
-  must(after.version >= before.version, 'O1', `the version of ${after.key} went back`)
-  if (before.state === 'scheduled' && after.state === 'queued')
-    must((before.available_at ?? 0) <= begunAt, 'O17', `${after.key} was queued before its back-off was over`)
-}
-
-/** O9 and O10. */
-function checkNeeds(task: TaskRow, parents: readonly TaskRow[], first: AttemptRow | undefined): void {
-  const open = parents.filter((parent) => parent.ended_at === null).length
-  must(
-    task.ended_at !== null || task.blocked_by === open,
-    'O10',
-    `${task.key} is blocked by ${task.blocked_by} and waits for ${open}`,
-  )
-  if (first === undefined) return
-  for (const parent of parents) {
-    const isDone = parent.state === 'completed' || (parent.state === 'skipped' && parent.error === null)
-    must(
-      isDone && (parent.ended_at ?? Number.POSITIVE_INFINITY) <= first.started_at,
-      'O9',
-      `${task.key} began before ${parent.key} was done`,
-    )
-  }
-}
-
-/** O11: how a mission ends follows from its tasks. */
-function checkResult(mission: MissionRow, tasks: readonly TaskRow[]): void {
-  if (mission.ended_at === null || mission.cancel_requested_at !== null) return
-  const isClean = tasks.every(
-    (task) =>
-      task.state === 'completed' ||
-      (task.state === 'skipped' && task.error === null) ||
-      task.policy?.tolerated === true,
-  )
-  must(
-    (mission.state === 'completed') === isClean,
-    'O11',
-    `mission ${mission.state} with ${tasks.map((task) => task.state).join()}`,
-  )
 }

@@ -11,54 +11,8 @@ import { lookForWork } from '../../src/store/look-for-work.ts'
 import type { CrewPlan } from '../../src/manifest/compile.ts'
 import { SKILLS, randomCrew } from '../../sim/crews.ts'
 import type { Random } from '../../sim/random.ts'
+import { dump, withoutIds } from './compare.ts'
 import type { Agent, Side } from './sides.ts'
-
-/** What is compared of each table: columns as they are, and columns of which it counts whether they are set. */
-const COMPARED = {
-  missions: {
-    as: ['state', 'open_tasks', 'total_tasks', 'event_seq', 'output', 'error', 'idempotency_key'],
-    set: ['cancel_requested_at', 'started_at', 'ended_at', 'deadline_at'],
-  },
-  tasks: {
-    as: [
-      'mission_id',
-      'key',
-      'state',
-      'reason',
-      'blocked_by',
-      'attempt',
-      'max_attempts',
-      'turn',
-      'held',
-      'lease_owner',
-      'lease_incarnation',
-      'input',
-      'output',
-      'error',
-      'queue',
-      'version',
-    ],
-    set: [
-      'lease_expires_at',
-      'attempt_deadline_at',
-      'progress_deadline_at',
-      'queue_deadline_at',
-      'total_deadline_at',
-      'available_at',
-      'started_at',
-      'ended_at',
-    ],
-  },
-  attempts: {
-    as: ['task_id', 'attempt', 'agent_instance_id', 'incarnation', 'outcome', 'error'],
-    set: ['ended_at', 'output_hash'],
-  },
-  mission_events: { as: ['mission_id', 'seq', 'type', 'task_id'], set: [] },
-  dead_letters: { as: ['task_id'], set: [] },
-  steps: { as: ['task_id', 'name', 'response'], set: [] },
-  waits: { as: ['task_id', 'name', 'kind', 'signal'], set: ['fire_at', 'fired_at'] },
-  signals: { as: ['mission_id', 'name', 'taken_by'], set: ['taken_at'] },
-} as const
 
 export interface History {
   /** Does the next thing on both sides; says what. */
@@ -143,13 +97,13 @@ const calm = (crew: CrewPlan): CrewPlan => ({
   ...crew,
   deadlineMs: crew.deadlineMs === null ? null : 33_500,
   tasks: crew.tasks.map((task, index) => {
-    const { queueMs, attemptMs, heartbeatMs, totalMs } = task.timeouts
+    const { attemptMs, heartbeatMs, totalMs } = task.timeouts
     const isAlone = task.template?.forEach === undefined
     return {
       ...task,
       retry: { ...task.retry, initialIntervalMs: 0 },
       timeouts: {
-        queueMs: queueMs === null || !isAlone ? null : 21_400 + 1000 * index,
+        queueMs: index % 2 === 0 || !isAlone ? null : 21_400 + 1000 * index,
         attemptMs: attemptMs === null ? null : 9500,
         heartbeatMs: heartbeatMs === null ? null : 13_500,
         totalMs: totalMs === null || !isAlone ? null : 29_600 + 1000 * index,
@@ -325,38 +279,3 @@ function randomReport({ taskId, attempt }: ClaimedTask, kind: number): Completio
     return { ...about, outcome: 'waiting', wait: { kind: 'signal', name: 's', signal: 'go', timeoutMs: 9500 } }
   return { ...about, outcome: 'completed', output: null }
 }
-
-async function dump({ side, names }: Course): Promise<Record<string, string[]>> {
-  for (const task of await side.rows('tasks'))
-    names.set(String(task['id']), `${names.get(String(task['mission_id']))}.${String(task['key'])}`)
-  const found: Record<string, string[]> = {}
-  for (const [table, { as, set }] of Object.entries(COMPARED)) {
-    const rows = await side.rows(table as keyof typeof COMPARED)
-    const own = rows.filter((row) => row['tenant_id'] === undefined || row['tenant_id'] === side.tenantId)
-    const told = own.map((row) =>
-      JSON.stringify([
-        ...as.map((column) => `${column}=${stable(row[column] ?? null)}`),
-        ...set.map((column) => `${column}:${row[column] !== null && row[column] !== undefined}`),
-      ]),
-    )
-    found[table] = told.map((text) => nameIds(names, text)).sort()
-  }
-  return found
-}
-
-/** JSON with members in one order: jsonb has its own. */
-const stable = (value: unknown): string =>
-  JSON.stringify(value, (_, inner: unknown) =>
-    typeof inner === 'object' && inner !== null && !Array.isArray(inner)
-      ? Object.fromEntries(Object.entries(inner).sort(([a], [b]) => (a < b ? -1 : 1)))
-      : inner,
-  )
-
-const UUID = /[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/g
-const nameIds = (names: ReadonlyMap<string, string>, text: string): string =>
-  text.replace(UUID, (id) => names.get(id) ?? '<id>')
-
-const withoutIds = ({ names }: Course, value: unknown): unknown =>
-  JSON.parse(
-    nameIds(names, stable(value ?? null)).replace(/"attemptTimeoutMs":\d+/g, '"attemptTimeoutMs":0'),
-  ) as unknown
