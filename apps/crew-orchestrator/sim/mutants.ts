@@ -138,7 +138,7 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'zombie-after-release',
     about: 'a report counts after the attempt was released, as long as nobody took the task again',
     edits: [
-      edit('store/reports.ts', FENCE, `t.attempt = r.attempt as held`),
+      edit('store/reports.ts', FENCE, `t.attempt = r.attempt and i.incarnation = r.incarnation as held`),
       edit(
         'engine/complete.ts',
         `if (task.state !== 'executing') continue`,
