@@ -66,9 +66,11 @@ async function start(
   const folder = mkdtempSync(path.join(tmpdir(), 'hypercode-storm-'))
   undo.push(async () => await rm(folder, { recursive: true, force: true }))
   chmodSync(folder, 0o755) // the servers run as somebody else
-  const dir = path.join(folder, 'stack')
+  const disk = path.join(folder, 'disk')
+  const dir = path.join(disk, 'stack')
+  mkdirSync(disk)
+  const smallDisk = options.smallDisk ? mountSmallDisk(disk, options.log) : undefined
   mkdirSync(dir)
-  const smallDisk = options.smallDisk ? mountSmallDisk(dir, options.log) : undefined
   undo.push(async () => smallDisk?.unmount())
   const files = {
     sink: path.join(folder, 'sink'),
@@ -159,6 +161,7 @@ async function startServers(dir: string, undo: (() => Promise<unknown>)[]) {
     dir,
     runtimeDir,
     durable: true,
+    ephemeral: true,
     poolSize: 20,
     beforePostgres: async (port) => {
       before = await createFaultProxy(`tcp://127.0.0.1:${port}`)
