@@ -6,7 +6,14 @@ import { expect } from 'vitest'
 import { call, test } from './support/gateway.ts'
 
 const ID = '01890000-0000-7000-8000-000000000001'
-const SAMPLES: Readonly<Record<string, string>> = { id: ID, instanceId: ID, name: 'x', queue: 'x', key: 'x', version: '1' }
+const SAMPLES: Readonly<Record<string, string>> = {
+  id: ID,
+  instanceId: ID,
+  name: 'x',
+  queue: 'x',
+  key: 'x',
+  version: '1',
+}
 
 /** The routes as the router knows them, each with an address that leads to it. */
 function guarded(app: ServiceApp): { method: string; path: string; scopes: readonly Scope[] }[] {
