@@ -14,7 +14,7 @@ const COMMANDS = {
   figures: { program: 'figures/main.ts', needsBuild: true },
   bench: { program: 'bench/main.ts', needsBuild: true },
   'bench:peers': { program: 'bench/peers.ts', needsBuild: true },
-  sim: { program: 'sim.ts', needsBuild: false }, // runs on the sources, which its mutants change as they are loaded
+  sim: { program: '../../../apps/crew-orchestrator/sim/cli.ts', needsBuild: false }, // runs on the sources, which its mutants change as they are loaded
   chaos: { program: 'chaos.ts', needsBuild: true },
 }
 const OLDEST_NODE = 18

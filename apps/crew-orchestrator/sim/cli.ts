@@ -1,5 +1,5 @@
 /** `npm run sim`: the simulation of the crew-orchestrator. */
-import { main, usage } from '../../../apps/crew-orchestrator/sim/main.ts'
+import { main, usage } from './main.ts'
 
 try {
   process.exitCode = await main(process.argv.slice(2))
