@@ -25,8 +25,9 @@ export interface Check {
 /** What can be said without running anything. They read the same files and change none but `dist`. */
 export const STATIC_CHECKS: readonly Check[] = [
   { name: 'format', program: 'biome', args: ['format', '.'] },
-  { name: 'lint', program: 'oxlint', args: ['--type-aware'] },
   { name: 'types and build', program: 'tsc', args: ['-b'] },
+  // After the build: the types of a package are those in its `dist`.
+  { name: 'lint', program: 'oxlint', args: ['--type-aware'] },
   { name: 'types of tests', program: 'tsc', args: ['-p', 'tsconfig.check.json'] },
   { name: 'floors', program: 'node', args: ['infra/scripts/floors.ts'] },
 ]

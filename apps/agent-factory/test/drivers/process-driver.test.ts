@@ -154,7 +154,8 @@ describe.runIf(isRoot)('the user', () => {
     const closed = path.join(folder, 'closed')
     await mkdir(closed, { mode: 0o700 })
     const driver = createProcessDriver({ ...config, folder: path.join(closed, 'factory'), runAs: 'nobody' })
-    await expect(driver.start(launchOf([]), never())).rejects.toThrow(/cannot reach .*launches/)
+    // In a checkout that only root may enter, the code is out of reach as well, and named first.
+    await expect(driver.start(launchOf([]), never())).rejects.toThrow(/cannot reach \//)
   })
 
   test('who does not exist is refused', async ({ config }) => {

@@ -1,3 +1,4 @@
+import { repeatable } from '@hypercode/db'
 import type { Trx, Db } from '@hypercode/db'
 import { sql } from 'kysely'
 import type { Overdue } from '../domain/due.ts'
@@ -47,14 +48,16 @@ export async function findDue(db: Db, kind: 'leases' | 'others', limit: number):
   return found.rows.map((row) => row.id)
 }
 
-/** How many leases are held, and how many of them have run out; the latter counted up to a bound. */
+/**
+ * How many leases are held, and how many of them have run out; the latter counted up to a bound. The first statement of a sweep: asked
+ * again when the pool gives it connections that an outage has left dead, so that the first sweep after it is one.
+ */
 export async function countLeases(db: Db): Promise<{ live: number; expired: number }> {
-  const result = await sql<{ live: number; expired: number }>`
+  const statement = sql<{ live: number; expired: number }>`
     select (select count(*) from (select 1 from tasks where lease_owner is not null limit 1000) l) as live,
-      (select count(*) from (select 1 from tasks where due_at <= now() and state = 'executing' and lease_expires_at <= now() limit 1000) e) as expired`.execute(
-    db,
-  )
-  return result.rows[0] ?? { live: 0, expired: 0 }
+      (select count(*) from (select 1 from tasks where due_at <= now() and state = 'executing' and lease_expires_at <= now() limit 1000) e) as expired`
+  const { rows } = await repeatable(async () => await statement.execute(db))
+  return rows[0] ?? { live: 0, expired: 0 }
 }
 
 /** Missions whose deadline has passed. */
