@@ -103,7 +103,7 @@ class ModelConnection implements DatabaseConnection {
     return resultOf(rows)
   }
 
-  // oxlint-disable-next-line require-yield
+  // oxlint-disable-next-line require-yield -- it throws before it could
   async *streamQuery<R>(): AsyncIterableIterator<QueryResult<R>> {
     throw new Error('the model streams no rows')
   }

@@ -9,42 +9,73 @@ test.override({ settings: STILL })
 const OURS: readonly Route[] = Object.values<Route>(ROUTES).filter((route) => route.service === 'crew-orchestrator')
 const BY_ID = OURS.filter((route) => route.path.includes('{id}'))
 
-/** One mission with everything in it that has an id. */
-async function furnished(stage: Stage): Promise<{ mission: string; task: string; letter: string }> {
+/** What has an id, by the first part of its path. */
+type Ids = Readonly<Record<'missions' | 'tasks' | 'dead-letters' | 'approvals' | 'schedules', string>>
+
+/** One mission with everything in it that has an id, and a schedule. */
+async function furnished(stage: Stage): Promise<Ids> {
   const agent = await stage.agent(['work'])
   const mission = await stage.submit(
-    crewOf('x', [{ id: 'a' }, { id: 'b', retry: { maxAttempts: 1, onExhausted: 'pause' } }]),
+    crewOf('x', [
+      { id: 'a' },
+      { id: 'b', retry: { maxAttempts: 1, onExhausted: 'pause' } },
+      { id: 'c', approval: { approvers: ['lead'], deadline: '4h' } },
+    ]),
   )
   const [task, failing] = (await agent.claim()) as [ClaimedTask, ClaimedTask]
   await agent.call('PUT', `/v1/tasks/${task.taskId}/artifacts/report?incarnation=1&attempt=1`, Buffer.from('secret'), {
     'content-type': 'text/plain',
   })
   await agent.fail(failing)
-  const { body } = await stage.operator.call<{ items: DeadLetter[] }>('GET', '/v1/dead-letters')
-  return { mission: mission.id, task: task.taskId, letter: body.items[0]?.id as string }
+  await stage.operator.call('POST', '/v1/crews', crewOf('team', [{ id: 'a' }]))
+  const { body: schedule } = await stage.operator.call<{ id: string }>('POST', '/v1/schedules', NIGHTLY)
+  const first = async (path: string): Promise<string> => {
+    const { body } = await stage.operator.call<{ items: { id: string }[] }>('GET', path)
+    return body.items[0]?.id as string
+  }
+  return {
+    missions: mission.id,
+    tasks: task.taskId,
+    'dead-letters': await first('/v1/dead-letters'),
+    approvals: await first('/v1/approvals'),
+    schedules: schedule.id,
+  }
 }
 
-/** Calls a route with what its schema asks for, so that only the id can be wrong. */
+const NIGHTLY = { name: 'nightly', crew: 'team', cron: '0 3 * * *' }
+const FENCE = { incarnation: 1, attempt: 1 }
+const DECISION = { hash: 'h'.repeat(64) }
+
+/** What a route asks for in its body, so that only the id can be wrong. */
+const BODIES: Readonly<Record<string, object>> = {
+  recordStep: { ...FENCE, response: 1 },
+  reportProgress: { ...FENCE, fraction: 0.5 },
+  recordUsage: { ...FENCE, key: 'k', model: 'm', inputTokens: 1, outputTokens: 1, usd: 1 },
+  streamOutput: { ...FENCE, text: 'hello' },
+  putArtifact: Buffer.from('x'),
+  putTaskContext: { ...FENCE, value: 1 },
+  putEffect: { ...FENCE, state: 'intent', idempotent: true },
+  resolveEffect: { done: false },
+  planTasks: { taskId: newId(), ...FENCE, name: 'plan', tasks: [{ id: 'p', member: 'worker' }] },
+  putContext: { value: 1 },
+  signalMission: { name: 's' },
+  forkMission: { from: 'a' },
+  approveApproval: DECISION,
+  rejectApproval: DECISION,
+  editApproval: { ...DECISION, data: 1 },
+  updateSchedule: NIGHTLY,
+  editDeadLetter: { input: 1 },
+}
+
 async function ask(caller: Caller, route: Route, id: string): Promise<Answer<Problem>> {
-  const path = route.path.replace('{id}', id).replace('{name}', 'report')
-  const fence = { incarnation: 1, attempt: 1 }
-  const query = route === ROUTES.putArtifact ? '?incarnation=1&attempt=1' : ''
-  const body =
-    route === ROUTES.recordStep
-      ? { ...fence, response: 1 }
-      : route === ROUTES.reportProgress
-        ? { ...fence, fraction: 0.5 }
-        : route === ROUTES.recordUsage
-          ? { ...fence, key: 'k', model: 'm', inputTokens: 1, outputTokens: 1, usd: 1 }
-          : route === ROUTES.streamOutput
-            ? { ...fence, text: 'hello' }
-            : route === ROUTES.putArtifact
-              ? Buffer.from('x')
-              : undefined
-  return await caller.call<Problem>(route.method, path + query, body, {
-    'x-correlation-id': 'same',
-    ...(route === ROUTES.putArtifact ? { 'content-type': 'text/plain' } : {}),
-  })
+  const path = route.path.replace('{id}', id).replace('{name}', 'report').replace('{key}', 'k')
+  const isArtifact = route === ROUTES.putArtifact
+  return await caller.call<Problem>(
+    route.method,
+    path + (isArtifact ? '?incarnation=1&attempt=1' : ''),
+    BODIES[route.operationId],
+    { 'x-correlation-id': 'same', ...(isArtifact ? { 'content-type': 'text/plain' } : {}) },
+  )
 }
 
 describe('what belongs to another tenant', () => {
@@ -56,33 +87,36 @@ describe('what belongs to another tenant', () => {
     const stranger = await stage.as(secondTenant)
     expect(BY_ID.length).toBeGreaterThanOrEqual(15)
     for (const route of BY_ID) {
-      const id = route.path.startsWith('/v1/missions')
-        ? own.mission
-        : route.path.startsWith('/v1/tasks')
-          ? own.task
-          : own.letter
+      const id = own[/^\/v1\/([a-z-]+)/.exec(route.path)?.[1] as keyof Ids]
       const foreign = await ask(stranger, route, id)
       const unknown = await ask(stranger, route, newId())
-      // An agent's write finds the fence closed, whosever the task is.
-      const status = route.access.includes('task:claim') ? 409 : 404
+      // An agent's write to a task finds the fence closed, whosever the task is.
+      const isFenced = route.access.includes('task:claim') && route.path.startsWith('/v1/tasks')
+      const status = isFenced ? 409 : 404
       expect([route.operationId, foreign.status], JSON.stringify(foreign.body)).toEqual([route.operationId, status])
       expect(foreign.body).toEqual(unknown.body)
       expect(JSON.stringify(foreign.body)).not.toContain('secret')
     }
-    expect((await stage.mission(own.mission)).state).toBe('running')
+    expect((await stage.mission(own.missions)).state).toBe('running')
   })
 
   test('is in no list', async ({ stage, secondTenant }) => {
     const own = await furnished(stage)
-    await stage.operator.call('POST', '/v1/crews', crewOf('team', [{ id: 'a' }]))
     const stranger = await stage.as(secondTenant)
     const lists = OURS.filter((route) => route.method === 'GET' && !route.path.includes('{'))
-    expect(lists.map((route) => route.path).sort()).toEqual(['/v1/crews', '/v1/dead-letters', '/v1/missions'])
+    expect(lists.map((route) => route.path).sort()).toEqual([
+      '/v1/approvals',
+      '/v1/crews',
+      '/v1/dead-letters',
+      '/v1/missions',
+      '/v1/queues',
+      '/v1/schedules',
+    ])
     for (const { path } of lists) {
       expect((await stage.operator.call<{ items: unknown[] }>('GET', path)).body.items).toHaveLength(1)
       expect((await stranger.call('GET', path)).body).toEqual({ items: [] })
     }
-    for (const query of [`?missionId=${own.mission}`, `?cursor=ffffffff-ffff-ffff-ffff-ffffffffffff`])
+    for (const query of [`?missionId=${own.missions}`, `?cursor=ffffffff-ffff-ffff-ffff-ffffffffffff`])
       expect((await stranger.call('GET', `/v1/dead-letters${query}`)).body).toEqual({ items: [] })
   })
 

@@ -96,15 +96,9 @@ export function openModelSide(tenantId: string): Side {
       const result = work().finally(() => {
         isDone = true
       })
-      // Handled where it is awaited; until then it must not count as nobody's.
-      await Promise.race([
-        result.then(
-          () => undefined,
-          () => undefined,
-        ),
-        stepAll(),
-      ])
-      return await result
+      // Both from the start, so that a failure of the work is heard at once; the steps end with it.
+      const [done] = await Promise.all([result, stepAll()])
+      return done
 
       async function stepAll(): Promise<void> {
         while (!isDone) if (!(await scheduler.step())) await new Promise((resolve) => setImmediate(resolve))

@@ -33,13 +33,15 @@ export async function throughput(rig: Pick<Rig, 'database'>, fromMs: number, toM
 /** Asks again and again until it is so; the time that it took, or undefined when it took too long. */
 export async function timeUntil(isSo: () => Promise<boolean>, maxMs: number): Promise<number | undefined> {
   const from = performance.now()
+  let last: unknown
   while (performance.now() - from < maxMs) {
     try {
       if (await isSo()) return Math.round(performance.now() - from)
-    } catch {
-      // What is asked may be what is broken.
+    } catch (error) {
+      last = error // what is asked may be what is broken
     }
     await sleep(50)
   }
+  if (last !== undefined) process.stderr.write(`not so within ${maxMs} ms: ${String(last)}\n`)
   return undefined
 }
