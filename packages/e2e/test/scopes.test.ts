@@ -28,7 +28,14 @@ const doorsOf = (route: Route): string[] => {
 }
 
 async function call(base: string, route: Route, token?: string): Promise<{ status: number; problem: Problem }> {
-  const path = fillPath(route.path, { id: newId(), instanceId: newId(), name: 'name', version: '1' })
+  const path = fillPath(route.path, {
+    id: newId(),
+    instanceId: newId(),
+    name: 'name',
+    version: '1',
+    key: 'key',
+    queue: 'work',
+  })
   const response = await fetch(new URL(path, base), {
     method: route.method,
     headers: token === undefined ? {} : { authorization: `Bearer ${token}` },
