@@ -1,5 +1,5 @@
 import { ROUTES, newId } from '@hypercode/contracts'
-import type { ClaimedTask, DeadLetter, Problem, Route } from '@hypercode/contracts'
+import type { ClaimedTask, Problem, Route } from '@hypercode/contracts'
 import { describe, expect } from 'vitest'
 import { STILL, crewOf, test } from '../harness.ts'
 import type { Answer, Caller, Stage } from '../harness.ts'

@@ -33,15 +33,15 @@ export async function throughput(rig: Pick<Rig, 'database'>, fromMs: number, toM
 /** Asks again and again until it is so; the time that it took, or undefined when it took too long. */
 export async function timeUntil(isSo: () => Promise<boolean>, maxMs: number): Promise<number | undefined> {
   const from = performance.now()
-  let last: unknown
+  let last: string | undefined
   while (performance.now() - from < maxMs) {
     try {
       if (await isSo()) return Math.round(performance.now() - from)
     } catch (error) {
-      last = error // what is asked may be what is broken
+      last = error instanceof Error ? error.message : 'no answer' // what is asked may be what is broken
     }
     await sleep(50)
   }
-  if (last !== undefined) process.stderr.write(`not so within ${maxMs} ms: ${String(last)}\n`)
+  if (last !== undefined) process.stderr.write(`not so within ${maxMs} ms: ${last}\n`)
   return undefined
 }
