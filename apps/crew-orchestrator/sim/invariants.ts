@@ -4,6 +4,7 @@
  */
 import { TASK_MOVES } from '../src/domain/states.ts'
 import type { TaskState } from '@hypercode/contracts'
+import { TASK_STATE_AFTER } from '@hypercode/testkit/invariants'
 import { ENDS, checkNeeds, checkResult, checkTaskChange, must } from './rules.ts'
 import type { Change, Database } from './database/database.ts'
 import type { AttemptRow, EventRow, InstanceRow, TaskRow } from './database/rows.ts'
@@ -18,20 +19,6 @@ const FINAL: ReadonlySet<string> = new Set([
   'output_too_large',
   'wait_repeated',
 ])
-
-const STATE_AFTER: Readonly<Record<string, TaskState>> = {
-  'task.queued': 'queued',
-  'task.claimed': 'executing',
-  'task.retry.scheduled': 'scheduled',
-  'task.waiting': 'waiting',
-  'task.input_required': 'input_required',
-  'task.paused': 'paused',
-  'task.completed': 'completed',
-  'task.failed': 'failed',
-  'task.rejected': 'rejected',
-  'task.canceled': 'canceled',
-  'task.skipped': 'skipped',
-}
 
 /** Who reported what; learned when the report is sent. */
 export interface Author {
@@ -64,7 +51,7 @@ export function createChecker(database: () => Database, leaseMs: () => number): 
     must(!mission.isOver, 'O1', `${event.type} after the end of mission ${event.mission_id}`)
     const isOver = ['mission.completed', 'mission.failed', 'mission.canceled'].includes(event.type)
     toldMissions.set(event.mission_id, { seq: event.seq, isOver })
-    const next = STATE_AFTER[event.type]
+    const next = TASK_STATE_AFTER[event.type]
     if (event.task_id === null || next === undefined) return
     const task = told.get(event.task_id) ?? { state: 'blocked', attempt: 0 }
     must(!ENDS.has(task.state), 'O1', `${event.type} after ${task.state} of task ${event.task_id}`)
