@@ -6,7 +6,8 @@ import type { Db } from '@hypercode/db'
 import { openRedis } from '@hypercode/events'
 import type { Keys } from '@hypercode/events'
 import { createLogger, createMetrics } from '@hypercode/telemetry'
-import { signTestToken, testSecrets, test as base } from '@hypercode/testkit'
+import type { Metrics } from '@hypercode/telemetry'
+import { signTestToken, testSecrets, test as base, waitFor } from '@hypercode/testkit'
 import type { TestTenant } from '@hypercode/testkit'
 import { sql } from 'kysely'
 import { expect } from 'vitest'
@@ -119,6 +120,18 @@ export const sweep = async (
     ...options,
   })
 
+/** Every loop takes its first turn at once: a test that wants it still waits until that is over. */
+const firstTurns = async (metrics: Metrics): Promise<void> =>
+  await waitFor(
+    async () => {
+      const text = await metrics.render()
+      return ['sweep', 'crews', 'schedules'].every((loop) =>
+        new RegExp(`^hypercode_loop_turns_total\\{.*loop="${loop}".*\\} [1-9]`, 'm').test(text),
+      )
+    },
+    { what: 'the first turn of every loop', everyMs: 5 },
+  )
+
 export interface StageParts {
   databaseUrl: string
   /** For what agents report and for sweeps; the other one when not given. */
@@ -156,14 +169,8 @@ export async function openStage({
   const urgentDatabase = pool(urgentUrl, 'orchestrator-urgent', 3)
   const redis = openRedis({ url: config.REDIS_URL, role: 'producer', onError: () => undefined })
   const logger = createLogger({ service: 'crew-orchestrator', level: config.LOG_LEVEL })
-  const orchestrator = await buildApp(config, {
-    database,
-    urgentDatabase,
-    redis,
-    keys,
-    logger,
-    metrics: createMetrics('crew-orchestrator', { processMetrics: false }),
-  })
+  const metrics = createMetrics('crew-orchestrator', { processMetrics: false })
+  const orchestrator = await buildApp(config, { database, urgentDatabase, redis, keys, logger, metrics })
   await orchestrator.app.ready()
   closers.push(async () => {
     orchestrator.app.beginDrain()
@@ -172,6 +179,7 @@ export async function openStage({
     redis.disconnect()
     await Promise.all([database.close(), urgentDatabase.close()])
   })
+  if (settings.ORCHESTRATOR_SWEEP_MS === STILL.ORCHESTRATOR_SWEEP_MS) await firstTurns(metrics)
 
   const callerOf = async (subject: string, owner: TestTenant, scopes: readonly Scope[]): Promise<Caller> => {
     const token = signTestToken({ subject, tenantId: owner.id, scopes })

@@ -61,7 +61,9 @@ export function scale(snapshot: ScaleSnapshot): ScaleDecision {
   const wanted = Math.min(snapshot.max, Math.max(least, Math.ceil((queued + busy) / slots)))
   const served = Math.min(snapshot.max, Math.ceil((queued + snapshot.others + busy) / slots))
   const more = grow(snapshot, members, wanted - awake.length, served - awake.length)
-  const less = shrink(snapshot, members, awake.length - wanted, more.wake)
+  // What grows does not shrink in the same turn, or the two would take turns for ever.
+  const isGrowing = more.wake.length + more.promote + more.spawn > 0
+  const less = shrink(snapshot, members, isGrowing ? 0 : awake.length - wanted, more.wake)
   return { ...more, ...less, ...warm(snapshot, more), stop: [...less.stop, ...surplusSpares(snapshot, more.promote)] }
 }
 

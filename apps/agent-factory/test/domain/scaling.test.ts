@@ -107,6 +107,13 @@ describe('a version that is not stable', () => {
   })
 })
 
+test('while one wakes for work that others could not do, nothing falls asleep', () => {
+  const byHand = member({ state: 'asleep', origin: 'spawned' })
+  const idle = member({ origin: 'assembly', idleMs: 1e6 })
+  const decision = scale(snapshot({ isStable: false, others: 9, instances: [byHand, idle] }))
+  expect(decision).toMatchObject({ wake: [byHand.id], hibernate: [] })
+})
+
 describe('spares', () => {
   test('are kept in number, those that start are counted, and one in quarantine is not made up for', () => {
     expect(scale(snapshot({ warmPool: 2 })).spawnSpares).toBe(2)

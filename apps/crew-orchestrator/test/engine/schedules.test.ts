@@ -12,6 +12,7 @@ const spec = (changes: Record<string, unknown> = {}): Record<string, unknown> =>
   name: 'nightly',
   crew: 'report',
   cron: '*/5 * * * *',
+  catchUp: '5m',
   ...changes,
 })
 
@@ -27,7 +28,7 @@ const get = async (stage: Stage, id: string): Promise<Schedule> =>
 const act = async <T = Schedule>(stage: Stage, id: string, verb: string): Promise<Answer<T>> =>
   await stage.operator.call<T>('POST', `/v1/schedules/${id}:${verb}`)
 
-/** Makes an instant so many minutes ago the next one. */
+/** Makes an instant so many minutes ago the next one: at `:59` it is a minute old, and a schedule must catch up as far. */
 async function makeDue(db: Db, minutesAgo = 0): Promise<void> {
   await sql`update schedules set next_at = date_trunc('minute', now()) - ${minutesAgo} * interval '1 minute',
     fire_at = date_trunc('minute', now()) - ${minutesAgo} * interval '1 minute', claimed_until = null`.execute(db)
