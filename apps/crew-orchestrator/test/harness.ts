@@ -121,7 +121,7 @@ export const sweep = async (
   })
 
 /** Every loop takes its first turn at once: a test that wants it still waits until that is over. */
-const firstTurns = async (metrics: Metrics): Promise<void> =>
+async function firstTurns(metrics: Metrics): Promise<void> {
   await waitFor(
     async () => {
       const text = await metrics.render()
@@ -131,6 +131,7 @@ const firstTurns = async (metrics: Metrics): Promise<void> =>
     },
     { what: 'the first turn of every loop', everyMs: 5 },
   )
+}
 
 export interface StageParts {
   databaseUrl: string
