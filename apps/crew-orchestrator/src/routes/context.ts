@@ -14,7 +14,8 @@ import {
 } from '../store/context.ts'
 import type { ContextWritten } from '../store/context.ts'
 import { missionExists } from '../store/read-missions.ts'
-import { fenceOf, took } from './fence.ts'
+import { took } from '../engine/fenced.ts'
+import { fenceOf } from './fence.ts'
 
 /** What the tasks of a mission share. */
 export function contextRoutes(app: ServiceApp, engine: Engine): void {

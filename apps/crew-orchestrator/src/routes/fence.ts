@@ -1,9 +1,5 @@
-import { AppError } from '@hypercode/http'
 import type { Principal } from '@hypercode/http'
-import type { Engine } from '../engine/engine.ts'
-import type { Written } from '../store/journal.ts'
 import type { FenceClaim } from '../store/reports.ts'
-import { NOTHING_SAVED } from '../store/save-ledger.ts'
 
 /** The fence is (instance, incarnation, attempt); the instance comes from the token. */
 export const fenceOf = (
@@ -17,13 +13,3 @@ export const fenceOf = (
   taskId,
   attempt,
 })
-
-/** Publishes what was written, or refuses the write of an attempt that is not the current one. */
-export function took<T extends object>(engine: Engine, written: Written<T>): T {
-  if (written.kind === 'fenced') throw staleError()
-  engine.after({ ...NOTHING_SAVED, outbox: written.outbox })
-  return written
-}
-
-export const staleError = (): AppError =>
-  new AppError('stale_attempt', { fix: 'Stop working on it: the task has ended or another attempt has taken over.' })

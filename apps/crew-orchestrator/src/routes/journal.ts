@@ -13,7 +13,8 @@ import {
   streamOutput,
 } from '../store/journal.ts'
 import { CALLS_MAX, recordUsage } from '../store/usage.ts'
-import { fenceOf, staleError, took } from './fence.ts'
+import { staleError, took } from '../engine/fenced.ts'
+import { fenceOf } from './fence.ts'
 
 export interface JournalLimits {
   /** Characters that a task may bring out as events, in all its attempts. */

@@ -16,7 +16,8 @@ import { listMissions, missionExists, readJournal } from '../store/read-missions
 import { readMissionManifest } from '../store/plans.ts'
 import { listArtifacts, listTasks } from '../store/read-tasks.ts'
 import { readCosts } from '../store/usage.ts'
-import { fenceOf, staleError } from './fence.ts'
+import { staleError } from '../engine/fenced.ts'
+import { fenceOf } from './fence.ts'
 import { hangUpOf } from './hang-up.ts'
 import { preferredWaitMs } from './prefer-wait.ts'
 

@@ -6,7 +6,8 @@ import { reportOf } from '../engine/complete.ts'
 import { fencedError } from '../engine/engine.ts'
 import type { Engine } from '../engine/engine.ts'
 import type { SkillBook } from '../engine/skill-book.ts'
-import { fenceOf, staleError } from './fence.ts'
+import { staleError } from '../engine/fenced.ts'
+import { fenceOf } from './fence.ts'
 import { hangUpOf } from './hang-up.ts'
 
 /** How agents take work and end it. Who they are comes from the token alone. */
