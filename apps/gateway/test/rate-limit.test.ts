@@ -1,8 +1,11 @@
 import { createFaultProxy, signTestToken, waitFor } from '@hypercode/testkit'
-import { expect } from 'vitest'
+import { expect, vi } from 'vitest'
 import { createSharedCounter } from '../src/limits/shared-counter.ts'
 import { call, test } from './support/gateway.ts'
 import type { TestGateway } from './support/gateway.ts'
+
+// Waiting for a fresh minute is a part of each test.
+vi.setConfig({ testTimeout: 60_000 })
 
 /** Far from the end of a window, so that no test is counted in two of them. */
 async function freshMinute(): Promise<void> {
@@ -20,7 +23,7 @@ async function admitted(gateways: readonly TestGateway[], count: number, token?:
   return passed
 }
 
-test('a subject is held to its limit over two replicas, to within five per cent', { timeout: 60_000 }, async ({
+test('a subject is held to its limit over two replicas, to within five per cent', async ({
   startGateway,
   tenant,
   tokenFor,
@@ -56,11 +59,7 @@ test('who sends too much is told when to come back', async ({ startGateway, toke
 })
 
 // Goal: without Redis the limit is neither open nor closed (S7): at most once for each replica.
-test('holds without Redis, for each replica by itself', { timeout: 60_000 }, async ({
-  startGateway,
-  redisUrl,
-  tokenFor,
-}) => {
+test('holds without Redis, for each replica by itself', async ({ startGateway, redisUrl, tokenFor }) => {
   await freshMinute()
   const fault = await createFaultProxy(redisUrl)
   try {

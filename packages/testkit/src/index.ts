@@ -1,5 +1,6 @@
 export { pickPort as freePort } from '@hypercode/local-stack'
 export { atMost } from './at-most.ts'
+export { cpuMsOf } from './cpu-time.ts'
 export { createFaultProxy } from './fault-proxy.ts'
 export type { FaultProxy, ProxyMode } from './fault-proxy.ts'
 export type { LogLine } from './log-reader.ts'

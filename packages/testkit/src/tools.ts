@@ -1,11 +1,13 @@
 /** What needs no vitest around it: for benchmarks and scripts, and for unit tests that want no servers. */
 export { pickPort as freePort } from '@hypercode/local-stack'
 export { atMost } from './at-most.ts'
+export { cpuMsOf } from './cpu-time.ts'
 export { createFaultProxy } from './fault-proxy.ts'
 export type { FaultProxy, ProxyMode } from './fault-proxy.ts'
 export type { LogLine } from './log-reader.ts'
 export { startPrivateStack } from './private-stack.ts'
 export type { ServerHandle, Stack } from '@hypercode/local-stack'
+export { processTree, signalTree } from './process-tree.ts'
 export { spawnService } from './spawn-service.ts'
 export type { Exit, ServiceProcess, SpawnOptions } from './spawn-service.ts'
 export { createTestClient, createTestTenant } from './tenants.ts'

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 export interface WaitOptions {
   /** What is waited for, for the error: 'the task is completed'. */
   what: string
-  /** Default 5000. */
+  /** Default 15,000: on a busy machine what comes in a moment comes later, and a test has 20 s. */
   timeoutMs?: number
   /** Pause between two looks. Default 20. */
   everyMs?: number
@@ -16,7 +16,7 @@ type Falsy = false | 0 | '' | null | undefined
  * yet" and is the cause of the final error. Throws when `timeoutMs` have passed.
  */
 export async function waitFor<T>(condition: () => T | Promise<T>, options: WaitOptions): Promise<Exclude<T, Falsy>> {
-  const { what, timeoutMs = 5000, everyMs = 20 } = options
+  const { what, timeoutMs = 15_000, everyMs = 20 } = options
   const deadline = performance.now() + timeoutMs
   let last: unknown
   for (;;) {

@@ -1,3 +1,4 @@
+import { cpuMsOf } from '@hypercode/testkit/tools'
 import { describe, expect, test } from 'vitest'
 import { SCHEMA_CHARS_MAX, SCHEMA_PARTS_MAX, outputFault, schemaFault } from '../../src/domain/output-schema.ts'
 
@@ -46,14 +47,11 @@ describe('a schema is refused', () => {
 })
 
 test('a hostile pattern or a huge output holds nobody up', () => {
-  const began = performance.now()
-  expect(fault(`${'a'.repeat(50_000)}!`, { type: 'string', pattern: '^(a+)+$' })).toContain('pattern')
   const schema = { items: { anyOf: Array.from({ length: 400 }, () => ({ type: 'string', maxLength: 1 })) } }
-  expect(
-    fault(
-      Array.from({ length: 300_000 }, () => 1),
-      schema,
-    ),
-  ).toContain('too large')
-  expect(performance.now() - began).toBeLessThan(3000)
+  const huge = Array.from({ length: 300_000 }, () => 1)
+  const tookMs = cpuMsOf(() => {
+    expect(fault(`${'a'.repeat(50_000)}!`, { type: 'string', pattern: '^(a+)+$' })).toContain('pattern')
+    expect(fault(huge, schema)).toContain('too large')
+  })
+  expect(tookMs).toBeLessThan(3000)
 })

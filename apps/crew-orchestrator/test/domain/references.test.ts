@@ -1,3 +1,4 @@
+import { cpuMsOf } from '@hypercode/testkit/tools'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { evaluate, parseCondition } from '../../src/domain/condition.ts'
@@ -214,11 +215,12 @@ describe('a condition', () => {
   })
 
   test('is judged in no time, however it was made', () => {
-    const began = performance.now()
-    for (const bait of [' ', '${', '"', "'", '1.', '-', '${}==', '0']) {
-      parseCondition(bait.repeat(5000))
-      referencesIn(bait.repeat(5000))
-    }
-    expect(performance.now() - began).toBeLessThan(1000)
+    const tookMs = cpuMsOf(() => {
+      for (const bait of [' ', '${', '"', "'", '1.', '-', '${}==', '0']) {
+        parseCondition(bait.repeat(5000))
+        referencesIn(bait.repeat(5000))
+      }
+    })
+    expect(tookMs).toBeLessThan(1000)
   })
 })

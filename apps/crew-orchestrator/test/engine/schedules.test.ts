@@ -8,10 +8,13 @@ import { STILL, crewOf, test } from '../harness.ts'
 import type { Answer, Stage } from '../harness.ts'
 import { expectInvariants } from '../invariants.ts'
 
+/** An instant an hour, half an hour away: none comes by itself while a test runs. */
+const FAR_OFF = `${(new Date().getUTCMinutes() + 30) % 60} * * * *`
+
 const spec = (changes: Record<string, unknown> = {}): Record<string, unknown> => ({
   name: 'nightly',
   crew: 'report',
-  cron: '*/5 * * * *',
+  cron: FAR_OFF,
   catchUp: '5m',
   ...changes,
 })
@@ -28,10 +31,13 @@ const get = async (stage: Stage, id: string): Promise<Schedule> =>
 const act = async <T = Schedule>(stage: Stage, id: string, verb: string): Promise<Answer<T>> =>
   await stage.operator.call<T>('POST', `/v1/schedules/${id}:${verb}`)
 
+const MINUTE_MS = 60_000
+const thisMinute = (): number => Math.floor(Date.now() / MINUTE_MS) * MINUTE_MS
+
 /** Makes an instant so many minutes ago the next one: at `:59` it is a minute old, and a schedule must catch up as far. */
-async function makeDue(db: Db, minutesAgo = 0): Promise<void> {
-  await sql`update schedules set next_at = date_trunc('minute', now()) - ${minutesAgo} * interval '1 minute',
-    fire_at = date_trunc('minute', now()) - ${minutesAgo} * interval '1 minute', claimed_until = null`.execute(db)
+async function makeDue(db: Db, minutesAgo = 0, minute = thisMinute()): Promise<void> {
+  const instant = new Date(minute - minutesAgo * MINUTE_MS)
+  await sql`update schedules set next_at = ${instant}, fire_at = ${instant}, claimed_until = null`.execute(db)
 }
 
 const keysOf = async (db: Db): Promise<(string | null)[]> =>
@@ -54,7 +60,7 @@ describe('by hand', () => {
       started: 0,
       createdBy: stage.operator.subject,
     })
-    expect(Date.parse(schedule.nextAt as string) % 300_000).toBe(0)
+    expect(`${new Date(schedule.nextAt as string).getUTCMinutes()} * * * *`).toBe(FAR_OFF)
     expect((await stage.operator.call<{ items: Schedule[] }>('GET', '/v1/schedules')).body.items).toEqual([schedule])
     const paused = await act(stage, schedule.id, 'pause')
     expect(paused.body).toMatchObject({ paused: true, pausedBy: stage.operator.subject })
@@ -178,8 +184,11 @@ describe('an instant', () => {
   })
 
   test('that nobody could serve is made up for within the catch-up time alone', async ({ stage, db }) => {
-    const { id } = await create(stage, { cron: '* * * * *', overlap: 'allowAll', catchUp: '3m' })
-    await makeDue(db, 2)
+    // The three minutes up to this one, so that a minute that passes meanwhile brings no fourth.
+    const minute = thisMinute()
+    const minutes = [2, 1, 0].map((ago) => new Date(minute - ago * MINUTE_MS).getUTCMinutes())
+    const { id } = await create(stage, { cron: `${minutes.join()} * * * *`, overlap: 'allowAll', catchUp: '10m' })
+    await makeDue(db, 2, minute)
     await waitFor(async () => (await stage.orchestrator.schedules.turn()) === 0, { what: 'nothing is due' })
     expect(await get(stage, id)).toMatchObject({ started: 3, skipped: 0 })
     await makeDue(db, 60)
