@@ -2,6 +2,9 @@ import { Kysely, PostgresDialect } from 'kysely'
 import pg from 'pg'
 import { createPlanBook, keepPlans } from './kept-plans.ts'
 import type { Database, Db } from './schema.ts'
+import { DatabaseSilent, createSilenceWatch } from './silence-watch.ts'
+import type { SilenceWatch } from './silence-watch.ts'
+import { isConnectionError } from './transaction.ts'
 
 export interface DatabaseOptions {
   /** Through PgBouncer in transaction mode, except for migrations. */
@@ -42,15 +45,24 @@ export function openDatabase(options: DatabaseOptions): DatabaseHandle {
     keepAlive: true,
     types: { getTypeParser },
   })
+  const watch = createSilenceWatch({
+    ask: async (withinMs) => await askAlone(options, withinMs),
+    isAnswer: (error) => !isConnectionError(error),
+  })
   // A client that loses its server emits 'error'; with no listener that ends the process.
   pool.on('error', options.onIdleError)
   const plans = createPlanBook(options.keepPlanAfter === undefined ? {} : { worthAfter: options.keepPlanAfter })
   pool.on('connect', (client) => {
     client.on('error', options.onIdleError)
     keepPlans(client, plans)
-    leaveWhenSilent(client, options.onIdleError)
+    leaveWhenSilent(client, watch, options.onIdleError)
   })
-  const db = new Kysely<Database>({ dialect: new PostgresDialect({ pool }) })
+  const connect = async (): Promise<pg.PoolClient> => await connectUnlessSilent(pool, watch, options.onIdleError)
+  const end = async (): Promise<void> => {
+    watch.stop()
+    await pool.end()
+  }
+  const db = new Kysely<Database>({ dialect: new PostgresDialect({ pool: { options: pool.options, connect, end } }) })
   return {
     db,
     stats: () => ({ total: pool.totalCount, idle: pool.idleCount, waiting: pool.waitingCount }),
@@ -58,20 +70,60 @@ export function openDatabase(options: DatabaseOptions): DatabaseHandle {
   }
 }
 
+/** A connection of its own that is thrown away: to ask whether anybody is there. */
+async function askAlone({ url, applicationName }: DatabaseOptions, withinMs: number): Promise<void> {
+  const client = new pg.Client({
+    connectionString: url,
+    application_name: applicationName,
+    connectionTimeoutMillis: withinMs,
+    query_timeout: withinMs,
+  })
+  // What goes wrong is told by what is asked.
+  client.on('error', () => undefined)
+  // Nobody waits for its goodbye.
+  const leave = (): void => client.end(() => undefined)
+  const late = setTimeout(leave, withinMs)
+  try {
+    await client.connect()
+    await client.query('select 1')
+  } finally {
+    clearTimeout(late)
+    leave()
+  }
+}
+
+/** A connection that comes when its caller has been told of the silence goes back to the pool. */
+async function connectUnlessSilent(
+  pool: pg.Pool,
+  watch: SilenceWatch,
+  onError: (error: Error) => void,
+): Promise<pg.PoolClient> {
+  let connecting: Promise<pg.PoolClient> | undefined
+  try {
+    return await watch.waitFor(async () => await (connecting = pool.connect()))
+  } catch (error) {
+    if (error instanceof DatabaseSilent) connecting?.then((client) => client.release()).catch(onError)
+    throw error
+  }
+}
+
 /**
  * Ends the connection of a query that got no answer in time. node-pg only stops to wait: the connection would go back to the pool, busy
  * with a query that nobody waits for, and would cost every later caller a time-out; and a rollback would wait as long again.
  */
-function leaveWhenSilent(client: pg.PoolClient, onError: (error: Error) => void): void {
+function leaveWhenSilent(client: pg.PoolClient, watch: SilenceWatch, onError: (error: Error) => void): void {
   const query = client.query.bind(client) as (...args: unknown[]) => unknown
   const leave = async (error: unknown): Promise<void> => {
-    if (error instanceof Error && error.message === 'Query read timeout')
+    if (error instanceof DatabaseSilent || (error instanceof Error && error.message === 'Query read timeout'))
       await (client as pg.PoolClient & pg.Client).end()
   }
-  const impatient = (...args: unknown[]): unknown => {
-    const answer = query(...args)
-    if (answer instanceof Promise) answer.catch(leave).catch(onError)
-    return answer
+  const impatient = async (...args: unknown[]): Promise<unknown> => {
+    try {
+      return await watch.answerOf(async () => await query(...args))
+    } catch (error) {
+      leave(error).catch(onError)
+      throw error
+    }
   }
   Object.assign(client, { query: impatient })
 }

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isStalePlan } from './kept-plans.ts'
 import type { Db, Trx } from './schema.ts'
+import { DatabaseSilent } from './silence-watch.ts'
 
 /** SQLSTATEs after which the same unit of work may simply be tried again: it was rolled back, or its server went away. */
 const RETRYABLE = new Set(['40001', '40P01', '55P03', '57P01', '57P02', '57P03'])
@@ -19,6 +20,7 @@ const codeOf = (error: unknown): string => {
 export function isConnectionError(error: unknown): boolean {
   const code = codeOf(error)
   return (
+    error instanceof DatabaseSilent ||
     code.startsWith('08') ||
     code.startsWith('57P') ||
     code.startsWith('53') ||
@@ -27,8 +29,9 @@ export function isConnectionError(error: unknown): boolean {
   )
 }
 
+/** Nobody asks a silent server again at once: whoever can wait is told to. */
 export const isRetryable = (error: unknown): boolean =>
-  RETRYABLE.has(codeOf(error)) || isStalePlan(error) || isConnectionError(error)
+  RETRYABLE.has(codeOf(error)) || isStalePlan(error) || (isConnectionError(error) && !(error instanceof DatabaseSilent))
 
 /**
  * Runs `work` in one transaction and repeats it whole, at most `tries` times, after a serialization failure, a deadlock or a lost

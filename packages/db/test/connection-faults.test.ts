@@ -2,12 +2,22 @@
  * What a service sees when Postgres or PgBouncer are not there, each made for real on private servers. Every one of these must be told
  * apart from a fault of the statement, because the service then answers "try again" instead of "something failed".
  */
-import { isConnectionError, isRetryable, openDatabase } from '@hypercode/db'
+import { readFileSync } from 'node:fs'
+import { inTransaction, isConnectionError, isRetryable, openDatabase } from '@hypercode/db'
 import type { DatabaseHandle } from '@hypercode/db'
-import { createFaultProxy, freePort, startPrivateStack, waitFor } from '@hypercode/testkit/tools'
+import {
+  createFaultProxy,
+  freePort,
+  processTree,
+  signalTree,
+  startPrivateStack,
+  waitFor,
+} from '@hypercode/testkit/tools'
 import type { Stack } from '@hypercode/testkit/tools'
 import { sql } from 'kysely'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+
+const SILENT = 'the database does not answer'
 
 let stack: Stack
 beforeAll(async () => {
@@ -20,13 +30,17 @@ interface Opened extends DatabaseHandle {
 }
 
 /** Opens the database for one test; impatient, so that the tests are short. */
-async function withDatabase(url: string, use: (handle: Opened) => Promise<void>, queryTimeoutMs = 600): Promise<void> {
+async function withDatabase(
+  url: string,
+  use: (handle: Opened) => Promise<void>,
+  { queryTimeoutMs = 600, connectTimeoutMs = 400 } = {},
+): Promise<void> {
   const idleErrors: Error[] = []
   const handle = openDatabase({
     url,
     poolMax: 2,
     applicationName: 'faults',
-    connectTimeoutMs: 400,
+    connectTimeoutMs,
     queryTimeoutMs,
     onIdleError: (error) => idleErrors.push(error),
   })
@@ -36,6 +50,8 @@ async function withDatabase(url: string, use: (handle: Opened) => Promise<void>,
     await handle.close()
   }
 }
+
+const isFrozen = (pid: number): boolean => /^State:\s+T/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'))
 
 const ask = async ({ db }: DatabaseHandle): Promise<unknown> => await sql`select 1 as one`.execute(db)
 
@@ -199,6 +215,50 @@ test('a late answer is nobody else’s', async () => {
   })
 })
 
+// Goal: a frozen Postgres behind a living PgBouncer costs nobody more than two seconds, whatever the limit of a statement is.
+// Method: one query and one transaction are under way and more callers wait for connections than there are; then new ones come.
+test('Postgres is frozen: all who wait are told within 2 s, who comes later at once, and it is found again', async () => {
+  const use = async (handle: Opened): Promise<void> => {
+    await Promise.all([ask(handle), sql`select pg_sleep(0.1)`.execute(handle.db)])
+    const { pid = 0 } = stack.servers.postgres
+    const transaction = failureOf(
+      handle.db.transaction().execute(async (trx) => {
+        await sql`select 1`.execute(trx)
+        signalTree(pid, 'SIGSTOP')
+        await waitFor(() => processTree(pid).every(isFrozen), { what: 'a frozen Postgres' })
+        await sql`select 2`.execute(trx)
+      }),
+    )
+    try {
+      await waitFor(() => processTree(pid).every(isFrozen), { what: 'a frozen Postgres' })
+      const from = performance.now()
+      const errors = await Promise.all([transaction, ...[1, 2, 3, 4].map(async () => await failureOf(ask(handle)))])
+      expect(performance.now() - from).toBeLessThan(2000)
+      for (const error of errors) expect([error.message, isConnectionError(error)]).toEqual([SILENT, true])
+      const later = performance.now()
+      expect((await failureOf(ask(handle))).message).toBe(SILENT)
+      expect((await failureOf(inTransaction(handle.db, async (trx) => await sql`select 1`.execute(trx)))).message).toBe(
+        SILENT,
+      )
+      expect(performance.now() - later).toBeLessThan(100)
+    } finally {
+      signalTree(pid, 'SIGCONT')
+    }
+    await expectRecovery(handle)
+    expect(handle.stats().waiting).toBe(0)
+  }
+  await withDatabase(stack.databaseUrl, use, { queryTimeoutMs: 6000, connectTimeoutMs: 6000 })
+})
+
+// Goal: slow is not silent.
+test('a statement that takes long while nothing else is asked is waited for', async () => {
+  const use = async (handle: Opened): Promise<void> => {
+    const { rows } = await sql`select 'late' as one from pg_sleep(2.5)`.execute(handle.db)
+    expect(rows).toEqual([{ one: 'late' }])
+  }
+  await withDatabase(stack.databaseUrl, use, { queryTimeoutMs: 6000 })
+})
+
 test('every connection of the pool is taken', async () => {
   const use = async (handle: Opened): Promise<void> => {
     const slow = [1, 2].map(async () => await sql`select pg_sleep(0.8)`.execute(handle.db))
@@ -209,7 +269,7 @@ test('every connection of the pool is taken', async () => {
     await Promise.all(slow)
     expect(handle.stats()).toEqual({ total: 2, idle: 2, waiting: 0 })
   }
-  await withDatabase(stack.databaseUrl, use, 3000)
+  await withDatabase(stack.databaseUrl, use, { queryTimeoutMs: 3000 })
 })
 
 test('a wrong statement, a missing table and a bug are no weather', async () => {

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ServerHandle } from '@hypercode/local-stack'
+import { signalTree } from '@hypercode/testkit/tools'
 import type { ServiceProcess } from '@hypercode/testkit/tools'
-import { signalTree } from './process-tree.ts'
 
 export type VictimKind = 'gateway' | 'registry' | 'orchestrator' | 'agents' | 'redis' | 'pgbouncer' | 'postgres'
 

@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { signalTree } from '@hypercode/testkit/tools'
 import type { ServiceProcess } from '@hypercode/testkit/tools'
 import type { Goal, StormContext } from '../goal.ts'
 import { crew, openMissions, startLoad } from '../load.ts'
 import { at, count, numbers, percentile, throughput, timeUntil } from '../measure.ts'
-import { signalTree } from '../process-tree.ts'
 
 const OFFLINE_P99_MS = 17_000
 const ELSEWHERE_P99_MS = 20_000

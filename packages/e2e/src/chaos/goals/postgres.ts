@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { signalTree } from '@hypercode/testkit/tools'
 import type { Goal, StormContext, StormResult } from '../goal.ts'
 import { oneTask, startLoad } from '../load.ts'
 import { at, count, throughput, timeUntil } from '../measure.ts'
-import { signalTree } from '../process-tree.ts'
 
 const RED_MAX_MS = 2000
 const ANSWER_MAX_MS = 2000

@@ -1,0 +1,118 @@
+/**
+ * Tells a server that is slow from one that is gone. A limit for every statement cannot: one that a large batch can live with lets a
+ * caller of a frozen server wait for as long, and then the next one in line, and a short one ends work that would have been done.
+ *
+ * W1 As long as any answer comes, nothing is asked and nothing is ended.
+ * W2 When callers wait and none was answered for `quietMs`, a question is asked that costs the server nothing, on a connection of its own:
+ *    one connection that went silent is no silence of the server.
+ * W3 Without an answer to that within `answerMs`, everybody who waits is told so at once, and so is everybody who comes, until the same
+ *    question is answered. It goes on being asked.
+ */
+import { setTimeout as sleep } from 'node:timers/promises'
+
+export interface SilenceWatch {
+  /** Waits for `work`, at most until the server is known to be silent. Begins nothing while it is. */
+  waitFor<T>(work: () => Promise<T>): Promise<T>
+  /** The same for what only a server that lives can answer: a pooler hands out connections to one that is gone as well. */
+  answerOf<T>(work: () => Promise<T>): Promise<T>
+  /** Ends the asking. */
+  stop(): void
+}
+
+export interface SilenceWatchOptions {
+  /** Resolves when the server answers, rejects when it does not within the given time. */
+  readonly ask: (withinMs: number) => Promise<void>
+  /** True for errors that only a server that lives can have sent. */
+  readonly isAnswer: (error: unknown) => boolean
+  /** Default 500. */
+  readonly quietMs?: number
+  /** Default 1000. */
+  readonly answerMs?: number
+}
+
+/** Nobody is answered. Whether what was under way has been done is open. */
+export class DatabaseSilent extends Error {
+  override readonly name = 'DatabaseSilent'
+
+  constructor() {
+    super('the database does not answer')
+  }
+}
+
+/** Silence is counted in ticks: a process that was frozen itself wakes to one tick, and to the answers that have come meanwhile. */
+const TICK_MS = 100
+const PAUSE_MS = 250
+
+export function createSilenceWatch(options: SilenceWatchOptions): SilenceWatch {
+  const { ask, isAnswer, quietMs = 500, answerMs = 1000 } = options
+  const waiting = new Set<(error: Error) => void>()
+  const state = { quietTicks: 0, asking: false, silent: false, stopped: false }
+  let ticker: NodeJS.Timeout | undefined
+
+  const tick = (): void => {
+    if (waiting.size === 0) {
+      clearInterval(ticker)
+      ticker = undefined
+      state.quietTicks = 0
+      return
+    }
+    state.quietTicks += 1
+    if (state.quietTicks * TICK_MS >= quietMs && !state.asking) {
+      state.asking = true
+      askUntilAnswered().then(rest, rest)
+    }
+  }
+
+  const rest = (): void => {
+    state.quietTicks = 0
+    state.asking = false
+  }
+
+  const askUntilAnswered = async (): Promise<void> => {
+    while (!state.stopped) {
+      state.silent = !(await isAnswered())
+      if (!state.silent) break
+      for (const tell of [...waiting]) tell(new DatabaseSilent())
+      await sleep(PAUSE_MS, undefined, { ref: false })
+    }
+  }
+
+  const isAnswered = async (): Promise<boolean> => {
+    try {
+      await ask(answerMs)
+      return true
+    } catch (error) {
+      return isAnswer(error)
+    }
+  }
+
+  const waitFor = async <T>(work: () => Promise<T>): Promise<T> => {
+    if (state.silent) throw new DatabaseSilent()
+    ticker ??= setInterval(tick, TICK_MS).unref()
+    const { promise: silence, reject } = Promise.withResolvers<never>()
+    waiting.add(reject)
+    try {
+      return await Promise.race([work(), silence])
+    } finally {
+      waiting.delete(reject)
+    }
+  }
+
+  return {
+    waitFor,
+    async answerOf(work) {
+      try {
+        const answer = await waitFor(work)
+        state.quietTicks = 0
+        return answer
+      } catch (error) {
+        if (isAnswer(error)) state.quietTicks = 0
+        throw error
+      }
+    },
+    stop() {
+      state.stopped = true
+      clearInterval(ticker)
+    },
+  }
+}
