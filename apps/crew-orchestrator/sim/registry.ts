@@ -1,5 +1,5 @@
 /** What the agent registry does to instances and leases: the statements of its registrations, beats and reaping, against the model. */
-import type { InstanceRow } from './database/rows.ts'
+import type { InstanceRow, MissionRow } from './database/rows.ts'
 import type { World } from './world.ts'
 
 export interface Beaten {
@@ -60,15 +60,16 @@ export async function beat(
     }
   }
   session.commit()
-  const canceled = mine.filter(
-    (task) => world.database.tables.missions.get(task.mission_id)?.cancel_requested_at !== null,
-  )
+  const canceled = mine.filter(({ mission_id }) => isBeingCanceled(world.database.tables.missions.get(mission_id)))
   return {
     isFenced: instance.incarnation !== incarnation || instance.lifecycle !== 'ready',
     canceled: canceled.map((task) => `${task.id}/${task.attempt}`),
     held: new Set(mine.map((task) => `${task.id}/${task.attempt}`)),
   }
 }
+
+const isBeingCanceled = (mission: MissionRow | undefined): boolean =>
+  mission !== undefined && mission.cancel_requested_at !== null && mission.compensating_at === null
 
 /** Instances that have been silent for too long are given up. */
 export async function reap(world: World): Promise<void> {

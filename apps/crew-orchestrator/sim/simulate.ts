@@ -209,7 +209,8 @@ function checkProgress(world: World, agents: Agents, since: Map<string, number>)
   const idle = agents.all().filter((agent) => lasting(agent.name, agent.isIdle) > withinMs)
   for (const task of tasks.values()) {
     const mission = missions.get(task.mission_id)
-    const isClaimable = task.state === 'queued' && mission?.cancel_requested_at === null && mission.state !== 'paused'
+    const isCanceled = mission?.cancel_requested_at !== null && mission?.compensating_at === null
+    const isClaimable = task.state === 'queued' && !isCanceled && mission?.state !== 'paused'
     const needs = [task.queue, ...task.requires]
     if (lasting(task.id, isClaimable) <= withinMs) continue
     if (idle.some(({ skills }) => needs.every((skill) => skills.includes(skill))))

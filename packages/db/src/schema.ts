@@ -131,6 +131,8 @@ export interface MissionTable {
   root_id: string | null
   depth: Generated<number>
   cancel_requested_at: Instant | null
+  /** Since when it undoes what its tasks have done, because it did not succeed. */
+  compensating_at: Instant | null
   deadline_at: Instant | null
   correlation_id: string
   traceparent: string | null

@@ -65,7 +65,7 @@ export async function renewAll(
       where i.id = h.id and h.renews
       returning i.id, i.lease_expires_at),
     mine as materialized (
-      select h.slot, t.id, t.attempt, t.lease_owner, t.lease_incarnation, m.cancel_requested_at is not null as cancel,
+      select h.slot, t.id, t.attempt, t.lease_owner, t.lease_incarnation, m.cancel_requested_at is not null and m.compensating_at is null as cancel,
         h.renews and (h.reported is null or (t.id || '/' || t.attempt) = any (h.reported) or exists (
           select from attempts a where a.task_id = t.id and a.attempt = t.attempt
             and a.started_at > now() - ${leaseMs} * interval '1 millisecond')) as renew

@@ -1,6 +1,7 @@
 /**
  * Reads conditions out of the real statements, so that the model judges rows by what the SQL says and not by a copy of it. It knows
- * conjunctions of comparisons, which is what fences and state lists are made of, and refuses everything else by name.
+ * conjunctions of comparisons, or of two to choose from, which is what fences and state lists are made of, and refuses everything else by
+ * name.
  */
 import type { TaskRow } from './rows.ts'
 
@@ -33,6 +34,11 @@ export function predicate(text: string): Predicate {
 function conjunct(text: string): Predicate {
   const mission = /^\(select (.*) from missions m where m\.id = t\.mission_id\)$/.exec(text)
   if (mission?.[1] !== undefined) return predicate(mission[1])
+  const choice = /^\(([^()]*) or ([^()]*)\)$/.exec(text)
+  if (choice !== null) {
+    const [one, other] = [predicate(choice[1] as string), predicate(choice[2] as string)]
+    return (scope) => one(scope) || other(scope)
+  }
   const nullness = /^(\S+) is (not )?null$/.exec(text)
   if (nullness !== null) {
     const value = operand(nullness[1] as string)

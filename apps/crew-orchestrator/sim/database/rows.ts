@@ -21,11 +21,12 @@ export interface TaskRow extends TaskFactsRow {
   ended_at: Instant
 }
 
-export interface MissionRow extends Omit<MissionFactsRow, 'cancel_requested_at'> {
+export interface MissionRow extends Omit<MissionFactsRow, 'cancel_requested_at' | 'compensating_at'> {
   output: unknown
   idempotency_key: string | null
   request_hash: string | null
   cancel_requested_at: Instant
+  compensating_at: Instant
   deadline_at: Instant
   traceparent: string | null
   version: number

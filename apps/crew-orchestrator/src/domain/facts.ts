@@ -103,6 +103,8 @@ export interface MissionFacts {
   onTaskFailure: 'fail' | 'continue'
   /** Cancel was asked for, by a person or by the failure of a task. */
   canceling: boolean
+  /** All its tasks have ended, not all of them well, and what they have done is being undone. */
+  compensating: boolean
   eventSeq: number
   correlationId: string
 }

@@ -38,6 +38,7 @@ export function instantiate(crew: CrewPlan, order: NewMission): { mission: Missi
     outputChars: 0,
     onTaskFailure: crew.onTaskFailure,
     canceling: false,
+    compensating: false,
     eventSeq: 0,
     correlationId: order.correlationId,
   }

@@ -63,7 +63,7 @@ export async function countLeases(db: Db): Promise<{ live: number; expired: numb
 /** Missions whose deadline has passed. */
 export async function findOverdueMissions(db: Db, limit: number): Promise<string[]> {
   const found = await sql<{ id: string }>`
-    select id from missions where ended_at is null and deadline_at is not null and deadline_at <= now() and cancel_requested_at is null
+    select id from missions where ended_at is null and deadline_at is not null and deadline_at <= now() and cancel_requested_at is null and compensating_at is null
     order by deadline_at limit ${limit}`.execute(db)
   return found.rows.map((row) => row.id)
 }
@@ -71,7 +71,7 @@ export async function findOverdueMissions(db: Db, limit: number): Promise<string
 /** Missions that are being canceled and still have tasks that only wait: a claim or a sweep held them when the cancel came by. */
 export async function findLeftWaiting(db: Db, limit: number): Promise<string[]> {
   const found = await sql<{ id: string }>`
-    select m.id from missions m where m.ended_at is null and m.cancel_requested_at is not null
+    select m.id from missions m where m.ended_at is null and m.cancel_requested_at is not null and m.compensating_at is null
       and exists (select 1 from tasks t where t.mission_id = m.id and t.state in ('blocked', 'scheduled', 'queued', 'waiting', 'input_required', 'paused'))
     order by m.cancel_requested_at limit ${limit}`.execute(db)
   return found.rows.map((row) => row.id)
@@ -81,7 +81,7 @@ export async function findLeftWaiting(db: Db, limit: number): Promise<string[]> 
 export async function findBeyondGrace(db: Db, graceMs: number, limit: number): Promise<string[]> {
   const found = await sql<{ id: string }>`
     select m.id from missions m
-    where m.ended_at is null and m.cancel_requested_at is not null and m.cancel_requested_at <= now() - ${graceMs} * interval '1 millisecond'
+    where m.ended_at is null and m.cancel_requested_at is not null and m.compensating_at is null and m.cancel_requested_at <= now() - ${graceMs} * interval '1 millisecond'
       and exists (select 1 from tasks t where t.mission_id = m.id and t.state = 'executing')
     order by m.cancel_requested_at limit ${limit}`.execute(db)
   return found.rows.map((row) => row.id)

@@ -106,8 +106,9 @@ export async function leaseTasks(
       cross join lateral (
         select t.id, t.rank_at from tasks t
         where t.tenant_id = ${tenantId} and t.queue = o.queue and t.state = 'queued' and t.ungated and t.requires <@ ${skills}::text[]
-          -- A task that slipped past a cancel or a pause, in the hands of somebody else just then, is not begun.
-          and (select m.cancel_requested_at is null and m.state <> 'paused' from missions m where m.id = t.mission_id)
+          -- A task that slipped past a cancel or a pause, in the hands of somebody else just then, is not begun. What a mission that
+          -- compensates has open came after its cancel.
+          and (select (m.cancel_requested_at is null or m.compensating_at is not null) and m.state <> 'paused' from missions m where m.id = t.mission_id)
         order by t.rank_at, t.id limit (select count(*) from slots)) c
       union all
       select o.queue, o.places, o.limited, k.id, k.rank_at from open_queues o join keyed k using (queue)),

@@ -163,15 +163,17 @@ function updateMissions(missions: readonly MissionFacts[]): RawBuilder<unknown> 
     output: mission.output ?? null,
     error: mission.error,
     canceling: mission.canceling,
+    compensating: mission.compensating,
     ended: isMissionTerminal(mission.state),
   }))
   return sql`update missions m set state = r.state, open_tasks = r.open_tasks, total_tasks = r.total_tasks, output_chars = r.output_chars, event_seq = r.event_seq,
       output = r.output, error = r.error, cancel_requested_at = case when r.canceling then coalesce(m.cancel_requested_at, now()) end,
+      compensating_at = case when r.compensating then coalesce(m.compensating_at, now()) end,
       ended_at = case when r.ended then now() end, version = m.version + 1
     from ${recordset(
       rows,
       'r',
-      'id uuid, state text, open_tasks int, total_tasks int, output_chars bigint, event_seq int, output jsonb, error jsonb, canceling boolean, ended boolean',
+      'id uuid, state text, open_tasks int, total_tasks int, output_chars bigint, event_seq int, output jsonb, error jsonb, canceling boolean, compensating boolean, ended boolean',
     )} where m.id = r.id`
 }
 

@@ -75,7 +75,7 @@ export function toTaskFacts(row: TaskFactsRow): TaskFacts {
 }
 
 export const MISSION_FACTS = sql.raw(
-  'm.id, m.tenant_id, m.crew, m.state, m.input, m.error, m.open_tasks, m.total_tasks, m.output_chars, m.on_task_failure, m.cancel_requested_at, m.event_seq, m.correlation_id',
+  'm.id, m.tenant_id, m.crew, m.state, m.input, m.error, m.open_tasks, m.total_tasks, m.output_chars, m.on_task_failure, m.cancel_requested_at, m.compensating_at, m.event_seq, m.correlation_id',
 )
 
 export interface MissionFactsRow {
@@ -90,6 +90,7 @@ export interface MissionFactsRow {
   output_chars: number
   on_task_failure: 'fail' | 'continue'
   cancel_requested_at: Date | null
+  compensating_at: Date | null
   event_seq: number
   correlation_id: string
 }
@@ -109,6 +110,7 @@ export const toMissionFacts = (row: MissionFactsRow): MissionFacts => ({
   outputChars: row.output_chars,
   onTaskFailure: row.on_task_failure,
   canceling: row.cancel_requested_at !== null,
+  compensating: row.compensating_at !== null,
   eventSeq: row.event_seq,
   correlationId: row.correlation_id,
 })

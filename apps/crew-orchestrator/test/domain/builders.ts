@@ -22,6 +22,7 @@ export const aMission = (changes: Partial<MissionFacts> = {}): MissionFacts => (
   outputChars: 0,
   onTaskFailure: 'fail',
   canceling: false,
+  compensating: false,
   eventSeq: 0,
   correlationId: 'correlation',
   ...changes,

@@ -16,7 +16,8 @@ export function restStatements({ quietMs, sweepMs, leaseMs }: RestTimes): Statem
   return {
     'O16 a queued task is not claimed although an agent is there for it': `
       select t.id from tasks t join missions m on m.id = t.mission_id
-      where t.state = 'queued' and not t.held and t.concurrency_key is null and t.available_at < ${ago(quietMs)} and m.cancel_requested_at is null
+      where t.state = 'queued' and not t.held and t.concurrency_key is null and t.available_at < ${ago(quietMs)}
+        and (m.cancel_requested_at is null or m.compensating_at is not null) and m.state <> 'paused'
         and not exists (select from queue_controls c where c.tenant_id = t.tenant_id and c.queue = t.queue)
         and exists (select from agent_instances i where i.tenant_id = t.tenant_id and i.lifecycle = 'ready' and i.lease_expires_at > now()
           and t.queue = any (i.skills) and t.requires <@ i.skills

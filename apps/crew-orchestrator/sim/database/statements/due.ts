@@ -118,7 +118,11 @@ export const findOverdueMissions: Statement = {
     session
       .rows('missions')
       .filter(
-        (one) => one.ended_at === null && hasCome(one.deadline_at, session.now) && one.cancel_requested_at === null,
+        (one) =>
+          one.ended_at === null &&
+          hasCome(one.deadline_at, session.now) &&
+          one.cancel_requested_at === null &&
+          one.compensating_at === null,
       ),
 }
 
@@ -134,7 +138,13 @@ function canceling(call: Call, states: string, mostRecentMs: number): object[] {
   )
   return session
     .rows('missions')
-    .filter((one) => one.ended_at === null && hasCome(one.cancel_requested_at, mostRecentMs) && waiting.has(one.id))
+    .filter(
+      (one) =>
+        one.ended_at === null &&
+        one.compensating_at === null &&
+        hasCome(one.cancel_requested_at, mostRecentMs) &&
+        waiting.has(one.id),
+    )
 }
 
 export const findBeyondGrace: Statement = {
@@ -150,7 +160,10 @@ export const findBeyondGrace: Statement = {
 
 export const findLeftWaiting: Statement = {
   name: 'findLeftWaiting',
-  marks: ['m.ended_at is null and m.cancel_requested_at is not null and exists', 'order by m.cancel_requested_at'],
+  marks: [
+    'm.cancel_requested_at is not null and m.compensating_at is null and exists',
+    'order by m.cancel_requested_at',
+  ],
   run: (call) =>
     canceling(call, `${between(call.text, 't.mission_id = m.id and', ')) order by')})`, Number.POSITIVE_INFINITY),
 }

@@ -77,15 +77,19 @@ async function moveTask(session: Session, record: TaskChange): Promise<void> {
   }))
 }
 
+type MissionChange = Omit<MissionRow, 'cancel_requested_at' | 'compensating_at'> & {
+  canceling: boolean
+  compensating: boolean
+  ended: boolean
+}
+
 /** `updateMissions` */
-async function moveMission(
-  session: Session,
-  { canceling, ended, ...r }: Omit<MissionRow, 'cancel_requested_at'> & { canceling: boolean; ended: boolean },
-): Promise<void> {
+async function moveMission(session: Session, { canceling, compensating, ended, ...r }: MissionChange): Promise<void> {
   await session.update('missions', r.id, (m) => ({
     ...m,
     ...r,
     cancel_requested_at: canceling ? (m.cancel_requested_at ?? session.now) : null,
+    compensating_at: compensating ? (m.compensating_at ?? session.now) : null,
     ended_at: ended ? session.now : null,
     version: m.version + 1,
   }))

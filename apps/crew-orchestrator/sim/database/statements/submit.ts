@@ -30,6 +30,7 @@ export const storeMissions: Statement = {
         ...mission,
         output_chars: 0,
         cancel_requested_at: null,
+        compensating_at: null,
         deadline_at: later(now, deadline_ms),
         version: 1,
         started_at: null,
