@@ -1,6 +1,6 @@
 /**
  * Agents of the storms, several in one process: `node agents/storm-agent.ts`, configured by environment as every agent is, by
- * AGENT_INSTANCES and by SINK_URL. Each task says what it does: `effects` (`keyed`, `plain`) at the sink, each in a step; `waitMs`;
+ * AGENT_INSTANCES and by SINK_URL. Each task says what it does: `effects` (`keyed`, `plain`) at the sink, `keyed` idempotent; `waitMs`;
  * `sleepMs` without a slot; `poison` kills the process. What was told to stop is noted at the sink, and an attempt that has lost its
  * lease tries to report all the same, as a zombie would.
  */
@@ -42,7 +42,8 @@ const agentOf = (running: () => RunningAgent | undefined, instance: string) =>
       tellOfStops(ctx, running()?.incarnation ?? 1, instance)
       if (input.poison === true) process.kill(process.pid, 'SIGKILL')
       for (const effect of input.effects ?? []) {
-        await ctx.step(effect, async ({ idempotencyKey }) => await act(ctx, effect, idempotencyKey))
+        const options = { idempotent: effect === 'keyed' }
+        await ctx.effect(effect, options, async ({ idempotencyKey }) => await act(ctx, effect, idempotencyKey))
       }
       if (input.sleepMs !== undefined) await ctx.sleep('nap', input.sleepMs)
       await sleep(input.waitMs ?? 0, undefined, { signal: ctx.signal })
@@ -51,7 +52,7 @@ const agentOf = (running: () => RunningAgent | undefined, instance: string) =>
   })
 
 async function act(ctx: TaskContext, effect: string, key: string): Promise<boolean> {
-  const request = { taskId: ctx.taskId, step: effect, attempt: ctx.attempt, intentAtMs: Date.now() }
+  const request = { taskId: ctx.taskId, effect, attempt: ctx.attempt, intentAtMs: Date.now() }
   const requestHash = createHash('sha256').update(`${ctx.taskId} ${effect}`).digest('hex')
   const answer = await fetch(`${sinkUrl}/${effect}`, {
     method: 'POST',

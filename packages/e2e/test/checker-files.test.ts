@@ -32,13 +32,13 @@ const names = async (directUrl: string, folder: string, files: { sink?: object[]
 const MINUTE = 60_000
 const now = Date.now()
 
-/** The effects of task a, whose only attempt ran from 19 to 18 minutes ago and whose step `plain` was journaled 17 minutes ago. */
+/** The effects of task a, whose only attempt ran from 19 to 18 minutes ago and did both. Of those of `woken` a person has said that they happened. */
 const effect = (more: Partial<SinkRecord> = {}): SinkRecord => ({
   sink: 'plain',
   key: `${id('a')}:plain`,
   requestHash: 'hash',
   taskId: id('a'),
-  step: 'plain',
+  effect: 'plain',
   attempt: 1,
   intentAtMs: now - 18.5 * MINUTE,
   atMs: now - 18.5 * MINUTE,
@@ -46,42 +46,58 @@ const effect = (more: Partial<SinkRecord> = {}): SinkRecord => ({
   ...more,
 })
 const keyed = (more: Partial<SinkRecord> = {}): SinkRecord =>
-  effect({ sink: 'keyed', key: `${id('a')}:keyed`, step: 'keyed', ...more })
+  effect({ sink: 'keyed', key: `${id('a')}:keyed`, effect: 'keyed', ...more })
 const again = { atMs: now - 18.4 * MINUTE, intentAtMs: now - 18.4 * MINUTE } as const
 
-const EFFECT_FAULTS: readonly [name: string, sink: readonly SinkRecord[]][] = [
-  ['E1 a keyed effect was carried out twice', [keyed(), keyed(again), effect()]],
-  ['E1 a completed task without one of its effects', [effect(), keyed({ applied: false })]],
-  ['E2 a plain effect was repeated although its result was known', [keyed(), effect(), effect(again)]],
-  ['E3 an effect was begun by an attempt that had ended', [keyed(), effect({ intentAtMs: now - 10 * MINUTE })]],
-  ['E3 an effect of an attempt that there never was', [keyed(), effect({ attempt: 2 })]],
-  ['E4 one key with two requests', [keyed(), keyed({ ...again, applied: false, requestHash: 'other' }), effect()]],
+const woken = effect({ key: `${id('woken')}:plain`, taskId: id('woken') })
+const DONE = [keyed(), effect(), woken]
+
+const EFFECT_FAULTS: readonly [name: string, sink: readonly SinkRecord[], ...statements: string[]][] = [
+  ['E1 a keyed effect was carried out twice', [...DONE, keyed(again)]],
+  [
+    'E1 a completed task without one of its effects',
+    [effect(), woken],
+    `delete from effects where task_id = $a and name = 'keyed'`,
+  ],
+  ['E1 an effect that is done in the ledger was never carried out', [keyed(), effect()]],
+  ['E1 an effect is done without a response', DONE, `update effects set response = null where task_id = $woken`],
+  ['E2 a plain effect was carried out twice', [...DONE, effect(again)]],
+  ['E2 an effect that the ledger does not know', DONE, `delete from effects where task_id = $a and name = 'plain'`],
+  [
+    'E2 a task completed although one of its effects is open',
+    DONE,
+    `update effects set state = 'intent', done_at = null, response = null where task_id = $a and name = 'plain'`,
+  ],
+  [
+    'E3 an effect was begun by an attempt that had ended',
+    [...DONE, keyed({ ...again, intentAtMs: now - 10 * MINUTE, applied: false })],
+  ],
+  ['E3 an effect of an attempt that there never was', [...DONE, keyed({ attempt: 2, applied: false })]],
+  [
+    'E3 the ledger was written for an attempt that had ended',
+    DONE,
+    `update effects set done_at = now() - interval '10 minutes' where task_id = $a and name = 'plain'`,
+  ],
+  ['E4 one key with two requests', [...DONE, keyed({ ...again, applied: false, requestHash: 'other' })]],
 ]
 
 const DECLARED = `update tasks set input = '{"effects": ["keyed", "plain"]}' where id = $a`
 
 describe('effects', () => {
-  test('all is well, also when a keyed effect is repeated and when an attempt that was cut off repeats a plain one', async ({
+  test('all is well, also when a keyed effect is asked for again, and when a person said that a plain one happened', async ({
     database,
     folder,
   }) => {
     await buildWorld(database.directUrl)
-    const retried = effect({ key: `${id('woken')}:plain`, taskId: id('woken') })
-    const sink = [
-      keyed(),
-      keyed({ ...again, applied: false }),
-      effect(),
-      retried,
-      { ...retried, attempt: 2, ...again, intentAtMs: now - 17.5 * MINUTE },
-    ]
     await runSql(database.directUrl, DECLARED)
+    const sink = [...DONE, keyed({ ...again, applied: false })]
     expect(await names(database.directUrl, folder, { sink })).toEqual([])
   })
 
-  for (const [name, sink] of EFFECT_FAULTS) {
+  for (const [name, sink, ...statements] of EFFECT_FAULTS) {
     test(name, async ({ database, folder }) => {
       await buildWorld(database.directUrl)
-      await runSql(database.directUrl, DECLARED)
+      await runSql(database.directUrl, DECLARED, ...statements)
       expect(await names(database.directUrl, folder, { sink: [...sink] })).toEqual([name])
     })
   }

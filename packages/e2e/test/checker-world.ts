@@ -242,6 +242,20 @@ const step = (task: string, name: string): string =>
     created_at: `now() - interval '17 minutes'`,
   })
 
+const effect = (task: string, name: string, more: Readonly<Record<string, string>> = {}): string =>
+  insert('effects', {
+    task_id: `$${task}`,
+    name: text(name),
+    tenant_id: '$ours',
+    attempt: '1',
+    state: `'done'`,
+    idempotent: String(name === 'keyed'),
+    response: `'true'`,
+    created_at: `now() - interval '18.5 minutes'`,
+    done_at: `now() - interval '18.5 minutes'`,
+    ...more,
+  })
+
 const REST = [
   wait('nap', { kind: `'timer'`, fire_at: `now() + interval '1 hour'` }),
   wait('woken', {
@@ -253,7 +267,9 @@ const REST = [
   wait('ask', { kind: `'approval'` }),
   step('woken', 'wait:nap'),
   step('told', 'wait:nap'),
-  step('a', 'plain'),
+  effect('a', 'keyed'),
+  effect('a', 'plain'),
+  effect('woken', 'plain', { resolved_by: `'client/person'`, done_at: `now() - interval '17 minutes'` }),
   `insert into signals (id, tenant_id, mission_id, name, payload, request_hash, sent_by, taken_by, taken_at)
     values ($signal, $ours, $running, 'go', 'null', 'hash', 'client', $told, now())`,
   `insert into approvals (id, tenant_id, mission_id, task_id, task_key, wait, title, data, hash, approvers, quorum, state, on_timeout, escalate_to)

@@ -67,6 +67,18 @@ export class RecordingClient {
     })
   }
 
+  /** Says of an unknown effect whether it has happened, as an operator does. False when it was not taken, or nobody knows. */
+  async resolve(taskId: string, name: string, done: boolean): Promise<boolean> {
+    const body = { done, ...(done && { response: true }) }
+    try {
+      await this.#client.call(ROUTES.resolveEffect, { params: { id: taskId, name }, body, timeoutMs: TRY_MS })
+      return true
+    } catch (error) {
+      if (error instanceof ApiError && error.status < 500 && error.status !== 409) throw error
+      return false // it is asked again
+    }
+  }
+
   async close(): Promise<void> {
     await this.#client.close()
     await new Promise((resolve) => this.#file.end(resolve))

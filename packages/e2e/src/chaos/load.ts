@@ -82,7 +82,7 @@ export function startLoad(
 export async function openMissions({ database }: Pick<Rig, 'database'>): Promise<number | undefined> {
   try {
     const { rows } = await sql<{ open: number }>`
-      select count(*) as open from missions where ended_at is null and state <> 'paused'`.execute(database.db)
+      select count(*) as open from missions where ended_at is null`.execute(database.db)
     return rows[0]?.open
   } catch {
     return undefined // it is what is being broken

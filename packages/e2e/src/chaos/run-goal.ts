@@ -1,4 +1,5 @@
 import { performance } from 'node:perf_hooks'
+import { complaintsSince } from './complaints.ts'
 import type { Goal } from './goal.ts'
 import { Random } from './random.ts'
 import type { Rig } from './rig.ts'
@@ -24,6 +25,7 @@ const ACKED_MIN = 0.95
 export async function runGoal(rig: Rig, goal: Goal, options: GoalOptions): Promise<GoalReport> {
   const { seconds, seed, log } = options
   const from = performance.now()
+  const fromMs = Date.now()
   const name = `${goal.name}-${seed}`
   const result = await goal.run({
     rig,
@@ -33,6 +35,7 @@ export async function runGoal(rig: Rig, goal: Goal, options: GoalOptions): Promi
     log: (line) => log(`${goal.name} ${line}`),
   })
   log(`${goal.name} the faults are over, waiting until all has settled`)
+  for (const line of complaintsSince(rig, fromMs).often) log(`${goal.name} ${line}`)
   const settled = await settle(rig, { streamsComplete: options.streamsComplete && goal.keepsStreams === true })
   const ackedShare = settled.submits === 0 ? 1 : settled.acked / settled.submits
   const nothing = [
@@ -55,7 +58,7 @@ export async function runGoal(rig: Rig, goal: Goal, options: GoalOptions): Promi
     settleMs: settled.settleMs ?? null,
     open: settled.open,
     violations: settled.broken,
-    uncertainPlainEffects: settled.uncertainPlainEffects,
+    unknownEffects: settled.unknownEffects,
     ...(nothing.length > 0 && { provedNothing: nothing }),
     ...result.more,
   }

@@ -1,11 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { check } from '../checker/check.ts'
 import { ackedShare } from '../checker/client-history.ts'
-import { uncertainRepeats } from '../checker/effects.ts'
-import type { SinkRecord } from '../checker/effects.ts'
-import { readJsonLines } from '../checker/json-lines.ts'
 import type { Broken } from '@hypercode/testkit/invariants'
 import { openMissions } from './load.ts'
+import { resolveUnknownEffects } from './person.ts'
 import type { Rig } from './rig.ts'
 
 const SETTLE_MAX_MS = 180_000
@@ -18,15 +16,18 @@ export interface Settled {
   readonly broken: readonly Broken[]
   readonly submits: number
   readonly acked: number
-  readonly uncertainPlainEffects: number
+  /** Plain effects in which an attempt was cut off: their tasks were paused until the operator said whether they had happened. */
+  readonly unknownEffects: number
 }
 
 /** Waits until everything that was begun has ended, lets the platform rest for a moment, and looks at everything. */
 export async function settle(rig: Rig, options: { streamsComplete: boolean }): Promise<Settled> {
   const from = performance.now()
   let open = await openMissions(rig)
+  let unknownEffects = 0
   while (open !== 0 && performance.now() - from < SETTLE_MAX_MS) {
     await sleep(250)
+    unknownEffects += await resolveUnknownEffects(rig)
     open = await openMissions(rig)
   }
   const settleMs = open === 0 ? Math.round(performance.now() - from) : undefined
@@ -39,6 +40,5 @@ export async function settle(rig: Rig, options: { streamsComplete: boolean }): P
     rest: { quietMs: QUIET_MS - 1000, sweepMs: 1000, leaseMs: 15_000 },
   })
   const { submits, acked } = ackedShare(rig.client.records)
-  const records = readJsonLines<SinkRecord>(rig.files.sink)
-  return { settleMs, open: open ?? -1, broken, submits, acked, uncertainPlainEffects: uncertainRepeats(records) }
+  return { settleMs, open: open ?? -1, broken, submits, acked, unknownEffects }
 }

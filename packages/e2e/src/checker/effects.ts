@@ -10,7 +10,8 @@ export interface SinkRecord {
   readonly key: string
   readonly requestHash: string
   readonly taskId: string
-  readonly step: string
+  /** Its name in the ledger. */
+  readonly effect: string
   readonly attempt: number
   /** When the agent began it. */
   readonly intentAtMs: number
@@ -21,17 +22,24 @@ export interface SinkRecord {
 
 /** Between the clock of an agent and `now()` of a transaction of the database on the same machine. */
 const CLOCK_MS = 250
+/** `now()` is when a transaction began: of two that waited for one lock, the later one may have begun before. No wait is longer. */
+const LOCK_WAIT_MS = 2000
 
 interface AttemptEnd {
   taskId: string
   attempt: number
   endedAtMs: number | null
 }
-interface StepRow {
+interface LedgerRow {
   taskId: string
   name: string
   attempt: number
-  atMs: number
+  state: 'intent' | 'done' | 'unknown'
+  hasResponse: boolean
+  /** A person has said whether it happened. */
+  resolved: boolean
+  writtenAtMs: number
+  taskState: string
 }
 interface Declared {
   taskId: string
@@ -39,62 +47,78 @@ interface Declared {
 }
 
 /**
- * E1 to E4: what was really done, against attempts and journaled steps. On a platform that is still at work the order matters: what had
- * completed before the file was read must stand in it, and whatever stands in it belongs to an attempt that is there afterwards.
+ * E1 to E4: what was really done, against attempts and the ledger of effects. On a platform that is still at work the order matters: what
+ * was done before the file was read must stand in it, and whatever stands in it is in the ledger afterwards.
  */
 export async function findBrokenEffects(db: Db, readRecords: () => readonly SinkRecord[]): Promise<Broken[]> {
   const found = new Violations()
   const declared = await loadDeclared(db)
+  const before = await loadLedger(db)
   const records = readRecords()
-  const byKey = Map.groupBy(records, (record) => `${record.sink} ${record.key}`)
-  const { attempts, steps } = await loadFacts(db)
-  const stepOf = new Map(steps.map((step) => [`${step.taskId}:${step.name}`, step]))
-  for (const [key, all] of byKey) {
-    const applied = all.filter((record) => record.applied).toSorted((a, b) => a.atMs - b.atMs)
-    if (new Set(all.map(({ requestHash }) => requestHash)).size > 1) found.add('E4 one key with two requests', { key })
-    if (all[0]?.sink === 'keyed' && applied.length > 1) {
-      found.add('E1 a keyed effect was carried out twice', { key, times: applied.length })
-    }
-    if (all[0]?.sink === 'plain') {
-      for (const repeat of needlessRepeats(applied, stepOf)) {
-        found.add('E2 a plain effect was repeated although its result was known', { key, attempt: repeat.attempt })
-      }
-    }
-  }
-  const endOf = new Map(attempts.map((attempt) => [`${attempt.taskId}/${attempt.attempt}`, attempt]))
-  for (const { taskId, attempt, step, intentAtMs } of records) {
-    const row = endOf.get(`${taskId}/${attempt}`)
-    if (row === undefined) found.add('E3 an effect of an attempt that there never was', { taskId, attempt, step })
-    else if (row.endedAtMs !== null && intentAtMs > row.endedAtMs + CLOCK_MS) {
-      const lateMs = Math.round(intentAtMs - row.endedAtMs)
-      found.add('E3 an effect was begun by an attempt that had ended', { taskId, attempt, step, lateMs })
-    }
-  }
+  const byKey = Map.groupBy(records, ({ taskId, effect }) => `${taskId}:${effect}`)
+  const attempts = new Map((await loadAttempts(db)).map((one) => [`${one.taskId}/${one.attempt}`, one]))
+  checkSink(byKey, found)
+  checkAttempts(records, attempts, found)
+  checkLedger(before, byKey, attempts, found)
+  const known = new Set((await loadLedger(db)).map(({ taskId, name }) => `${taskId}:${name}`))
+  for (const key of byKey.keys()) if (!known.has(key)) found.add('E2 an effect that the ledger does not know', { key })
   for (const { taskId, effects } of declared) {
     for (const effect of effects) {
-      const done = byKey.get(`${effect} ${taskId}:${effect}`)?.filter((record) => record.applied).length ?? 0
-      if (done === 0) found.add('E1 a completed task without one of its effects', { taskId, effect })
+      if (!isCarriedOut(byKey.get(`${taskId}:${effect}`)))
+        found.add('E1 a completed task without one of its effects', { taskId, effect })
     }
   }
   return found.list()
 }
 
-/** Plain effects that came again although nothing was uncertain: by the same attempt, or when the step had been journaled. */
-function needlessRepeats(applied: readonly SinkRecord[], stepOf: ReadonlyMap<string, StepRow>): SinkRecord[] {
-  return applied.filter((record, index) => {
-    const before = applied[index - 1]
-    if (before === undefined) return false
-    const step = stepOf.get(record.key)
-    const known = step !== undefined && step.attempt < record.attempt && step.atMs + CLOCK_MS < record.intentAtMs
-    return before.attempt === record.attempt || known
-  })
+const isCarriedOut = (records: readonly SinkRecord[] | undefined): boolean =>
+  records?.some(({ applied }) => applied) === true
+
+function checkSink(byKey: ReadonlyMap<string, readonly SinkRecord[]>, found: Violations): void {
+  for (const [key, all] of byKey) {
+    const times = all.filter(({ applied }) => applied).length
+    if (new Set(all.map(({ requestHash }) => requestHash)).size > 1) found.add('E4 one key with two requests', { key })
+    if (times <= 1) continue
+    if (all[0]?.sink === 'keyed') found.add('E1 a keyed effect was carried out twice', { key, times })
+    else found.add('E2 a plain effect was carried out twice', { key, times })
+  }
 }
 
-/** How often a plain effect came again after an attempt that was cut off in the middle of it: at-least-once, and to be seen. */
-export function uncertainRepeats(records: readonly SinkRecord[]): number {
-  const plain = records.filter((record) => record.sink === 'plain' && record.applied)
-  return plain.length - new Set(plain.map(({ key }) => key)).size
+function checkAttempts(
+  records: readonly SinkRecord[],
+  attempts: ReadonlyMap<string, AttemptEnd>,
+  found: Violations,
+): void {
+  for (const { taskId, attempt, effect, intentAtMs } of records) {
+    const row = attempts.get(`${taskId}/${attempt}`)
+    if (row === undefined) found.add('E3 an effect of an attempt that there never was', { taskId, attempt, effect })
+    else if (row.endedAtMs !== null && intentAtMs > row.endedAtMs + CLOCK_MS) {
+      const lateMs = Math.round(intentAtMs - row.endedAtMs)
+      found.add('E3 an effect was begun by an attempt that had ended', { taskId, attempt, effect, lateMs })
+    }
+  }
 }
+
+function checkLedger(
+  ledger: readonly LedgerRow[],
+  byKey: ReadonlyMap<string, readonly SinkRecord[]>,
+  attempts: ReadonlyMap<string, AttemptEnd>,
+  found: Violations,
+): void {
+  for (const { taskId, name, attempt, state, hasResponse, resolved, writtenAtMs, taskState } of ledger) {
+    const row = { taskId, name, attempt }
+    if (state === 'done' && !hasResponse) found.add('E1 an effect is done without a response', row)
+    if (state === 'done' && !isCarriedOut(byKey.get(`${taskId}:${name}`)))
+      found.add('E1 an effect that is done in the ledger was never carried out', row)
+    if (state !== 'done' && taskState === 'completed')
+      found.add('E2 a task completed although one of its effects is open', { ...row, state })
+    const endedAtMs = attempts.get(`${taskId}/${attempt}`)?.endedAtMs ?? Infinity
+    if (!resolved && writtenAtMs > endedAtMs + LOCK_WAIT_MS)
+      found.add('E3 the ledger was written for an attempt that had ended', { ...row, lateMs: writtenAtMs - endedAtMs })
+  }
+}
+
+const ms = (expression: string) => sql.raw(`(extract(epoch from ${expression}) * 1000)::float8`)
 
 async function loadDeclared(db: Db): Promise<Declared[]> {
   const { rows } = await sql<Declared>`
@@ -103,11 +127,16 @@ async function loadDeclared(db: Db): Promise<Declared[]> {
   return rows
 }
 
-async function loadFacts(db: Db): Promise<{ attempts: AttemptEnd[]; steps: StepRow[] }> {
-  const ms = (column: string) => sql.raw(`(extract(epoch from ${column}) * 1000)::float8`)
-  const attempts = await sql<AttemptEnd>`
+async function loadAttempts(db: Db): Promise<AttemptEnd[]> {
+  const { rows } = await sql<AttemptEnd>`
     select task_id as "taskId", attempt, ${ms('ended_at')} as "endedAtMs" from attempts`.execute(db)
-  const steps = await sql<StepRow>`
-    select task_id as "taskId", name, attempt, ${ms('created_at')} as "atMs" from steps`.execute(db)
-  return { attempts: attempts.rows, steps: steps.rows }
+  return rows
+}
+
+async function loadLedger(db: Db): Promise<LedgerRow[]> {
+  const { rows } = await sql<LedgerRow>`
+    select e.task_id as "taskId", e.name, e.attempt, e.state, e.response is not null as "hasResponse",
+      e.resolved_by is not null as resolved, t.state as "taskState", ${ms('coalesce(e.done_at, e.created_at)')} as "writtenAtMs"
+    from effects e join tasks t on t.id = e.task_id`.execute(db)
+  return rows
 }
