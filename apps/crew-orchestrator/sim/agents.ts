@@ -3,6 +3,7 @@ import type { ClaimedTask, CompletionReport } from '@hypercode/contracts'
 import { reportOf } from '../src/engine/complete.ts'
 import { SKILLS } from './crews.ts'
 import { beat, register } from './registry.ts'
+import { useTools } from './tools.ts'
 import { call, isPassing } from './world.ts'
 import type { World } from './world.ts'
 
@@ -182,11 +183,25 @@ async function work(world: World, life: Life, task: ClaimedTask, key: string): P
   const longMs = random.chance(0.1) ? settings.leaseMs * 2 : 300
   await scheduler.wait(random.next() * longMs, `${life.instance.subject} works`)
   await thawed(world, life)
-  const report = life.canceled.has(key) ? base(task, 'canceled') : randomReport(world, life, task)
-  const times = random.chance(0.1) ? 2 : 1
-  for (let time = 0; time < times && !life.isOver; time += 1) await send(world, life, report)
+  const { instance, incarnation } = life
+  const { taskId, attempt } = task
+  const isWhole = await useTools(world, {
+    task,
+    author: { taskId, attempt, instanceId: instance.id, incarnation },
+    fence: { tenantId: world.tenantId, subject: instance.subject, incarnation, taskId, attempt },
+    isOver: () => life.isOver,
+    thawed: async () => thawed(world, life),
+  })
+  if (isWhole) await report(world, life, task, key)
   life.running.delete(key)
   life.onFree()
+}
+
+async function report(world: World, life: Life, task: ClaimedTask, key: string): Promise<void> {
+  const { random } = world
+  const said = life.canceled.has(key) ? base(task, 'canceled') : randomReport(world, life, task)
+  const times = random.chance(0.1) ? 2 : 1
+  for (let time = 0; time < times && !life.isOver; time += 1) await send(world, life, said)
 }
 
 /** Says it until somebody answers. */

@@ -97,7 +97,8 @@ async function interfere(world: World, history: History): Promise<void> {
 
 const CONFLICTS = ['conflict', 'not_found']
 
-async function gently(work: () => Promise<void>): Promise<void> {
+/** What is not there any more, or not so, is no fault. */
+export async function gently(work: () => Promise<void>): Promise<void> {
   try {
     await work()
   } catch (error) {
@@ -148,7 +149,8 @@ const ACTS = {
   },
 }
 
-async function persist<T>(world: World, what: string, work: Parameters<typeof call<T>>[2]): Promise<T> {
+/** Asks until there is an answer. */
+export async function persist<T>(world: World, what: string, work: Parameters<typeof call<T>>[2]): Promise<T> {
   for (;;) {
     try {
       return await call(world, what, work)

@@ -1,6 +1,6 @@
 import { registerHooks } from 'node:module'
 import { fileURLToPath } from 'node:url'
-import type { Mutant } from './mutants.ts'
+import type { Mutant } from './mutants/edit.ts'
 
 const ROOT = new URL('../../../', import.meta.url).href
 const SHIMS = new URL('shims.ts', import.meta.url).href

@@ -5,9 +5,11 @@
 import { TASK_MOVES } from '../src/domain/states.ts'
 import type { TaskState } from '@hypercode/contracts'
 import { TASK_STATE_AFTER } from '@hypercode/testkit/invariants'
+import { checkEffect } from './effect-rules.ts'
 import { ENDS, checkNeeds, checkResult, checkTaskChange, must } from './rules.ts'
-import type { Change, Database } from './database/database.ts'
+import type { Change, Commit, Database } from './database/database.ts'
 import type { AttemptRow, EventRow, InstanceRow, TaskRow } from './database/rows.ts'
+import { createVersions } from './versions.ts'
 
 /** Attempts that a task has spent; those that were given back are not counted. */
 const SPENT: ReadonlySet<string> = new Set(['failed', 'lease_lost', 'timed_out', 'rejected'])
@@ -33,7 +35,9 @@ export interface Checker {
   readonly authors: Map<string, Author>
   /** When the cancel of a mission was acknowledged. */
   readonly cancelAcked: Map<string, number>
-  check(changes: readonly Change[], begunAt: number): void
+  check(commit: Commit): void
+  /** What an attempt was told was taken: its fence held at some moment since it was sent. */
+  checkWrite(author: Author, sentAt: number, what: string): void
 }
 
 export function createChecker(database: () => Database, leaseMs: () => number): Checker {
@@ -41,7 +45,8 @@ export function createChecker(database: () => Database, leaseMs: () => number): 
   const toldMissions = new Map<string, { seq: number; isOver: boolean }>()
   const tasksOf = new Map<string, Set<string>>()
   const attemptsOf = new Map<string, number>()
-  const instances = new Map<string, { row: InstanceRow; since: number }[]>()
+  const instances = createVersions<InstanceRow>()
+  const endedAt = new Map<string, number>()
   const authors = new Map<string, Author>()
   const cancelAcked = new Map<string, number>()
 
@@ -61,9 +66,7 @@ export function createChecker(database: () => Database, leaseMs: () => number): 
 
   const remember = (change: Change): void => {
     if (change.table === 'agent_instances') {
-      const versions = instances.get(change.after.id) ?? []
-      versions.push({ row: change.after, since: database().scheduler.now })
-      instances.set(change.after.id, versions)
+      instances.add(change.after.id, change.after, database().scheduler.now)
       const { before, after } = change
       must(
         before === undefined || after.incarnation >= before.incarnation,
@@ -71,7 +74,9 @@ export function createChecker(database: () => Database, leaseMs: () => number): 
         `incarnation of ${after.subject} went back`,
       )
     } else if (change.table === 'attempts') {
-      attemptsOf.set(change.after.task_id, Math.max(attemptsOf.get(change.after.task_id) ?? 0, change.after.attempt))
+      const { task_id, attempt, ended_at } = change.after
+      attemptsOf.set(task_id, Math.max(attemptsOf.get(task_id) ?? 0, attempt))
+      if (ended_at !== null) endedAt.set(`${task_id}/${attempt}`, database().scheduler.now)
     } else if (change.table === 'tasks') {
       const ids = tasksOf.get(change.after.mission_id) ?? new Set()
       tasksOf.set(change.after.mission_id, ids.add(change.after.id))
@@ -83,6 +88,7 @@ export function createChecker(database: () => Database, leaseMs: () => number): 
     if (change.table === 'tasks' && change.before !== undefined) checkTaskChange(change.before, change.after, begunAt)
     if (change.table === 'waits' && change.after.kind === 'timer' && change.after.fired_at !== null)
       must(change.after.fired_at >= (change.after.fire_at ?? 0), 'O17', `timer ${change.after.name} was early`)
+    if (change.table === 'effects') checkEffect(change, database().tables.tasks.get(change.after.task_id))
     if (change.table !== 'attempts') return
     const { before, after } = change
     if (before === undefined) checkBegin(after, begunAt)
@@ -104,7 +110,7 @@ export function createChecker(database: () => Database, leaseMs: () => number): 
       `attempt of ${task.key} after its cancel was acknowledged`,
     )
     // The statement judged by its snapshot: some version of the instance from then on must allow it.
-    const seen = versionsSince(attempt.agent_instance_id, begunAt)
+    const seen = instances.from(attempt.agent_instance_id, begunAt)
     const mayWork = (row: InstanceRow): boolean =>
       row.incarnation === attempt.incarnation && row.lifecycle === 'ready' && (row.lease_expires_at ?? 0) > begunAt
     must(
@@ -125,14 +131,6 @@ export function createChecker(database: () => Database, leaseMs: () => number): 
     )
   }
 
-  /** The versions of an instance that a transaction which began then may have seen. */
-  const versionsSince = (id: string, begunAt: number): InstanceRow[] => {
-    const versions = instances.get(id) ?? []
-    return versions
-      .filter((_, index) => (versions[index + 1]?.since ?? Number.POSITIVE_INFINITY) >= begunAt)
-      .map(({ row }) => row)
-  }
-
   const checkEnd = (attempt: AttemptRow, begunAt: number): void => {
     const author = authors.get(attempt.output_hash ?? attempt.error?.message ?? '')
     if (author === undefined) return
@@ -146,9 +144,9 @@ export function createChecker(database: () => Database, leaseMs: () => number): 
       'O4',
       `attempt ${attempt.attempt} of ${attempt.task_id} was ended by a report about attempt ${author.attempt} of another holder`,
     )
-    const isRegistered = versionsSince(attempt.agent_instance_id, begunAt).some(
-      (row) => row.incarnation === author.incarnation,
-    )
+    const isRegistered = instances
+      .from(attempt.agent_instance_id, begunAt)
+      .some((row) => row.incarnation === author.incarnation)
     must(
       isRegistered,
       'R6',
@@ -253,7 +251,15 @@ export function createChecker(database: () => Database, leaseMs: () => number): 
   return {
     authors,
     cancelAcked,
-    check(changes, begunAt) {
+    checkWrite({ taskId, attempt, instanceId, incarnation }, sentAt, what) {
+      const row = database().tables.attempts.get(`${taskId}/${attempt}`)
+      const isOwn = row?.agent_instance_id === instanceId && row.incarnation === incarnation
+      const wasOpen = (endedAt.get(`${taskId}/${attempt}`) ?? Number.POSITIVE_INFINITY) >= sentAt
+      const wasRegistered = instances.from(instanceId, sentAt).some((one) => one.incarnation === incarnation)
+      must(isOwn && wasOpen, 'E3', `attempt ${attempt} of ${taskId} had ended, and it ${what}`)
+      must(wasRegistered, 'E3', `incarnation ${incarnation} of ${instanceId} was replaced, and it ${what}`)
+    },
+    check({ changes, begunAt }) {
       for (const change of changes) remember(change)
       const events = changes.flatMap((change) => (change.table === 'mission_events' ? [change.after] : []))
       for (const event of events.sort((a, b) => a.seq - b.seq)) hear(event)

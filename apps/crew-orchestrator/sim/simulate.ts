@@ -4,9 +4,12 @@ import type { Agents } from './agents.ts'
 import { cancel, resume, startClients } from './clients.ts'
 import type { History } from './clients.ts'
 import { Database } from './database/database.ts'
+import { createEffectSink } from './effect-sink.ts'
 import { installTime } from './fake-time.ts'
 import { createChecker } from './invariants.ts'
-import { Violation } from './rules.ts'
+import type { TaskRow } from './database/rows.ts'
+import { Violation, must } from './rules.ts'
+import { startPeople } from './people.ts'
 import { createRandom } from './random.ts'
 import { reap } from './registry.ts'
 import { startReplica } from './replica.ts'
@@ -56,6 +59,7 @@ export async function simulate({ seed, events, keepsTrace = false }: SimulateOpt
     world.background('the registry sweeps', reap(world))
     const agents = startAgents(world, random.int(2, 4))
     const history = startClients(world)
+    startPeople(world)
     world.background('fate of replicas', replicaFaults(world))
     world.background('fate of the database', outages(world))
     while (scheduler.events < events) await step()
@@ -94,9 +98,9 @@ function createWorld({
   )
   const database: Database = new Database({
     scheduler,
-    onCommit(changes, now) {
+    onCommit(commit) {
       try {
-        checker.check(changes, now)
+        checker.check(commit)
       } catch (error) {
         fail(error)
       }
@@ -108,6 +112,8 @@ function createWorld({
     scheduler,
     database,
     checker,
+    sink: createEffectSink(random),
+    journal: new Map(),
     tenantId: newId(),
     replicas: [],
     sessions: new Set(),
@@ -177,8 +183,7 @@ async function drain(world: World, agents: Agents, step: () => Promise<void>): P
     if (open.length === 0) return
     for (const mission of open) {
       const tasks = [...tables.tasks.values()].filter((task) => task.mission_id === mission.id)
-      const help =
-        mission.state === 'paused' ? resume : tasks.some((task) => task.state === 'paused') ? cancel : undefined
+      const help = mission.state === 'paused' ? resume : tasks.some((task) => isLeft(world, task)) ? cancel : undefined
       if (help === undefined || helped.has(`${help.name} ${mission.id}`)) continue
       helped.add(`${help.name} ${mission.id}`)
       const helping = help(world, mission.id).finally(() => helped.delete(`${help.name} ${mission.id}`))
@@ -195,6 +200,10 @@ async function drain(world: World, agents: Agents, step: () => Promise<void>): P
     }
   }
 }
+
+/** It is paused, and nobody is going to say whether an effect of it has happened. */
+const isLeft = ({ database: { tables } }: World, { id, state }: TaskRow): boolean =>
+  state === 'paused' && ![...tables.effects.values()].some((one) => one.task_id === id && one.state === 'unknown')
 
 /** O16: no task is left while somebody who could take it has asked for work all the time. `since` is when each was first seen so. */
 function checkProgress(world: World, agents: Agents, since: Map<string, number>): void {
@@ -227,6 +236,7 @@ function checkEnd(world: World, history: History): void {
     for (const id of acked) if (found[0]?.id !== id) throw new Violation(`H1 ${key} was acknowledged and is not there`)
     if (found[0] !== undefined && found[0].request_hash !== hash) throw new Violation(`O15 ${key} has another request`)
   }
+  checkEffects(world)
   const told = new Map<string, number>()
   for (const { payload } of outbox.values()) {
     for (const { missionId, seq } of payload as { missionId: string; seq: number }[])
@@ -235,4 +245,22 @@ function checkEnd(world: World, history: History): void {
   for (const { id, event_seq } of missions.values())
     if (told.get(id) !== event_seq)
       throw new Violation(`S6 ${id} has ${event_seq} events and the stream was told of ${told.get(id)}`)
+}
+
+/** E1: what completed had exactly the effects of its handler. E2: nothing happened of which the ledger does not know. */
+function checkEffects({ sink, database: { tables } }: World): void {
+  for (const { task_id: id, outcome } of tables.attempts.values()) {
+    for (const { kind, name } of sink.toolsOf(id)) {
+      if (kind === 'step') continue
+      const known = tables.effects.get(`${id}/${name}`)
+      must(sink.count(id, name) === 0 || known !== undefined, 'E2', `nobody wrote down the effect ${name} of ${id}`)
+      if (outcome !== 'completed') continue
+      const isWhole = sink.count(id, name) === 1 && known?.state === 'done'
+      must(
+        isWhole,
+        'E1',
+        `${id} is completed, and its effect ${name} happened ${sink.count(id, name)} times and is ${known?.state}`,
+      )
+    }
+  }
 }

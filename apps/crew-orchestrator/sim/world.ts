@@ -1,6 +1,7 @@
 import type { Database } from './database/database.ts'
 import type { Session } from './database/database.ts'
 import { DatabaseError } from './database/errors.ts'
+import type { EffectSink } from './effect-sink.ts'
 import type { Checker } from './invariants.ts'
 import type { Random } from './random.ts'
 import type { Replica } from './replica.ts'
@@ -33,6 +34,9 @@ export interface World {
   readonly scheduler: Scheduler
   readonly database: Database
   readonly checker: Checker
+  readonly sink: EffectSink
+  /** Steps that an attempt was told are recorded, by `task/name`, with the first that was. */
+  readonly journal: Map<string, { attempt: number; response: unknown }>
   readonly tenantId: string
   readonly replicas: Replica[]
   readonly sessions: Set<Session>

@@ -2,8 +2,11 @@ import type { Session } from './database.ts'
 import { flat } from './statement.ts'
 import type { Call, Statement } from './statement.ts'
 import * as due from './statements/due.ts'
+import * as effects from './statements/effects.ts'
+import * as journal from './statements/journal.ts'
 import * as lease from './statements/lease.ts'
 import * as load from './statements/load.ts'
+import * as people from './statements/people.ts'
 import * as reports from './statements/reports.ts'
 import * as save from './statements/save-ledger.ts'
 import * as submit from './statements/submit.ts'
@@ -11,7 +14,8 @@ import * as waits from './statements/waits.ts'
 
 const isStatement = (one: unknown): one is Statement => typeof one === 'object' && one !== null && 'marks' in one
 
-const ALL = [due, lease, load, reports, save, submit, waits].flatMap((file) => Object.values(file).filter(isStatement))
+const FILES = [due, effects, journal, lease, load, people, reports, save, submit, waits]
+const ALL = FILES.flatMap((file) => Object.values(file).filter(isStatement))
 const known = new Map<string, { statement: Statement; text: string }>()
 
 /** The model of a statement. One that is not known is an error that names it: the simulation then lags behind the code. */
@@ -29,6 +33,10 @@ export function lookUp(sql: string): { statement: Statement; text: string } {
   known.set(sql, entry)
   return entry
 }
+
+/** The names of all statements that the model knows, and of those that it was asked in this thread. */
+export const allStatements = (): string[] => ALL.map(({ name }) => name)
+export const askedStatements = (): string[] => Array.from(known.values(), ({ statement }) => statement.name)
 
 export async function execute(session: Session, sql: string, params: readonly unknown[]): Promise<object[]> {
   const { statement, text } = lookUp(sql)

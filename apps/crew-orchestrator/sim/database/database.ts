@@ -9,11 +9,19 @@ import { KEYS } from './rows.ts'
 import type { Rows, TableName } from './rows.ts'
 
 export type Change = { [T in TableName]: { table: T; before: Rows[T] | undefined; after: Rows[T] } }[TableName]
+export type Removal = { [T in TableName]: { table: T; before: Rows[T] } }[TableName]
+
+export interface Commit {
+  changes: readonly Change[]
+  removed: readonly Removal[]
+  /** What `now()` was in its statements. */
+  begunAt: number
+}
 
 export interface DatabaseOptions {
   scheduler: Scheduler
   /** Called after each commit that changed something. */
-  onCommit: (changes: readonly Change[], now: number) => void
+  onCommit: (commit: Commit) => void
   /** Transactions wait for each other in a circle. */
   onDeadlock: (what: string) => void
 }
@@ -39,6 +47,7 @@ export class Database {
     mission_events: new Map(),
     dead_letters: new Map(),
     steps: new Map(),
+    effects: new Map(),
     waits: new Map(),
     signals: new Map(),
     outbox: new Map(),
@@ -81,21 +90,37 @@ export class Session {
   /** Every row that the transaction sees now. */
   rows<T extends TableName>(table: T): Rows[T][] {
     const committed = this.database.tables[table] as Map<string, Rows[T]>
-    const own = this.#written.get(table) as Map<string, Rows[T]> | undefined
+    const own = this.#written.get(table) as Map<string, Rows[T] | undefined> | undefined
     if (own === undefined) return [...committed.values()]
-    const seen = Array.from(committed, ([key, row]) => own.get(key) ?? row)
+    const seen = Array.from(committed, ([key, row]) => (own.has(key) ? own.get(key) : row))
     for (const [key, row] of own) if (!committed.has(key)) seen.push(row)
-    return seen
+    return seen.filter((row) => row !== undefined)
   }
 
   get<T extends TableName>(table: T, key: string): Rows[T] | undefined {
-    return (this.#written.get(table)?.get(key) ?? this.database.tables[table].get(key)) as Rows[T] | undefined
+    const own = this.#written.get(table)
+    return (own?.has(key) === true ? own.get(key) : this.database.tables[table].get(key)) as Rows[T] | undefined
   }
 
   put<T extends TableName>(table: T, row: Rows[T]): void {
     checkRow(table, row)
+    this.#write(table, KEYS[table](row), row)
+  }
+
+  /** `insert`: a row of the same key is an error. */
+  insert<T extends TableName>(table: T, row: Rows[T]): void {
+    const key = KEYS[table](row)
+    if (this.get(table, key) !== undefined) throw new DatabaseError('23505', `duplicate key: ${table} ${key}`)
+    this.put(table, row)
+  }
+
+  remove(table: TableName, key: string): void {
+    this.#write(table, key, undefined)
+  }
+
+  #write(table: TableName, key: string, row: unknown): void {
     const own = this.#written.get(table) ?? new Map<string, unknown>()
-    this.#written.set(table, own.set(KEYS[table](row), row))
+    this.#written.set(table, own.set(key, row))
   }
 
   /** `update … where`: takes the lock of the row, waits for it if need be, and changes the row as it is then. */
@@ -169,15 +194,22 @@ export class Session {
     this.awake()
     this.#over = true
     const changes: Change[] = []
+    const removed: Removal[] = []
     for (const [table, rows] of this.#written) {
       const committed = this.database.tables[table] as Map<string, unknown>
       for (const [key, after] of rows) {
-        changes.push({ table, before: committed.get(key), after } as Change)
-        committed.set(key, after)
+        const before = committed.get(key)
+        if (after === undefined) {
+          if (before !== undefined) removed.push({ table, before } as Removal)
+          committed.delete(key)
+        } else {
+          changes.push({ table, before, after } as Change)
+          committed.set(key, after)
+        }
       }
     }
     this.#release()
-    if (changes.length > 0) this.database.options.onCommit(changes, this.now)
+    if (changes.length + removed.length > 0) this.database.options.onCommit({ changes, removed, begunAt: this.now })
   }
 
   rollback(): void {

@@ -80,6 +80,7 @@ export interface LetterRow {
   task_id: string
   mission_id: string
   tenant_id: string
+  resolution: string | null
 }
 
 export interface StepRow {
@@ -89,6 +90,20 @@ export interface StepRow {
   attempt: number
   request_hash: string | null
   response: unknown
+}
+
+export interface EffectRow {
+  task_id: string
+  name: string
+  tenant_id: string
+  attempt: number
+  state: 'intent' | 'done' | 'unknown'
+  idempotent: boolean
+  request_hash: string | null
+  response: unknown
+  created_at: number
+  done_at: Instant
+  resolved_by: string | null
 }
 
 export interface WaitRow {
@@ -129,6 +144,7 @@ export interface Rows {
   mission_events: EventRow
   dead_letters: LetterRow
   steps: StepRow
+  effects: EffectRow
   waits: WaitRow
   signals: SignalRow
   outbox: OutboxRow
@@ -145,6 +161,7 @@ export const KEYS: { readonly [T in TableName]: (row: Rows[T]) => string } = {
   mission_events: (row) => `${row.mission_id}/${row.seq}`,
   dead_letters: (row) => row.id,
   steps: (row) => `${row.task_id}/${row.name}`,
+  effects: (row) => `${row.task_id}/${row.name}`,
   waits: (row) => `${row.task_id}/${row.name}`,
   signals: (row) => row.id,
   outbox: (row) => row.id,
@@ -166,11 +183,11 @@ export function dueAt(task: TaskRow): Instant {
     case 'scheduled':
     case 'waiting':
     case 'input_required':
+    case 'verifying':
       return least(task.available_at, task.total_deadline_at)
     case 'queued':
       return least(task.queue_deadline_at, task.total_deadline_at)
     case 'paused':
-    case 'verifying':
       return task.total_deadline_at
     default:
       return null

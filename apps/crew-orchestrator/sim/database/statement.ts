@@ -36,12 +36,14 @@ export function between(text: string, from: string, to: string): string {
   return text.slice(start + from.length, end).trim()
 }
 
-/** The parameter that `pattern`, with a group for its number, finds. */
-export function param<T>(call: Call, pattern: RegExp): T {
+/** The parameters that `pattern`, with groups for their numbers, finds. */
+export function paramsAt(call: Call, pattern: RegExp): unknown[] {
   const found = pattern.exec(call.text)
   if (found === null) throw new Error(`the model looks for ${pattern} in: ${call.text.slice(0, 300)}`)
-  return call.params[Number(found[1]) - 1] as T
+  return found.slice(1).map((number) => call.params[Number(number) - 1])
 }
+
+export const param = <T>(call: Call, pattern: RegExp): T => paramsAt(call, pattern)[0] as T
 
 export const scopeOf = ({ session, params }: Call, rows: Scope['rows']): Scope => ({ rows, params, now: session.now })
 

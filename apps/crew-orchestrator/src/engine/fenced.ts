@@ -4,7 +4,7 @@ import { NOTHING_SAVED } from '../store/save-ledger.ts'
 import type { Engine } from './engine.ts'
 
 /** Publishes what was written, or refuses the write of an attempt that is not the current one. */
-export function took<T extends object>(engine: Engine, written: Written<T>): T {
+export function took<T extends object>(engine: Pick<Engine, 'after'>, written: Written<T>): T {
   if (written.kind === 'fenced') throw staleError()
   engine.after({ ...NOTHING_SAVED, outbox: written.outbox })
   return written

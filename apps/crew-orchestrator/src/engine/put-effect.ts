@@ -14,14 +14,16 @@ export interface EffectPut {
   created: boolean
 }
 
+type Writer = Pick<Engine, 'urgentDb' | 'after'>
+
 export type EffectWords = Pick<PutEffect, 'state' | 'idempotent' | 'requestHash' | 'response'>
 
 /** Throws 409 when the fence does not hold, or when nobody knows whether the effect has happened: its task then waits for a person. */
-export const putEffect = (engine: Engine, claim: FenceClaim, name: string, words: EffectWords): Promise<EffectPut> =>
+export const putEffect = (engine: Writer, claim: FenceClaim, name: string, words: EffectWords): Promise<EffectPut> =>
   (words.state === 'intent' ? intend : finish)(engine, claim, name, words)
 
 /** F1, F2: before an effect is done. */
-async function intend(engine: Engine, claim: FenceClaim, name: string, words: EffectWords): Promise<EffectPut> {
+async function intend(engine: Writer, claim: FenceClaim, name: string, words: EffectWords): Promise<EffectPut> {
   const { urgentDb } = engine
   const requestHash = words.requestHash ?? null
   const { created } = took(
@@ -50,7 +52,7 @@ async function intend(engine: Engine, claim: FenceClaim, name: string, words: Ef
 }
 
 /** After it was done. A repeat answers what was written the first time. */
-async function finish(engine: Engine, claim: FenceClaim, name: string, words: EffectWords): Promise<EffectPut> {
+async function finish(engine: Writer, claim: FenceClaim, name: string, words: EffectWords): Promise<EffectPut> {
   checkResponse(words.response)
   const { created } = took(engine, await storeDone(engine.urgentDb, claim, name, words.response))
   const found = await findEffect(engine.urgentDb, claim.taskId, name)

@@ -47,8 +47,12 @@ const COMPARED = {
     set: ['ended_at', 'output_hash'],
   },
   mission_events: { as: ['mission_id', 'seq', 'type', 'task_id'], set: [] },
-  dead_letters: { as: ['task_id'], set: [] },
-  steps: { as: ['task_id', 'name', 'response'], set: [] },
+  dead_letters: { as: ['task_id', 'resolution'], set: [] },
+  steps: { as: ['task_id', 'name', 'attempt', 'request_hash', 'response'], set: [] },
+  effects: {
+    as: ['task_id', 'name', 'attempt', 'state', 'idempotent', 'request_hash', 'response', 'resolved_by'],
+    set: ['done_at'],
+  },
   waits: { as: ['task_id', 'name', 'kind', 'signal'], set: ['fire_at', 'fired_at'] },
   signals: { as: ['mission_id', 'name', 'taken_by'], set: ['taken_at'] },
 } as const

@@ -11,7 +11,10 @@ import { lookForWork } from '../../src/store/look-for-work.ts'
 import type { CrewPlan } from '../../src/manifest/compile.ts'
 import { SKILLS, randomCrew } from '../../sim/crews.ts'
 import type { Random } from '../../sim/random.ts'
+import { ATTEMPT_ACTS, beginEffects } from './attempt-acts.ts'
 import { dump, withoutIds } from './compare.ts'
+import { pick, pickClaimed, settled } from './course.ts'
+import type { Act, Course, Dice } from './course.ts'
 import type { Agent, Side } from './sides.ts'
 
 export interface History {
@@ -23,28 +26,6 @@ export interface History {
   stored(): Promise<unknown[]>
   /** Reports that were taken. */
   readonly accepted: number
-}
-
-/** A side with what it has given out; the same index is the same thing on all sides. */
-interface Course {
-  side: Side
-  agents: Agent[]
-  missions: string[]
-  /** Everything that was ever claimed. */
-  claimed: { task: ClaimedTask; agent: number; incarnation: number }[]
-  /** Ids, and what they stand for. */
-  names: Map<string, string>
-}
-
-type Act = (course: Course, dice: Dice) => Promise<unknown>
-interface Dice {
-  crew: CrewPlan
-  key: string
-  hash: string
-  /** For whatever is picked from a list. */
-  at: number
-  other: number
-  kind: number
 }
 
 export async function openHistory(sides: readonly Side[], random: Random): Promise<History> {
@@ -112,19 +93,6 @@ const calm = (crew: CrewPlan): CrewPlan => ({
   }),
 })
 
-const pick = <T>(list: readonly T[], at: number): T | undefined => list[Math.floor(at * list.length)]
-
-/** An error is an answer too. */
-async function settled(work: Promise<unknown>): Promise<unknown> {
-  try {
-    return await work
-  } catch (error) {
-    const { code } = error as { code?: unknown }
-    if (typeof code !== 'string') throw error
-    return { refused: code }
-  }
-}
-
 const PLAN = [
   ...(['submit', 'submit', 'submit', 'submit'] as const),
   ...([
@@ -141,6 +109,7 @@ const PLAN = [
     'report',
   ] as const),
   ...(['cancel', 'pause', 'resume', 'signal', 'replace'] as const),
+  ...(['step', 'effect', 'effect', 'effect', 'effect', 'resolve', 'resolve', 'progress'] as const),
 ] as const
 
 /** Between two steps. All spans here end half a second beside what these add up to, so that how fast the machine is decides nothing. */
@@ -162,6 +131,7 @@ async function sweep({ side }: Course): Promise<unknown> {
 }
 
 const ACTS: Readonly<Record<(typeof PLAN)[number], Act>> = {
+  ...ATTEMPT_ACTS,
   async submit({ side, missions, names }, { crew, key, hash }) {
     const order = {
       tenantId: side.tenantId,
@@ -187,7 +157,8 @@ const ACTS: Readonly<Record<(typeof PLAN)[number], Act>> = {
     }
     return { ...result, queued: saved.queued }
   },
-  async claim({ side, agents, claimed }, { at, other, kind }) {
+  async claim(course, { at, other, kind }) {
+    const { side, agents, claimed } = course
     const index = Math.floor(at * agents.length)
     const agent = agents[index] as Agent
     const skills = index === 0 ? SKILLS : ['code', 'test']
@@ -208,26 +179,20 @@ const ACTS: Readonly<Record<(typeof PLAN)[number], Act>> = {
         claimed.push({ task, agent: index, incarnation: agent.incarnation })
       }
     }
-    return { look, answer, contended }
+    const given = answer?.kind === 'tasks' ? answer.tasks : []
+    const begun = other < 0.6 ? await beginEffects(course, given, agent) : []
+    return { look, answer, contended, begun }
   },
-  async report({ side, agents, claimed }, { at, other, kind }) {
-    // Mostly about one of the last that were claimed.
-    const from = other < 0.7 ? Math.max(0, claimed.length - 4) : 0
-    const one = pick(claimed.slice(from), at)
+  async report(course, dice) {
+    const { side } = course
+    const { other, kind } = dice
+    const one = pickClaimed(course, dice)
     if (one === undefined) return 'nothing'
-    const agent = agents[kind > 0.95 ? 1 - one.agent : one.agent] as Agent
-    const fence = {
-      tenantId: side.tenantId,
-      subject: agent.subject,
-      incarnation: one.incarnation,
-      taskId: one.task.taskId,
-      attempt: one.task.attempt,
-    }
     const report = randomReport(one.task, kind)
     const twice = other > 0.9 ? [report, report] : [report]
     const { results, saved } = await completeAttempts(
       side.db,
-      twice.map((each) => reportOf(fence, each)),
+      twice.map((each) => reportOf(one.fence, each)),
     )
     return { results, queued: saved.queued, ended: saved.ended, told: saved.told }
   },

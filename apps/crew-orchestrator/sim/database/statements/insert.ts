@@ -2,7 +2,6 @@
 import { later } from '../rows.ts'
 import type { EdgeRow, EventRow, TaskRow } from '../rows.ts'
 import type { Session } from '../database.ts'
-import { DatabaseError } from '../errors.ts'
 
 type TaskRecord = Omit<TaskRow, 'available_at'> & {
   queue_ms: number | null
@@ -43,10 +42,6 @@ export function insertTask(
 
 export const insertEdge = (session: Session, edge: EdgeRow): void => session.put('task_dependencies', edge)
 
-export function insertEvent(session: Session, event: EventRow): void {
-  if (session.get('mission_events', `${event.mission_id}/${event.seq}`) !== undefined)
-    throw new DatabaseError('23505', `duplicate key: event ${event.seq} of mission ${event.mission_id}`)
-  session.put('mission_events', event)
-}
+export const insertEvent = (session: Session, event: EventRow): void => session.insert('mission_events', event)
 
 export type { TaskRecord }

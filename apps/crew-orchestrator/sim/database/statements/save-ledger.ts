@@ -45,19 +45,20 @@ type TaskChange = Pick<
   delay_ms: number | null
   has_delay: boolean
   has_input: boolean
+  has_output: boolean
   ended: boolean
 }
 
 /** `updateTasks` */
 async function moveTask(session: Session, record: TaskChange): Promise<void> {
-  const { delay_ms, has_delay, has_input, input, output, ended, ...r } = record
+  const { delay_ms, has_delay, has_input, has_output, input, output, ended, ...r } = record
   const { now } = session
   const isIn = (...states: string[]): boolean => states.includes(r.state)
   await session.update('tasks', r.id, (t) => ({
     ...t,
     ...r,
     input: has_input ? input : t.input,
-    output: isIn('completed') ? output : t.output,
+    output: has_output ? output : t.output,
     lease_owner: null,
     lease_incarnation: null,
     claim_id: null,
@@ -65,7 +66,9 @@ async function moveTask(session: Session, record: TaskChange): Promise<void> {
     attempt_deadline_at: null,
     progress_deadline_at: null,
     available_at:
-      has_delay && isIn('queued', 'scheduled', 'waiting', 'input_required') ? later(now, delay_ms) : t.available_at,
+      has_delay && isIn('queued', 'scheduled', 'waiting', 'input_required', 'verifying')
+        ? later(now, delay_ms)
+        : t.available_at,
     queue_deadline_at: isIn('queued') ? later(now, t.queue_timeout_ms) : null,
     total_deadline_at: isIn('queued', 'scheduled', 'waiting')
       ? (t.total_deadline_at ?? later(now, t.total_timeout_ms))
@@ -111,9 +114,9 @@ const WRITES: Readonly<Record<string, Write>> = {
     session.update('attempts', `${task_id}/${attempt}`, (a) =>
       a.ended_at === null ? { ...a, ended_at: session.now, ...end } : undefined,
     ),
-  letters_in: (session, record: LetterRow) => session.put('dead_letters', record),
+  letters_in: (session, record: LetterRow) => session.put('dead_letters', { ...record, resolution: null }),
   waits_in: (session, { delay_ms, over, ...wait }: { delay_ms: number | null; over: boolean } & Wait) =>
-    session.put('waits', {
+    session.insert('waits', {
       ...wait,
       fire_at: later(session.now, delay_ms),
       created_at: session.database.scheduler.now,
@@ -127,7 +130,7 @@ const WRITES: Readonly<Record<string, Write>> = {
     session.update('signals', id, (s) =>
       s.taken_at === null ? { ...s, taken_by: task_id, taken_at: session.now } : undefined,
     ),
-  steps_in: (session, record: StepRow) => session.put('steps', { ...record, request_hash: null }),
+  steps_in: (session, record: StepRow) => session.insert('steps', { ...record, request_hash: null }),
   events_in: (session, record: EventRow) => insertEvent(session, record),
   missions_moved: moveMission,
 }

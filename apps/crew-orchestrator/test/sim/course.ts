@@ -1,0 +1,60 @@
+import type { ClaimedTask } from '@hypercode/contracts'
+import type { CrewPlan } from '../../src/manifest/compile.ts'
+import type { FenceClaim } from '../../src/store/reports.ts'
+import type { Agent, Side } from './sides.ts'
+
+/** A side with what it has given out; the same index is the same thing on all sides. */
+export interface Course {
+  side: Side
+  agents: Agent[]
+  missions: string[]
+  /** Everything that was ever claimed. */
+  claimed: { task: ClaimedTask; agent: number; incarnation: number }[]
+  /** Ids, and what they stand for. */
+  names: Map<string, string>
+}
+
+export type Act = (course: Course, dice: Dice) => Promise<unknown>
+export interface Dice {
+  crew: CrewPlan
+  key: string
+  hash: string
+  /** For whatever is picked from a list. */
+  at: number
+  other: number
+  kind: number
+}
+
+export const pick = <T>(list: readonly T[], at: number): T | undefined => list[Math.floor(at * list.length)]
+
+/** A claim from a list, mostly one of the last, and the fence of who has it. */
+export function pickClaimed(
+  { side, agents, claimed }: Course,
+  { at, other, kind }: Dice,
+  isMeant: (task: ClaimedTask) => boolean = () => true,
+): Claimed | undefined {
+  const meant = claimed.filter(({ task }) => isMeant(task))
+  const from = other < 0.7 ? Math.max(0, meant.length - 4) : 0
+  const one = pick(meant.slice(from), at)
+  if (one === undefined) return undefined
+  const agent = agents[kind > 0.95 ? 1 - one.agent : one.agent] as Agent
+  const { taskId, attempt } = one.task
+  const fence = { tenantId: side.tenantId, subject: agent.subject, incarnation: one.incarnation, taskId, attempt }
+  return { task: one.task, fence }
+}
+
+export interface Claimed {
+  task: ClaimedTask
+  fence: FenceClaim
+}
+
+/** An error is an answer too. */
+export async function settled(work: Promise<unknown>): Promise<unknown> {
+  try {
+    return await work
+  } catch (error) {
+    const { code } = error as { code?: unknown }
+    if (typeof code !== 'string') throw error
+    return { refused: code }
+  }
+}
