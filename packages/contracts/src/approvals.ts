@@ -51,6 +51,9 @@ export const Approval = Type.Object(
     taskId: Id,
     taskKey: Type.String(),
     wait: Type.Optional(Type.String({ description: 'the wait of a handler; absent where the manifest asks' })),
+    verifies: Type.Optional(
+      Type.Integer({ minimum: 1, description: 'the round of `verify` whose output is shown; approved as edited' }),
+    ),
     title: Type.String(),
     data: Json,
     hash: Hash,

@@ -3,24 +3,12 @@ import type { Static } from '@sinclair/typebox'
 import { SkillId } from './agents.ts'
 import { Approvers, approvalTerms } from './approvals.ts'
 import { Json, Labels, Name, Page, Timestamp, pageQuery } from './common.ts'
+import { Duration } from './duration.ts'
 import { Id } from './ids.ts'
 import { Fault } from './problem.ts'
 import { defineRoute } from './route.ts'
 import { StringEnum } from './string-enum.ts'
-
-const DURATION = '^([1-9][0-9]{0,8}(ms|s)|[1-9][0-9]{0,6}m|[1-9][0-9]{0,4}h|[1-9][0-9]{0,3}d)$'
-
-/** A length of time as people write it: `500ms`, `2s`, `10m`, `2h`, `7d`. Each unit goes up to some decades, never to the end of time. */
-export const Duration = Type.String({ pattern: DURATION })
-
-const UNIT_MS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const
-
-/** Milliseconds of a `Duration`. */
-export function durationMs(text: string): number {
-  if (!new RegExp(DURATION).test(text)) throw new TypeError('not a duration')
-  const unit = text.replace(/^[0-9]+/, '') as keyof typeof UNIT_MS
-  return Number.parseInt(text, 10) * UNIT_MS[unit]
-}
+import { ManifestVerify } from './verification.ts'
 
 const closed = { additionalProperties: false } as const
 
@@ -127,6 +115,7 @@ export const ManifestTask = Type.Object(
     retry: Type.Optional(Retry),
     timeouts: Type.Optional(Timeouts),
     approval: Type.Optional(ManifestApproval),
+    verify: Type.Optional(ManifestVerify),
   },
   closed,
 )
@@ -144,7 +133,7 @@ export const CrewManifest = Type.Object(
       Type.Record(Type.String({ pattern: '^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$' }), JsonSchema, {
         maxProperties: 50,
         additionalProperties: false,
-        description: 'JSON Schemas by name, for `output` of tasks',
+        description: 'JSON Schemas by name, for `output` and `verify` of tasks',
       }),
     ),
     spec: Type.Object(
@@ -157,7 +146,10 @@ export const CrewManifest = Type.Object(
         tasks: Type.Array(ManifestTask, { minItems: 1, maxItems: 500 }),
         policy: Type.Optional(
           Type.Object(
-            { deadline: Type.Optional(Duration), onTaskFailure: Type.Optional(StringEnum(['fail', 'continue'])) },
+            {
+              deadline: Type.Optional(Duration),
+              onTaskFailure: Type.Optional(StringEnum(['fail', 'continue', 'pause'])),
+            },
             closed,
           ),
         ),

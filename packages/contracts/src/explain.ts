@@ -16,6 +16,7 @@ export const GATES = [
   'schedule',
   'wait',
   'approval',
+  'verification',
   'attempts',
   'queue',
   'queueLimit',
@@ -53,7 +54,10 @@ export const Gate = Type.Object(
       Type.Unsafe<string>({ ...Timestamp, description: 'when it opens at the latest, where that is known' }),
     ),
     command: Type.Optional(
-      Type.Object({ method: Type.String(), path: Type.String() }, { ...closed, description: 'what opens it' }),
+      Type.Object(
+        { method: Type.String(), path: Type.String() },
+        { ...closed, description: 'what opens it, or says more' },
+      ),
     ),
   },
   { $id: 'Gate', additionalProperties: false },

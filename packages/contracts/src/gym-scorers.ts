@@ -1,7 +1,7 @@
 import { Type } from '@sinclair/typebox'
 import type { Static, TSchema } from '@sinclair/typebox'
 import { Json, Name } from './common.ts'
-import { Duration } from './crews.ts'
+import { Duration } from './duration.ts'
 import { ArtifactName } from './journal.ts'
 import { StringEnum } from './string-enum.ts'
 

@@ -1,7 +1,7 @@
 import { Type } from '@sinclair/typebox'
 import type { Static } from '@sinclair/typebox'
 import { IdParams, Json, Labels, Name, Page, Timestamp, pageQuery } from './common.ts'
-import { Duration } from './crews.ts'
+import { Duration } from './duration.ts'
 import { Id } from './ids.ts'
 import { Mission } from './missions.ts'
 import { defineRoute } from './route.ts'

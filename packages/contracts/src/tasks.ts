@@ -5,6 +5,7 @@ import { IdParams, Json, Page, Timestamp } from './common.ts'
 import { Id } from './ids.ts'
 import { defineRoute } from './route.ts'
 import { StringEnum } from './string-enum.ts'
+import { Verification } from './verification.ts'
 
 export const TASK_STATES = [
   'blocked',
@@ -51,6 +52,9 @@ export const Task = Type.Object(
     input: Type.Optional(Json),
     output: Type.Optional(Json),
     error: Type.Optional(TaskError),
+    verification: Type.Optional(
+      Type.Unsafe<Verification>({ ...Verification, description: 'the last round, of a task with verify' }),
+    ),
     progress: Type.Optional(Type.Object({ fraction: Type.Number(), message: Type.Optional(Type.String()) }, closed)),
     agentInstanceId: Type.Optional(Id),
     availableAt: Type.Optional(Timestamp),

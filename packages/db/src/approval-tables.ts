@@ -10,6 +10,8 @@ export interface ApprovalTable {
   task_key: string
   /** Of the wait of a handler; null where the manifest asks. */
   wait: string | null
+  /** The round of verification whose output is shown. */
+  verifies: number | null
   title: string
   data: Jsonb
   hash: string

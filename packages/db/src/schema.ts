@@ -15,6 +15,7 @@ import type { GymLiveScoreTable, GymLiveWatchTable, GymRunTable, GymSampleTable,
 import type { QueueControlTable } from './queue-tables.ts'
 import type { ScheduleTable } from './schedule-tables.ts'
 import type { SignalTable, WaitTable } from './wait-tables.ts'
+import type { VerificationTable } from './verification-tables.ts'
 
 export interface TenantTable {
   id: string
@@ -123,7 +124,7 @@ export interface MissionTable {
   open_tasks: number
   /** Characters of the outputs of its tasks, those of forEach tasks not counted again. */
   output_chars: Generated<number>
-  on_task_failure: 'fail' | 'continue'
+  on_task_failure: 'fail' | 'continue' | 'pause'
   /** The task of another mission that began it, the outermost mission, and how many stand around this one. */
   /** The mission that this one does again. */
   parent_mission_id: string | null
@@ -339,6 +340,7 @@ export interface Database {
   approval_decisions: ApprovalDecisionTable
   effects: EffectTable
 }
+  verifications: VerificationTable
 
 /** A transaction is also a Db, so a function that takes Db works inside and outside of one. */
 export type Db = Kysely<Database>

@@ -218,10 +218,34 @@ const CASES: readonly {
   {
     table: 'mission_context',
     good: (tenant_id) => ({ mission_id: newId(), key: 'k', tenant_id, value: '1', version: 1, updated_by: 'a' }),
+      ['a round number 0', 'verifies > 0', { verifies: 0 }],
     bad: [
       ['version 0', 'version >= 1', { version: 0 }],
       ['a task without its attempt', 'attempt IS NULL', { task_id: newId() }],
       ['an attempt without its task', 'attempt IS NULL', { attempt: 1 }],
+  {
+    table: 'verifications',
+    good: (tenant_id) => ({
+      task_id: newId(),
+      round: 1,
+      tenant_id,
+      mission_id: newId(),
+      attempt: 1,
+      kind: 'agent',
+      state: 'open',
+      verifier_task_id: newId(),
+    }),
+    bad: [
+      ['a round number 0', 'round > 0', { round: 0 }],
+      ['an attempt number 0', 'attempt > 0', { attempt: 0 }],
+      ['an unknown kind', "'command'::text, 'human'", { kind: 'oracle', verifier_task_id: null }],
+      ['an unknown state', "'withdrawn'", { state: 'shelved', decided_at: now }],
+      ['open, and decided', "state = 'open'", { decided_at: now }],
+      ['decided at no time', "state = 'open'", { state: 'passed' }],
+      ['by an agent, without its task', 'verifier_task_id IS NOT NULL', { verifier_task_id: null }],
+      ['by an agent, with an approval', 'approval_id IS NOT NULL', { approval_id: newId() }],
+    ],
+  },
     ],
   },
 ]

@@ -26,7 +26,7 @@ const RELEVANT: Record<TaskState, readonly Instant[]> = {
   paused: ['total_deadline_at'],
   blocked: [],
   input_required: ['available_at', 'total_deadline_at'],
-  verifying: ['total_deadline_at'],
+  verifying: ['available_at', 'total_deadline_at'],
   completed: [],
   failed: [],
   canceled: [],

@@ -79,6 +79,29 @@ const MISSION_FAULTS: readonly Fault[] = [
     `update approvals set quorum = 1, state = 'open'`,
     `insert into approval_decisions (approval_id, round, client, tenant_id, subject, verdict, hash) values ($approval, 1, 'c', $ours, 'c', 'approve', 'h')`,
   ],
+  [['O24 a completed task with verify whose output did not pass'], `delete from verifications where task_id = $pass`],
+  [
+    ['O24 a round that passed, and its task is not completed by that attempt'],
+    `insert into verifications (task_id, round, tenant_id, mission_id, attempt, kind, state, decided_at)
+      values ($f, 1, $ours, $broken, 1, 'schema', 'passed', now())`,
+  ],
+  [
+    ['O24 a round that is open without its task verifying, or the reverse'],
+    `update verifications set state = 'failed', decided_at = now() where task_id = $shown`,
+  ],
+  [
+    ['O24 rounds that are not 1, 2, 3, or more of an attempt than one'],
+    `update verifications set round = 2 where task_id = $pass`,
+  ],
+  [
+    ['O24 a round that a task has passed which did not say so'],
+    `update tasks set output = '{"passed": false}' where id = $judge`,
+  ],
+  [
+    ['O24 a round that people have passed who did not approve'],
+    `insert into verifications (task_id, round, tenant_id, mission_id, attempt, kind, state, approval_id, decided_at)
+      values ($z, 1, $ours, $done, 1, 'human', 'passed', $approval, now())`,
+  ],
   [
     ['O19 events that are not 1..n'],
     `update mission_events set seq = 99 where mission_id = $done and type = 'mission.completed'`,

@@ -139,6 +139,24 @@ const MISSIONS: readonly MissionSketch[] = [
     name: 'ended',
     state: 'canceled',
     tasks: { x: { state: 'canceled' } },
+  {
+    name: 'checked',
+    state: 'running',
+    tasks: {
+      pass: { state: 'completed', attempts: ['completed'], more: { policy: `'{"verify": {"kind": "agent"}}'` } },
+      judge: {
+        state: 'completed',
+        attempts: ['completed'],
+        more: { output: `'{"passed": true}'`, policy: `'{"verifies": 1, "tolerated": true}'`, parent_id: '$pass' },
+      },
+      shown: { state: 'verifying', attempts: ['delivered'], more: { policy: `'{"verify": {"kind": "human"}}'` } },
+    },
+    events: [
+      ...['mission.submitted', 'task.queued pass', 'task.queued shown', 'task.claimed pass', 'mission.started'],
+      ...['task.verifying pass', 'task.queued judge', 'task.claimed judge', 'task.completed judge'],
+      ...['task.verified pass', 'task.completed pass', 'task.claimed shown', 'task.verifying shown'],
+    ],
+  },
     events: ['mission.submitted', 'task.queued x', 'mission.cancel_requested', 'task.canceled x', 'mission.canceled'],
     more: { cancel_requested_at: `now() - interval '10 minutes'` },
   },
@@ -278,6 +296,10 @@ const REST = [
 ]
 
 const NO_GUARDS = `do $$ declare r record; begin
+  `insert into approvals (id, tenant_id, mission_id, task_id, task_key, verifies, title, data, hash, approvers, quorum, state, on_timeout, escalate_to)
+    values ($look, $ours, $checked, $shown, 'shown', 1, 'Good?', 'null', 'hash', '{}', 1, 'open', 'reject', '{}')`,
+  `insert into verifications (task_id, round, tenant_id, mission_id, attempt, kind, state, verifier_task_id, approval_id, decided_at) values
+    ($pass, 1, $ours, $checked, 1, 'agent', 'passed', $judge, null, now()), ($shown, 1, $ours, $checked, 1, 'human', 'open', null, $look, null)`,
   for r in select conrelid::regclass as t, conname from pg_constraint where connamespace = 'public'::regnamespace and conrelid <> 0 and contype <> 'p' loop
     execute format('alter table %s drop constraint if exists %I cascade', r.t, r.conname);
   end loop;

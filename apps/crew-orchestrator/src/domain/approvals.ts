@@ -4,14 +4,13 @@
  *
  * A1 A decision is about the data that was shown, named by its hash; changed data needs decisions of its own.
  * A2 Without enough approvals by its deadline an approval is denied, unless it says otherwise.
- * A3 An approval is open exactly as long as its task is `input_required`.
+ * A3 An approval is open exactly as long as its task is `input_required`, or `verifying` by people.
  */
 import { newId } from '@hypercode/contracts'
 import { canonical, hashText } from '@hypercode/manifest'
 import type { TaskFacts } from './facts.ts'
 import { missionOf, move, tell } from './ledger.ts'
 import type { Ledger } from './ledger.ts'
-import { endWait } from './waits.ts'
 
 /** How an approval is decided. Times in milliseconds from when it is asked for. */
 export interface ApprovalTerms {
@@ -32,7 +31,10 @@ export interface ApprovalDraft extends ApprovalTerms {
   tenantId: string
   missionId: string
   taskKey: string
+  /** The wait of a handler. */
   wait: string | null
+  /** The round of verification whose output it is about. */
+  verifies: number | null
   data: unknown
   hash: string
 }
@@ -41,6 +43,7 @@ export interface ApprovalDraft extends ApprovalTerms {
 export interface ApprovalFacts {
   id: string
   wait: string | null
+  verifies: number | null
   data: unknown
   /** The data was changed since it was asked for. */
   edited: boolean
@@ -80,7 +83,7 @@ export function begin(ledger: Ledger, task: TaskFacts): void {
   const crew = task.policy?.crew
   if (crew !== undefined) move(ledger, task, 'waiting', { reason: `crew ${crew} does its work` })
   else if (terms === undefined) move(ledger, task, 'queued')
-  else askApproval(ledger, task, terms, null, task.input ?? null)
+  else askApproval(ledger, task, terms, { data: task.input ?? null })
 }
 
 /** What the mission that is done again has completed is not done again. */
@@ -93,58 +96,33 @@ function keepDone(ledger: Ledger, task: TaskFacts): boolean {
   return true
 }
 
-/** Lets the task wait for people. */
+/** Lets the task wait for people: before it begins, in the middle of its work, or with its output. Answers the id of the approval. */
 export function askApproval(
   ledger: Ledger,
   task: TaskFacts,
   terms: ApprovalTerms,
-  wait: string | null,
-  data: unknown,
-): void {
+  { wait = null, verifies = null, data }: { wait?: string | null; verifies?: number | null; data: unknown },
+): string {
   const { id: taskId, tenantId, missionId, key: taskKey } = task
   const id = newId()
-  ledger.approvals.push({ ...terms, id, taskId, tenantId, missionId, taskKey, wait, data, hash: hashOf(data) })
+  ledger.approvals.push({
+    ...terms,
+    id,
+    taskId,
+    tenantId,
+    missionId,
+    taskKey,
+    wait,
+    verifies,
+    data,
+    hash: hashOf(data),
+  })
   const instants = [terms.deadlineMs, terms.escalate?.afterMs ?? null].filter((ms) => ms !== null)
   const delayMs = instants.length === 0 ? null : Math.min(...instants)
-  move(ledger, task, 'input_required', { reason: `waits for the approval ${id}`, delayMs })
+  const reason = `waits for the approval ${id}`
+  if (verifies === null) move(ledger, task, 'input_required', { reason, delayMs })
+  else move(ledger, task, 'verifying', { reason, delayMs, output: data })
   const body = { approvalId: id, key: taskKey, title: terms.title, approvers: terms.approvers, quorum: terms.quorum }
   tell(ledger, missionOf(ledger, task), 'approval.requested', taskId, body)
-}
-
-/** Ends an approval. A task that is denied before its first attempt ends; a handler is told and goes on as it likes. */
-export function closeApproval(
-  ledger: Ledger,
-  task: TaskFacts,
-  approval: ApprovalFacts,
-  state: 'approved' | 'rejected' | 'expired',
-  { approved, by, comment }: Verdict,
-): void {
-  ledger.closedApprovals.push({ id: approval.id, taskId: task.id, state })
-  const { id: approvalId, wait, data } = approval
-  if (wait !== null) {
-    endWait(ledger, task, wait, { approvalId, approved, data, by, comment, timedOut: state === 'expired' })
-  } else if (approved) {
-    if (approval.edited) task.input = data
-    move(ledger, task, 'queued', { reason: state === 'expired' ? 'approved by its deadline' : 'approved' })
-  } else {
-    const code = state === 'expired' ? 'approval_expired' : 'approval_rejected'
-    const message =
-      state === 'expired' ? 'nobody approved it by the deadline' : (comment ?? 'rejected without a comment')
-    move(ledger, task, 'rejected', { error: { code, message } })
-  }
-}
-
-/** A2: the time of an approval has come, to be escalated or to be decided. */
-export function timeApproval(ledger: Ledger, task: TaskFacts, approval: DueApproval): void {
-  const mission = missionOf(ledger, task)
-  if (approval.expired) {
-    const approved = approval.onTimeout === 'approve'
-    tell(ledger, mission, 'approval.expired', task.id, { approvalId: approval.id, key: task.key, approved })
-    closeApproval(ledger, task, approval, 'expired', { approved, by: [], comment: null })
-  } else if (approval.escalates) {
-    ledger.escalatedApprovals.push(approval.id)
-    tell(ledger, mission, 'approval.escalated', task.id, { approvalId: approval.id, key: task.key })
-    task.delayMs = approval.leftMs
-    ledger.changed.add(task)
-  }
+  return id
 }

@@ -1,8 +1,9 @@
 import type { Wait } from '@hypercode/contracts'
-import { timeApproval } from './approvals.ts'
 import type { DueApproval } from './approvals.ts'
+import { timeApproval } from './close-approval.ts'
 import type { TaskFacts } from './facts.ts'
-import { endAttempt, exhaust } from './end-attempt.ts'
+import { endAttempt } from './end-attempt.ts'
+import { exhaust } from './exhaust.ts'
 import type { Ledger } from './ledger.ts'
 import { timeWait } from './waits.ts'
 import { missionOf, move } from './ledger.ts'
@@ -51,7 +52,11 @@ export function decideDue(
     )
   } else if (task.state === 'waiting' && overdue.available && waited.wait !== undefined) {
     timeWait(ledger, task, waited.wait)
-  } else if (task.state === 'input_required' && overdue.available && waited.approval !== undefined) {
+  } else if (
+    (task.state === 'input_required' || task.state === 'verifying') &&
+    overdue.available &&
+    waited.approval !== undefined
+  ) {
     timeApproval(ledger, task, waited.approval)
   } else if (task.state === 'scheduled' && overdue.available) {
     move(ledger, task, 'queued')

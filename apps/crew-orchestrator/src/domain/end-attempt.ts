@@ -1,27 +1,24 @@
 import type { TaskError, Wait } from '@hypercode/contracts'
 import type { TaskFacts } from './facts.ts'
-import { missionOf, move, tell } from './ledger.ts'
+import { addLetter, cutReason, exhaust } from './exhaust.ts'
+import { missionOf, move } from './ledger.ts'
 import type { Ledger } from './ledger.ts'
+import { outputSizeFault } from './output-size.ts'
 import { decideRetry } from './retry.ts'
 import type { Failure } from './retry.ts'
 import { suspend, waitFault } from './suspend.ts'
 import type { KnownWaits } from './suspend.ts'
+import { verify } from './verification.ts'
 
 /** How an attempt ended, as its agent reports it or as a sweep finds it. */
 export type Ending =
-  /** `chars` is the length of the output as JSON. */
-  | { kind: 'completed'; output: unknown; outputHash: string; chars: number }
+  /** `chars` is the length of the output as JSON; `round` of its verification is 1 when left out. */
+  | { kind: 'completed'; output: unknown; outputHash: string; chars: number; round?: number }
   | { kind: 'failed'; outcome: 'failed' | 'lease_lost' | 'timed_out'; error: TaskError; failure: Failure }
   | { kind: 'rejected'; error: TaskError }
   | { kind: 'canceled' }
   | { kind: 'released' }
   | { kind: 'waiting'; wait: Wait; known: KnownWaits }
-
-/**
- * Most characters of the outputs of a mission's tasks together. A forEach task gathers those of its elements, and the mission those of its
- * last tasks: whoever ends the last one has all of them in memory.
- */
-export const OUTPUT_CHARS_MAX = 32 * 1024 * 1024
 
 /** Ends the attempt in hand of an executing task and decides what becomes of the task. `random` is in [0, 1). */
 export function endAttempt(ledger: Ledger, task: TaskFacts, ending: Ending, random: number): void {
@@ -29,11 +26,18 @@ export function endAttempt(ledger: Ledger, task: TaskFacts, ending: Ending, rand
   const close = (outcome: string, error: TaskError | null = null, outputHash: string | null = null): void => {
     ledger.endedAttempts.push({ taskId: task.id, attempt: task.attempt, outcome, error, outputHash })
   }
-  if (ending.kind === 'completed' && mission.outputChars + ending.chars > OUTPUT_CHARS_MAX) {
-    endAttempt(ledger, task, tooLarge(ending.chars), random)
-    return
-  }
   if (ending.kind === 'completed') {
+    const fault = outputSizeFault(mission, ending.chars)
+    if (fault !== undefined) {
+      const failure = { code: fault.code, retryable: false }
+      endAttempt(ledger, task, { kind: 'failed', outcome: 'failed', error: fault, failure }, random)
+      return
+    }
+    if (task.policy?.verify !== undefined) {
+      close('delivered', null, ending.outputHash)
+      verify(ledger, task, task.policy.verify, { ...ending, round: ending.round ?? 1 })
+      return
+    }
     mission.outputChars += ending.chars
     close('completed', null, ending.outputHash)
     move(ledger, task, 'completed', { output: ending.output })
@@ -42,7 +46,7 @@ export function endAttempt(ledger: Ledger, task: TaskFacts, ending: Ending, rand
   if (ending.kind === 'rejected') {
     close('rejected', ending.error)
     addLetter(ledger, task, ending.error)
-    move(ledger, task, 'rejected', { error: ending.error, reason: `rejected: ${cut(ending.error.message)}` })
+    move(ledger, task, 'rejected', { error: ending.error, reason: `rejected: ${cutReason(ending.error.message)}` })
     return
   }
   if (mission.canceling || ending.kind === 'canceled') {
@@ -96,28 +100,5 @@ export function pauseAttempt(ledger: Ledger, task: TaskFacts, outcome: string, e
   }
   task.maxAttempts += 1
   addLetter(ledger, task, error)
-  move(ledger, task, 'paused', { error, reason: cut(error.message) })
-}
-
-/** A reason is one line; the whole message is in the error. No character is cut in half. */
-const cut = (message: string): string => message.slice(0, REASON_MAX).toWellFormed()
-const REASON_MAX = 500
-
-function tooLarge(chars: number): Ending {
-  const code = 'output_too_large'
-  const message = `with these ${chars} the outputs of the mission would have more than ${OUTPUT_CHARS_MAX} characters; store what is large as an artifact`
-  return { kind: 'failed', outcome: 'failed', error: { code, message }, failure: { code, retryable: false } }
-}
-
-/** Fails a task that no attempt is running of, or pauses it for a person; either way it becomes a dead letter. */
-export function exhaust(ledger: Ledger, task: TaskFacts, error: TaskError, onExhausted: 'fail' | 'pause'): void {
-  addLetter(ledger, task, error)
-  if (onExhausted === 'pause')
-    move(ledger, task, 'paused', { error, reason: 'attempts exhausted; replay or discard its dead letter' })
-  else move(ledger, task, 'failed', { error })
-}
-
-function addLetter(ledger: Ledger, task: TaskFacts, error: TaskError): void {
-  ledger.deadLetters.push({ taskId: task.id, missionId: task.missionId, tenantId: task.tenantId, key: task.key, error })
-  tell(ledger, missionOf(ledger, task), 'deadletter.added', task.id, { key: task.key, error })
+  move(ledger, task, 'paused', { error, reason: cutReason(error.message) })
 }

@@ -69,8 +69,8 @@ const wait: GateOf = ({ missionId, wait: waits }) => {
   }
 }
 
-const approval: GateOf = ({ approval: asked }) =>
-  asked === null
+const approval: GateOf = ({ approval: asked, verification: verifying }) =>
+  asked === null || verifying !== null
     ? undefined
     : {
         gate: 'approval',
@@ -81,6 +81,30 @@ const approval: GateOf = ({ approval: asked }) =>
         ...until(asked.deadlineAt),
         command: { method: 'POST', path: `/v1/approvals/${asked.id}:approve` },
       }
+
+const verification: GateOf = ({ verification: verifying, approval: asked }) => {
+  if (verifying === null) return undefined
+  const { kind, round, since: begun, reviewer } = verifying
+  const shut = { gate: 'verification', status: 'wait', ...since(begun) } as const
+  if (reviewer !== null) {
+    const { id, name, state } = reviewer
+    return {
+      ...shut,
+      detail: `round ${round}: ${name} verifies its output by ${kind}, and is ${state}`,
+      holders: [{ kind: 'task', id, name }],
+      command: { method: 'GET', path: `/v1/tasks/${id}:explain` },
+    }
+  }
+  if (asked === null) return { ...shut, detail: `round ${round}: its output is being verified` }
+  return {
+    ...shut,
+    status: 'fail',
+    detail: `round ${round}: people have not decided about its output: ${asked.title}`,
+    holders: [{ kind: 'approval', id: asked.id }],
+    ...until(asked.deadlineAt),
+    command: { method: 'POST', path: `/v1/approvals/${asked.id}:approve` },
+  }
+}
 
 const named = (holders: readonly Holder[], total: number): string =>
   holders.map(({ id, name }) => name ?? id).join(', ') + (total > holders.length ? ', …' : '')
@@ -239,6 +263,7 @@ export const GATES_IN_ORDER: readonly GateOf[] = [
     schedule,
     wait,
     approval,
+    verification,
     attempts,
     queueOpen,
     queueLimit,

@@ -1,4 +1,4 @@
-import type { Explanation, Gate, TaskState } from '@hypercode/contracts'
+import type { Explanation, Gate, TaskState, Verification } from '@hypercode/contracts'
 import { GATES_IN_ORDER } from './explain-gates.ts'
 import { isTerminal } from './states.ts'
 
@@ -30,6 +30,7 @@ export interface ExplainFacts {
     fireAt: Date | null
   } | null
   approval: { id: string; title: string; since: Date; deadlineAt: Date | null } | null
+  verification: Verifying | null
   control: { pausedAt: Date | null; maxExecuting: number | null; executing: number }
   concurrency: { key: string; limit: number; executing: number; by: readonly Holder[] } | null
   letter: { id: string; createdAt: Date } | null
@@ -38,6 +39,15 @@ export interface ExplainFacts {
 }
 
 export type Holder = NonNullable<Gate['holders']>[number]
+
+/** The open round of a task that is verifying. */
+interface Verifying {
+  kind: Verification['kind']
+  round: number
+  since: Date
+  /** The task that verifies; people do when there is none. */
+  reviewer: { id: string; name: string; state: TaskState } | null
+}
 
 interface Lease {
   instanceId: string

@@ -1,6 +1,7 @@
 import type { MissionState, TaskError, TaskState } from '@hypercode/contracts'
 import type { ApprovalTerms } from './approvals.ts'
 import type { RetryPolicy } from './retry.ts'
+import type { Verify } from './verify-terms.ts'
 
 /** What is filled in once the dependencies of a task are done. */
 export interface Template {
@@ -31,6 +32,10 @@ export interface TaskPolicy {
   approval?: ApprovalTerms
   /** JSON Schema that its output must fit. */
   outputSchema?: object
+  /** What must pass its output before it is completed. */
+  verify?: Verify
+  /** Of a task that verifies the one which is its parent: the round. */
+  verifies?: number
   /** Of a task of a manager: how many managers, one planned by the other, may plan from here on. */
   plans?: number
   /** Of a planned task: the name of the plan that it belongs to. */
@@ -74,6 +79,7 @@ export interface TaskFacts {
   retry: RetryPolicy
   timeouts: Timeouts
   input: unknown
+  /** Undefined for what the database holds and nobody has looked at. */
   output: unknown
   error: TaskError | null
   /**
@@ -82,6 +88,9 @@ export interface TaskFacts {
    */
   delayMs: number | null | undefined
 }
+
+/** What the failure of a task does to its mission. */
+export type OnTaskFailure = 'fail' | 'continue' | 'pause'
 
 /** A mission as the decisions see it; its row is locked while they are taken. */
 export interface MissionFacts {
@@ -100,7 +109,7 @@ export interface MissionFacts {
   filledChars: number
   /** Characters of the outputs of its tasks so far; what a forEach task gathers is not counted again. */
   outputChars: number
-  onTaskFailure: 'fail' | 'continue'
+  onTaskFailure: OnTaskFailure
   /** Cancel was asked for, by a person or by the failure of a task. */
   canceling: boolean
   /** All its tasks have ended, not all of them well, and what they have done is being undone. */

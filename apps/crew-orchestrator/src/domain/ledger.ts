@@ -12,6 +12,7 @@ import type { MissionFacts, TaskFacts } from './facts.ts'
 import type { Kept } from './again.ts'
 import type { ApprovalDraft } from './approvals.ts'
 import { assertTaskMove, isTerminal } from './states.ts'
+import type { EndedRound, RoundDraft } from './verify-terms.ts'
 
 export interface EventDraft {
   missionId: string
@@ -87,6 +88,12 @@ export interface Ledger {
   readonly escalatedApprovals: string[]
   /** Tasks that do not wait for people any more. */
   readonly unasked: Set<string>
+  readonly rounds: RoundDraft[]
+  readonly endedRounds: EndedRound[]
+  /** Tasks that are not verified any more, whatever came of it. */
+  readonly unverified: Set<string>
+  /** Those of them whose verifiers were called back. */
+  readonly recalled: Set<string>
   /** Tasks that became terminal and whose dependents have not heard of it. */
   news: TaskFacts[]
   /** Missions in which a failure must end everything that still waits. */
@@ -111,6 +118,10 @@ export const openLedger = (): Ledger => ({
   closedApprovals: [],
   escalatedApprovals: [],
   unasked: new Set(),
+  rounds: [],
+  endedRounds: [],
+  unverified: new Set(),
+  recalled: new Set(),
   news: [],
   failing: new Set(),
 })
@@ -137,6 +148,7 @@ const EVENT_OF: Partial<Record<TaskState, MissionEventName>> = {
   scheduled: 'task.retry.scheduled',
   waiting: 'task.waiting',
   input_required: 'task.input_required',
+  verifying: 'task.verifying',
   paused: 'task.paused',
   completed: 'task.completed',
   failed: 'task.failed',
@@ -144,6 +156,8 @@ const EVENT_OF: Partial<Record<TaskState, MissionEventName>> = {
   canceled: 'task.canceled',
   skipped: 'task.skipped',
 }
+
+const WAITING: ReadonlySet<TaskState> = new Set(['waiting', 'input_required', 'verifying'])
 
 /** The one way to change the state of a task. */
 export function move(
@@ -157,20 +171,23 @@ export function move(
   invariant(type !== undefined, `a task does not move to ${to} here`)
   const mission = missionOf(ledger, task)
   if (task.state === 'input_required') ledger.unasked.add(task.id)
+  if (task.state === 'verifying') {
+    ledger.unverified.add(task.id)
+    if (task.policy?.verify?.kind === 'human') ledger.unasked.add(task.id)
+    task.output = null
+  }
   task.state = to
   task.reason = change.reason ?? null
   // What waits has no instant of its own unless it is given one.
-  task.delayMs = change.delayMs ?? (to === 'waiting' || to === 'input_required' ? null : 0)
+  task.delayMs = change.delayMs ?? (WAITING.has(to) ? null : 0)
   task.held = to === 'queued' && mission.state === 'paused'
   if (to === 'queued') {
     task.turn = mission.queuedTasks
     mission.queuedTasks += 1
   }
   if (change.error !== undefined) task.error = change.error
-  if (to === 'completed') {
-    task.error = null
-    task.output = change.output ?? null
-  }
+  if (to === 'completed') task.error = null
+  if (to === 'completed' || to === 'verifying') task.output = change.output ?? null
   if (!ledger.added.has(task)) ledger.changed.add(task)
   tell(ledger, mission, type, task.id, bodyOf(task, change))
   if (!isTerminal(to)) return

@@ -4,6 +4,7 @@ import { evaluate } from './condition.ts'
 import type { Concurrency, TaskFacts, TaskPolicy, Template } from './facts.ts'
 import { missionOf, move, plan } from './ledger.ts'
 import type { Ledger } from './ledger.ts'
+import { missionScope, spendOf } from './mission-scope.ts'
 import { ReferenceError, fill } from './references.ts'
 import type { Spend } from './references.ts'
 
@@ -11,8 +12,6 @@ import type { Spend } from './references.ts'
 export const FOR_EACH_MAX = 10_000
 /** Most tasks that a mission may have, the elements of all its forEach together. */
 export const MISSION_TASKS_MAX = 20_000
-/** Most characters that the inputs which are filled in of a mission's tasks may have in one transaction. */
-export const FILLED_CHARS_MAX = 16 * 1024 * 1024
 
 /** Outputs of the tasks of a mission by their key; `output` is null for one that was skipped. */
 export type Outputs = Readonly<Record<string, { output: unknown; state: string }>>
@@ -24,21 +23,8 @@ export function release(ledger: Ledger, task: TaskFacts, outputs: Outputs): void
     return
   }
   const mission = missionOf(ledger, task)
-  const scope = {
-    mission: {
-      id: mission.id,
-      tenantId: mission.tenantId,
-      crew: mission.crew,
-      correlationId: mission.correlationId,
-      input: mission.input ?? null,
-    },
-    tasks: outputs,
-  }
-  const spend = (chars: number): void => {
-    mission.filledChars += chars
-    if (mission.filledChars > FILLED_CHARS_MAX)
-      throw new ReferenceError(`the inputs have more than ${FILLED_CHARS_MAX} characters together`)
-  }
+  const scope = { mission: missionScope(mission), tasks: outputs }
+  const spend = spendOf(mission)
   try {
     if (task.template.when !== undefined && !evaluate(task.template.when, scope)) {
       move(ledger, task, 'skipped', { reason: `when: ${task.template.when}` })

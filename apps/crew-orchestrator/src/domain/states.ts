@@ -20,7 +20,7 @@ export const TASK_MOVES: Readonly<Record<TaskState, readonly TaskState[]>> = {
   ],
   waiting: ['queued', 'completed', 'failed', 'canceled', 'skipped'],
   input_required: ['queued', 'rejected', 'canceled', 'failed', 'skipped'],
-  verifying: ['completed', 'queued', 'paused', 'failed'],
+  verifying: ['completed', 'queued', 'paused', 'failed', 'canceled'],
   paused: ['queued', 'canceled', 'failed', 'skipped'],
   completed: [],
   failed: [],

@@ -1,8 +1,8 @@
 import type { MissionState, TaskError } from '@hypercode/contracts'
-import { OUTPUT_CHARS_MAX } from './end-attempt.ts'
 import type { TaskFacts } from './facts.ts'
 import { missionOf, move } from './ledger.ts'
 import type { Ledger } from './ledger.ts'
+import { outputSizeFault } from './output-size.ts'
 
 /** How many crews may stand one within the other, and missions that one of them may begin in all. */
 export const CREW_DEPTH_MAX = 5
@@ -28,11 +28,9 @@ export function endWithChild(ledger: Ledger, task: TaskFacts, child: ChildEnd): 
   }
   const mission = missionOf(ledger, task)
   const chars = JSON.stringify(child.output ?? null).length
-  if (mission.outputChars + chars > OUTPUT_CHARS_MAX) {
-    failForCrew(ledger, task, {
-      code: 'output_too_large',
-      message: `with that of mission ${child.id} the outputs would have more than ${OUTPUT_CHARS_MAX} characters`,
-    })
+  const fault = outputSizeFault(mission, chars)
+  if (fault !== undefined) {
+    failForCrew(ledger, task, fault)
     return
   }
   mission.outputChars += chars

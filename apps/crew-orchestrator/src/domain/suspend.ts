@@ -30,7 +30,7 @@ export function suspend(ledger: Ledger, task: TaskFacts, wait: Wait, { kept }: K
   const signal = wait.kind === 'signal' ? wait.signal : null
   const delayMs = wait.kind === 'timer' ? wait.delayMs : wait.kind === 'signal' ? (wait.timeoutMs ?? null) : null
   ledger.waits.push({ taskId, tenantId, missionId, name: wait.name, kind: wait.kind, signal, delayMs, over: false })
-  if (wait.kind === 'approval') askApproval(ledger, task, termsOf(wait), wait.name, wait.data ?? null)
+  if (wait.kind === 'approval') askApproval(ledger, task, termsOf(wait), { wait: wait.name, data: wait.data ?? null })
   else move(ledger, task, 'waiting', { reason: reasonOf(wait), delayMs })
   if (kept !== undefined) takeSignal(ledger, task, wait.name, kept)
 }

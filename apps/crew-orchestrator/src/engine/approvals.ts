@@ -2,9 +2,11 @@ import type { Approval } from '@hypercode/contracts'
 import { inTransaction, writeAudit } from '@hypercode/db'
 import type { Db } from '@hypercode/db'
 import { AppError } from '@hypercode/http'
-import { closeApproval, hashOf } from '../domain/approvals.ts'
+import { hashOf } from '../domain/approvals.ts'
+import { closeApproval } from '../domain/close-approval.ts'
 import type { TaskFacts } from '../domain/facts.ts'
 import { missionOf, openLedger, tell } from '../domain/ledger.ts'
+import { outputFault } from '../domain/output-schema.ts'
 import { editData, findApproval, lockApproval, storeDecision } from '../store/approvals.ts'
 import type { LockedApproval } from '../store/approvals.ts'
 import { enter, lockMissions, lockTasks } from '../store/load.ts'
@@ -45,6 +47,8 @@ export async function decideApproval(db: Db, order: DecisionOrder): Promise<{ ap
     const round = approval.round + (edits ? 1 : 0)
     const data = edits ? (order.data ?? null) : approval.data
     const hash = edits ? hashOf(data) : approval.hash
+    const fault = edits && approval.verifies !== null ? editFault(task, data) : undefined
+    if (fault !== undefined) throw new AppError('unprocessable', { detail: fault })
     if (edits) await editData(trx, id, data, hash)
     await storeDecision(trx, { tenantId, approvalId: id, round, client, subject, verdict, comment, hash })
     const by = edits ? [client] : [...approval.approvedBy, client]
@@ -69,6 +73,13 @@ export async function decideApproval(db: Db, order: DecisionOrder): Promise<{ ap
     const saved = await settle(trx, ledger)
     return { approval: (await findApproval(trx, tenantId, id)) as Approval, saved }
   })
+}
+
+/** An output that people change is held to the schema of the task as well. */
+function editFault({ policy }: TaskFacts, output: unknown): string | undefined {
+  if (policy?.outputSchema === undefined) return undefined
+  const fault = outputFault(policy.outputSchema, output, JSON.stringify(output).length)
+  return fault === undefined ? undefined : `The output does not fit the schema of the task: ${fault}`
 }
 
 function assertMayDecide(approval: LockedApproval, client: string, hash: string): void {

@@ -5,13 +5,15 @@ import { endAttempt } from '../domain/end-attempt.ts'
 import type { Ending } from '../domain/end-attempt.ts'
 import type { KnownWaits } from '../domain/suspend.ts'
 import { openLedger } from '../domain/ledger.ts'
+import type { Ledger } from '../domain/ledger.ts'
 import type { TaskFacts } from '../domain/facts.ts'
 import { outputFault } from '../domain/output-schema.ts'
-import { enter, lockMissions } from '../store/load.ts'
+import { enter, lockMissions, readInputs } from '../store/load.ts'
 import { lockReported } from '../store/reports.ts'
 import type { FenceClaim, ReportedAttempt } from '../store/reports.ts'
 import type { Saved } from '../store/save-ledger.ts'
 import { hashText } from '@hypercode/manifest'
+import { readRounds } from '../store/verifications.ts'
 import { readKnownWaits } from '../store/waits.ts'
 import { settle } from './settle.ts'
 
@@ -51,13 +53,19 @@ export async function completeAttempts(
       found.flatMap((one) => one.task?.mission_id ?? []),
     )
     const waits = await readWaitsOf(trx, reports, found)
+    const rounds = await readRoundsOf(trx, ledger, reports, found)
     const taken = new Map<number, TaskFacts>()
     for (const [ord, { task: row }] of found.entries()) {
       if (row === undefined) continue
       const [task] = enter(ledger, [row]) as [TaskFacts]
       // The same attempt twice in one batch: the first report counts, the second is compared with it.
       if (task.state !== 'executing') continue
-      endAttempt(ledger, task, endingOf(reports[ord] as Report, task, waits.get(ord)), Math.random())
+      endAttempt(
+        ledger,
+        task,
+        endingOf(reports[ord] as Report, task, waits.get(ord), rounds.get(task.id)),
+        Math.random(),
+      )
       taken.set(ord, task)
     }
     const saved = await settle(trx, ledger)
@@ -94,7 +102,8 @@ const outcomeOf = ({ report, outputHash }: Report): { outcome: string; outputHas
 
 /** A completion repeats only one with the same output; of the other outcomes there is nothing to compare. */
 function isRepeat({ report, outputHash }: Report, earlier: NonNullable<ReportedAttempt['earlier']>): boolean {
-  if (report.outcome === 'completed') return earlier.outcome === 'completed' && earlier.outputHash === outputHash
+  if (report.outcome === 'completed')
+    return (earlier.outcome === 'completed' || earlier.outcome === 'delivered') && earlier.outputHash === outputHash
   return earlier.outcome === report.outcome
 }
 
@@ -114,7 +123,34 @@ async function readWaitsOf(
   return new Map(asks.map(({ ord }, index) => [ord, known[index] as KnownWaits]))
 }
 
-function endingOf({ report, outputHash, chars }: Report, { policy }: TaskFacts, known: KnownWaits | undefined): Ending {
+/** Which round the output of each task is for, and what who verifies is shown; most batches have no such task. */
+async function readRoundsOf(
+  trx: Trx,
+  ledger: Ledger,
+  reports: readonly Report[],
+  found: readonly ReportedAttempt[],
+): Promise<Map<string, number>> {
+  const rows = found.flatMap(({ task, ord }) =>
+    task?.policy?.verify !== undefined && (reports[ord] as Report).report.outcome === 'completed' ? [task] : [],
+  )
+  if (rows.length === 0) return new Map()
+  const tasks = enter(ledger, rows)
+  await readInputs(
+    trx,
+    tasks.filter(({ policy }) => policy?.verify?.kind === 'agent' || policy?.verify?.kind === 'command'),
+  )
+  return await readRounds(
+    trx,
+    tasks.map(({ id }) => id),
+  )
+}
+
+function endingOf(
+  { report, outputHash, chars }: Report,
+  { policy }: TaskFacts,
+  known: KnownWaits | undefined,
+  rounds: number | undefined,
+): Ending {
   const { error } = report
   const said = { code: error?.code ?? report.outcome, message: error?.message ?? 'the agent gave no reason' }
   switch (report.outcome) {
@@ -122,7 +158,7 @@ function endingOf({ report, outputHash, chars }: Report, { policy }: TaskFacts, 
       const fault =
         policy?.outputSchema === undefined ? undefined : outputFault(policy.outputSchema, report.output ?? null, chars)
       if (fault !== undefined) return wrongOutput(fault)
-      return { kind: 'completed', output: report.output ?? null, outputHash, chars }
+      return { kind: 'completed', output: report.output ?? null, outputHash, chars, round: (rounds ?? 0) + 1 }
     }
     case 'rejected':
       return { kind: 'rejected', error: said }

@@ -8,19 +8,23 @@ import { lockDependents, lockWaiting, readElements, readInputs, readLeafOutputs,
 import { readPlanResults } from '../store/plans.ts'
 import { saveLedger } from '../store/save-ledger.ts'
 import type { Saved } from '../store/save-ledger.ts'
+import { hearReviewers, withdrawReviewers } from './verifications.ts'
 
 /**
  * Follows every decision of a ledger to its end: what ended is told to what waits for it, until nothing new happens; then missions
  * without open tasks are closed and all of it is written in one statement. The missions of the ledger must be locked.
  */
 export async function settle(trx: Trx, ledger: Ledger): Promise<Saved> {
-  while (ledger.news.length > 0) {
+  for (;;) {
+    await withdrawReviewers(trx, ledger)
+    if (ledger.news.length === 0) break
     const news = takeNews(ledger)
     if (ledger.failing.size > 0) {
       const failing = [...ledger.failing]
       ledger.failing.clear()
       cancelWaiting(ledger, await lockWaiting(trx, ledger, failing))
     }
+    await hearReviewers(trx, ledger, news)
     await tellDependents(trx, ledger, news)
   }
   const ending = [...ledger.missions.values()]

@@ -30,7 +30,7 @@ export async function wakeTasks(
       trx,
       free.map((task) => task.id),
     )
-    const asked = rows.filter(({ row }) => row.state === 'input_required').map(({ row }) => row.id)
+    const asked = rows.filter(({ row }) => row.state !== 'waiting').map(({ row }) => row.id)
     const approvals = await readDueApprovals(trx, asked)
     for (const { row, available, total, wait } of rows) {
       const [task] = enter(ledger, [row]) as [TaskFacts]

@@ -1,14 +1,15 @@
 import { blueprintMark, claimSkill, durationMs } from '@hypercode/contracts'
 import type { CrewManifest } from '@hypercode/contracts'
-import type { Concurrency, TaskPolicy, Template, Timeouts } from '../domain/facts.ts'
+import type { Concurrency, OnTaskFailure, TaskPolicy, Template, Timeouts } from '../domain/facts.ts'
 import { PLAN_DEPTH_MAX } from '../domain/plan-depth.ts'
 import { parsePath, referencesIn } from '../domain/references.ts'
 import { DEFAULT_RETRY } from '../domain/retry.ts'
 import type { RetryPolicy } from '../domain/retry.ts'
 import { approvalOf } from './approval-terms.ts'
 import { dependenciesOf, waves } from './graph.ts'
-import { walk } from './meaning.ts'
 import { outputSchemaOf } from './schemas.ts'
+import { verifyOf } from './verify-terms.ts'
+import { walk } from './walk.ts'
 
 /** A task of a crew, ready to be planned into any number of missions. */
 export interface PlannedTask {
@@ -31,7 +32,7 @@ export interface CrewPlan {
   crew: string
   /** In an order in which each task comes after those that it waits for. */
   tasks: readonly PlannedTask[]
-  onTaskFailure: 'fail' | 'continue'
+  onTaskFailure: OnTaskFailure
   deadlineMs: number | null
   /** What its members ask for; which versions these are is known when a mission is submitted. */
   blueprints: readonly NamedBlueprint[]
@@ -151,6 +152,7 @@ function policyOf(manifest: CrewManifest, task: ManifestTask): TaskPolicy | null
     ...(task.crew === undefined ? {} : { crew: task.crew }),
     ...(task.member !== undefined && task.member === manifest.spec.manager ? { plans: PLAN_DEPTH_MAX } : {}),
     ...(outputSchema === undefined ? {} : { outputSchema }),
+    ...(task.verify === undefined ? {} : { verify: verifyOf(manifest, task.id, task.verify) }),
     ...(task.approval === undefined ? {} : { approval: approvalOf(task.id, task.approval) }),
   }
   return Object.keys(policy).length === 0 ? null : policy

@@ -4,7 +4,10 @@ import { parseCondition } from '../domain/condition.ts'
 import { ROOTS, parsePath, referencesIn } from '../domain/references.ts'
 import { approvalOf } from './approval-terms.ts'
 import { dependenciesOf, findCycle, reachable } from './graph.ts'
+import { MISSION_MEMBERS } from './mission-members.ts'
 import { schemaFaults } from './schemas.ts'
+import { verifyFaults } from './verify-terms.ts'
+import { walk } from './walk.ts'
 
 type ManifestTask = CrewManifest['spec']['tasks'][number]
 
@@ -34,6 +37,7 @@ export function meaningFaults(manifest: CrewManifest): Fault[] {
     }
     const termless = task.approval === undefined ? undefined : termsFault(approvalOf(task.id, task.approval))
     if (termless !== undefined) faults.push({ pointer: `${at}/approval`, message: termless })
+    if (task.verify !== undefined) faults.push(...verifyFaults(task.id, task.verify, `${at}/verify`))
     if (task.onChildFailure !== undefined && task.forEach === undefined)
       faults.push({ pointer: `${at}/onChildFailure`, message: 'has a meaning only beside forEach' })
     if (manifest.spec.process === 'parallel' && (task.dependsOn ?? []).length > 0) {
@@ -60,7 +64,7 @@ export function meaningFaults(manifest: CrewManifest): Fault[] {
 }
 
 /** What is said of an attempt has no meaning where a crew does the work. */
-const OF_ATTEMPTS = ['member', 'retry', 'output', 'approval', 'concurrency'] as const
+const OF_ATTEMPTS = ['member', 'retry', 'output', 'approval', 'concurrency', 'verify'] as const
 
 function managerFaults({ spec: { process, manager } }: CrewManifest, memberIds: ReadonlySet<string>): Fault[] {
   if (process !== 'hierarchical')
@@ -139,27 +143,12 @@ function referenceFault(
     return { message: `${written} begins with "${root}"`, fix: `Paths begin with ${ROOTS.join(', ')}.` }
   if ((root === 'item' || root === 'index') && !inElement)
     return { message: `${written} has a meaning only in the input and the concurrency key of a task with forEach` }
-  if (
-    root === 'mission' &&
-    (name === undefined || !['id', 'tenantId', 'crew', 'correlationId', 'input'].includes(name))
-  ) {
-    return { message: `${written}: a mission has id, tenantId, crew, correlationId and input` }
-  }
+  if (root === 'mission' && (name === undefined || !MISSION_MEMBERS.includes(name)))
+    return { message: `${written}: a mission has ${MISSION_MEMBERS.join(', ')}` }
   if (root !== 'tasks') return undefined
   if (name === undefined || !taskIds.has(name)) return { message: `${written}: there is no task "${name ?? ''}"` }
   if (member !== 'output' && member !== 'state') return { message: `${written}: a task has output and state` }
   if (!ancestors.has(name))
     return { message: `${written}: the task does not wait for "${name}"`, fix: `Add "${name}" to dependsOn.` }
   return undefined
-}
-
-/** Visits every text in a JSON value. */
-export function walk(value: unknown, pointer: string, visit: (pointer: string, text: string) => void): void {
-  if (typeof value === 'string') visit(pointer, value)
-  else if (Array.isArray(value))
-    for (const [index, element] of value.entries()) walk(element, `${pointer}/${index}`, visit)
-  else if (typeof value === 'object' && value !== null) {
-    for (const [key, member] of Object.entries(value))
-      walk(member, `${pointer}/${key.replaceAll('~', '~0').replaceAll('/', '~1')}`, visit)
-  }
 }

@@ -12,6 +12,7 @@ interface Row {
   task_id: string
   task_key: string
   wait: string | null
+  verifies: number | null
   title: string
   data: unknown
   hash: string
@@ -64,6 +65,7 @@ const toApproval = (row: Row): Approval => ({
   taskId: row.task_id,
   taskKey: row.task_key,
   ...(row.wait === null ? {} : { wait: row.wait }),
+  ...(row.verifies === null ? {} : { verifies: row.verifies }),
   title: row.title,
   data: row.data,
   hash: row.hash,
@@ -101,7 +103,7 @@ export interface LockedApproval extends ApprovalFacts {
 
 export async function lockApproval(trx: Trx, id: string, client: string): Promise<LockedApproval | undefined> {
   const found = await sql<LockedApproval>`
-    select a.id, a.wait, a.data, a.round > 1 as edited, a.on_timeout as "onTimeout", a.state, a.hash, a.approvers, a.quorum, a.round,
+    select a.id, a.wait, a.verifies, a.data, a.round > 1 as edited, a.on_timeout as "onTimeout", a.state, a.hash, a.approvers, a.quorum, a.round,
       coalesce(a.deadline_at <= now(), false) as late,
       (select c.name from clients c where c.tenant_id = a.tenant_id and c.id::text = ${client}) as "clientName",
       coalesce((select array_agg(d.client) from approval_decisions d where d.approval_id = a.id and d.round = a.round and d.verdict <> 'reject'), '{}') as "approvedBy",
@@ -140,7 +142,7 @@ export async function editData(trx: Trx, id: string, data: unknown, hash: string
 export async function readDueApprovals(trx: Trx, taskIds: readonly string[]): Promise<Map<string, DueApproval>> {
   if (taskIds.length === 0) return new Map()
   const found = await sql<DueApproval & { taskId: string }>`
-    select a.task_id as "taskId", a.id, a.wait, a.data, a.round > 1 as edited, a.on_timeout as "onTimeout", coalesce(a.deadline_at <= now(), false) as expired,
+    select a.task_id as "taskId", a.id, a.wait, a.verifies, a.data, a.round > 1 as edited, a.on_timeout as "onTimeout", coalesce(a.deadline_at <= now(), false) as expired,
       coalesce(a.escalate_at <= now() and a.escalated_at is null, false) as escalates,
       ceil(extract(epoch from a.deadline_at - now()) * 1000)::bigint as "leftMs"
     from approvals a where a.task_id = any(${taskIds}::uuid[]) and a.state = 'open'`.execute(trx)
@@ -164,6 +166,7 @@ export function insertApprovals({ approvals }: Pick<Ledger, 'approvals'>, only: 
     task_id: approval.taskId,
     task_key: approval.taskKey,
     wait: approval.wait,
+    verifies: approval.verifies,
     title: approval.title,
     data: approval.data ?? null,
     hash: approval.hash,
@@ -174,14 +177,14 @@ export function insertApprovals({ approvals }: Pick<Ledger, 'approvals'>, only: 
     escalate_ms: approval.escalate?.afterMs ?? null,
     escalate_to: approval.escalate?.approvers ?? [],
   }))
-  return sql`insert into approvals (id, tenant_id, mission_id, task_id, task_key, wait, title, data, hash, approvers, quorum, state, on_timeout,
+  return sql`insert into approvals (id, tenant_id, mission_id, task_id, task_key, wait, verifies, title, data, hash, approvers, quorum, state, on_timeout,
       deadline_at, escalate_at, escalate_to)
-    select r.id, r.tenant_id, r.mission_id, r.task_id, r.task_key, r.wait, r.title, coalesce(r.data, 'null'), r.hash, r.approvers, r.quorum, 'open', r.on_timeout,
+    select r.id, r.tenant_id, r.mission_id, r.task_id, r.task_key, r.wait, r.verifies, r.title, coalesce(r.data, 'null'), r.hash, r.approvers, r.quorum, 'open', r.on_timeout,
       now() + r.deadline_ms * interval '1 millisecond', now() + r.escalate_ms * interval '1 millisecond', r.escalate_to
     from ${recordset(
       rows,
       'r',
-      `id uuid, tenant_id uuid, mission_id uuid, task_id uuid, task_key text, wait text, title text, data jsonb, hash text, approvers text[], quorum int,
+      `id uuid, tenant_id uuid, mission_id uuid, task_id uuid, task_key text, wait text, verifies int, title text, data jsonb, hash text, approvers text[], quorum int,
        on_timeout text, deadline_ms bigint, escalate_ms bigint, escalate_to text[]`,
     )} ${only}`
 }

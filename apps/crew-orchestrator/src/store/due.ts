@@ -72,7 +72,7 @@ export async function findOverdueMissions(db: Db, limit: number): Promise<string
 export async function findLeftWaiting(db: Db, limit: number): Promise<string[]> {
   const found = await sql<{ id: string }>`
     select m.id from missions m where m.ended_at is null and m.cancel_requested_at is not null and m.compensating_at is null
-      and exists (select 1 from tasks t where t.mission_id = m.id and t.state in ('blocked', 'scheduled', 'queued', 'waiting', 'input_required', 'paused'))
+      and exists (select 1 from tasks t where t.mission_id = m.id and t.state in ('blocked', 'scheduled', 'queued', 'waiting', 'input_required', 'verifying', 'paused'))
     order by m.cancel_requested_at limit ${limit}`.execute(db)
   return found.rows.map((row) => row.id)
 }

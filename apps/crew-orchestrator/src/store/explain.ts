@@ -1,5 +1,5 @@
 import { blueprintOfMark } from '@hypercode/contracts'
-import type { TaskState } from '@hypercode/contracts'
+import type { TaskState, Verification } from '@hypercode/contracts'
 import type { Db } from '@hypercode/db'
 import { sql } from 'kysely'
 import { plainSkills } from '../domain/explain-gates.ts'
@@ -38,6 +38,10 @@ interface Row {
   approval_title: string
   approval_since: Date
   approval_deadline_at: Date | null
+  verify_kind: Verification['kind'] | null
+  verify_round: number
+  verify_since: Date
+  reviewer: { id: string; name: string; state: TaskState } | null
   queue_paused_at: Date | null
   queue_max: number | null
   queue_executing: number
@@ -63,6 +67,8 @@ export async function readExplainFacts(db: Db, tenantId: string, id: string): Pr
             t.available_at, t.lease_owner, t.lease_expires_at, t.attempt_deadline_at, a.started_at as attempt_started_at, m.cancel_requested_at,
             m.state = 'paused' as is_paused, w.name as wait_name, w.kind as wait_kind, w.signal as wait_signal, w.created_at as wait_since,
             w.fire_at as wait_fire_at, p.id as approval_id, p.title as approval_title, p.created_at as approval_since, p.deadline_at as approval_deadline_at,
+            v.kind as verify_kind, v.round as verify_round, v.created_at as verify_since,
+            (select json_build_object('id', r.id, 'name', r.key, 'state', r.state) from tasks r where r.id = v.verifier_task_id) as reviewer,
             c.paused_at as queue_paused_at, c.max_executing as queue_max, t.concurrency_key, t.concurrency_limit,
             case when c.max_executing is null then 0 else (select count(*) from tasks u where u.lease_owner is not null and u.tenant_id = t.tenant_id
               and u.queue = t.queue) end as queue_executing,
@@ -78,6 +84,7 @@ export async function readExplainFacts(db: Db, tenantId: string, id: string): Pr
           left join attempts a on a.task_id = t.id and a.attempt = t.attempt and a.ended_at is null
           left join waits w on w.task_id = t.id and w.fired_at is null and w.kind <> 'tasks'
           left join approvals p on p.task_id = t.id and p.state = 'open'
+          left join verifications v on v.task_id = t.id and v.state = 'open'
           left join queue_controls c on c.tenant_id = t.tenant_id and c.queue = t.queue
           left join lateral (
             select l.id, l.created_at from dead_letters l where l.task_id = t.id and l.resolution is null order by l.id desc limit 1) d on true
@@ -157,7 +164,11 @@ const toFacts = (row: Row, agents: Agents): ExplainFacts => ({
   agents,
 })
 
-const toWaits = (row: Row): Pick<ExplainFacts, 'child' | 'wait' | 'approval'> => ({
+const toWaits = (row: Row): Pick<ExplainFacts, 'child' | 'wait' | 'approval' | 'verification'> => ({
+  verification:
+    row.verify_kind === null
+      ? null
+      : { kind: row.verify_kind, round: row.verify_round, since: row.verify_since, reviewer: row.reviewer },
   child: row.child === null ? null : { kind: 'mission', ...row.child },
   wait:
     row.wait_name === null

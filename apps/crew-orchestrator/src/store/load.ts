@@ -92,7 +92,7 @@ export async function lockDependents(trx: Trx, ledger: Ledger, ended: readonly T
 export async function lockWaiting(trx: Trx, ledger: Ledger, missionIds: readonly string[]): Promise<TaskFacts[]> {
   const found = await sql<TaskFactsRow>`
     select ${TASK_FACTS} from tasks t where t.mission_id = any(${missionIds}::uuid[])
-      and t.state in ('blocked', 'scheduled', 'queued', 'waiting', 'input_required', 'paused')
+      and t.state in ('blocked', 'scheduled', 'queued', 'waiting', 'input_required', 'verifying', 'paused')
     order by t.id for no key update skip locked`.execute(trx)
   return enter(ledger, found.rows)
 }

@@ -1,5 +1,5 @@
 import { blueprintOfMark, parseClaimSkill } from '@hypercode/contracts'
-import type { Artifact, Task, TaskError, TaskState } from '@hypercode/contracts'
+import type { Artifact, Task, TaskError, TaskState, Verification } from '@hypercode/contracts'
 import type { Cut, Db } from '@hypercode/db'
 import { sql } from 'kysely'
 import type { RawBuilder } from 'kysely'
@@ -28,6 +28,8 @@ interface Row {
   ended_at: Date | null
   version: number
   blocked_by: number
+  /** With instants as Postgres writes them in JSON. */
+  verification: Verification | null
   with_skill: number
   with_slot: number
 }
@@ -42,6 +44,18 @@ const CANDIDATES = sql`
     select count(*) as with_skill, count(*) filter (where i.slots > (select count(*) from tasks u where u.lease_owner = i.id)) as with_slot
     from agent_instances i where i.tenant_id = n.tenant_id and i.lifecycle = 'ready' and i.lease_expires_at > now()
       and n.queue = any(i.skills) and n.requires <@ i.skills) c`
+
+/** The last round of a task with `verify`. */
+const LAST_ROUND = sql`case when t.policy ? 'verify' then (
+  select json_strip_nulls(json_build_object('kind', v.kind, 'round', v.round, 'maxRounds', t.policy -> 'verify' -> 'maxRounds', 'state', v.state,
+    'attempt', v.attempt, 'reason', v.reason, 'taskId', v.verifier_task_id, 'approvalId', v.approval_id, 'createdAt', v.created_at, 'decidedAt', v.decided_at))
+  from verifications v where v.task_id = t.id order by v.round desc limit 1) end`
+
+const toVerification = ({ createdAt, decidedAt, ...rest }: Verification): Verification => ({
+  ...rest,
+  createdAt: new Date(createdAt).toISOString(),
+  ...(decidedAt === undefined ? {} : { decidedAt: new Date(decidedAt).toISOString() }),
+})
 
 export async function findTask(db: Db, tenantId: string, id: string): Promise<Task | undefined> {
   return (await read(db, sql`where t.id = ${id} and t.tenant_id = ${tenantId}`, 1)).rows[0]
@@ -65,7 +79,7 @@ async function read(db: Db, where: RawBuilder<unknown>, limit: number): Promise<
   const rows = sql`
     with page as materialized (select * from tasks t ${where} order by t.id limit ${limit}), candidates as (${CANDIDATES})
     select t.id, t.mission_id, t.key, t.state, t.reason, t.queue, t.requires, t.priority, t.attempt, t.max_attempts, t.input, t.output, t.error, t.progress, t.lease_owner,
-      t.available_at, t.lease_expires_at, t.created_at, t.started_at, t.ended_at, t.version, t.blocked_by, coalesce(c.with_skill, 0) as with_skill, coalesce(c.with_slot, 0) as with_slot
+      t.available_at, t.lease_expires_at, t.created_at, t.started_at, t.ended_at, t.version, t.blocked_by, ${LAST_ROUND} as verification, coalesce(c.with_skill, 0) as with_skill, coalesce(c.with_slot, 0) as with_slot
     from page t left join candidates c on t.state = 'queued' and c.tenant_id = t.tenant_id and c.queue = t.queue and c.requires = t.requires
     order by t.id`
   const page = await readPage<Row>(db, rows, sql`${charsOf('input')} + ${charsOf('output')}`, sql`p.id`)
@@ -87,6 +101,7 @@ function toTask(row: Row): Task {
     input: row.input ?? null,
     ...(row.state === 'completed' ? { output: row.output ?? null } : {}),
     ...(row.error === null ? {} : { error: row.error }),
+    ...(row.verification === null ? {} : { verification: toVerification(row.verification) }),
     ...(row.progress === null ? {} : { progress: row.progress }),
     ...(row.lease_owner === null ? {} : { agentInstanceId: row.lease_owner }),
     ...(row.available_at === null ? {} : { availableAt: row.available_at.toISOString() }),

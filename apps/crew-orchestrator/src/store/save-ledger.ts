@@ -11,6 +11,7 @@ import { missionOf } from '../domain/ledger.ts'
 import type { Ledger } from '../domain/ledger.ts'
 import { insertEdges, insertEvents, insertTasks } from './insert-fragments.ts'
 import { approvalParts } from './approvals.ts'
+import { verificationParts } from './verifications.ts'
 import { waitParts } from './waits.ts'
 
 /** An event that was committed, as it goes to the log. */
@@ -51,7 +52,8 @@ export async function saveLedger(trx: Trx, ledger: Ledger): Promise<Saved> {
   add('tasks_moved', ledger.changed.size, () => updateTasks(ledger))
   add('attempts_ended', ledger.endedAttempts.length, () => endAttempts(ledger))
   add('letters_in', ledger.deadLetters.length, () => insertDeadLetters(ledger))
-  for (const [name, rows, part] of [...waitParts(ledger), ...approvalParts(ledger)]) add(name, rows, part)
+  for (const [name, rows, part] of [...waitParts(ledger), ...approvalParts(ledger), ...verificationParts(ledger)])
+    add(name, rows, part)
   add('events_in', ledger.events.length, () =>
     insertEvents(
       ledger.events.map((event) => ({
@@ -103,6 +105,7 @@ function updateTasks(ledger: Ledger): RawBuilder<unknown> {
     has_delay: task.delayMs !== undefined,
     has_input: task.input !== undefined,
     input: task.input ?? null,
+    has_output: task.output !== undefined,
     output: task.output ?? null,
     error: task.error,
     ended: isTerminal(task.state),
@@ -111,9 +114,9 @@ function updateTasks(ledger: Ledger): RawBuilder<unknown> {
   return sql`update tasks t set state = r.state, reason = r.reason, blocked_by = r.blocked_by, max_attempts = r.max_attempts,
       concurrency_key = r.concurrency_key, turn = r.turn, held = r.held,
       input = case when r.has_input then r.input else t.input end,
-      output = case when r.state = 'completed' then r.output else t.output end, error = r.error,
+      output = case when r.has_output then r.output else t.output end, error = r.error,
       lease_owner = null, lease_incarnation = null, claim_id = null, lease_expires_at = null, attempt_deadline_at = null, progress_deadline_at = null,
-      available_at = case when r.has_delay and r.state in ('queued', 'scheduled', 'waiting', 'input_required') then now() + r.delay_ms * interval '1 millisecond' else t.available_at end,
+      available_at = case when r.has_delay and r.state in ('queued', 'scheduled', 'waiting', 'input_required', 'verifying') then now() + r.delay_ms * interval '1 millisecond' else t.available_at end,
       queue_deadline_at = case when r.state = 'queued' then now() + t.queue_timeout_ms * interval '1 millisecond' end,
       total_deadline_at = case when r.state in ('queued', 'scheduled', 'waiting') then coalesce(t.total_deadline_at, now() + t.total_timeout_ms * interval '1 millisecond')
         when r.state in ('input_required', 'verifying') then t.total_deadline_at end,
@@ -121,7 +124,7 @@ function updateTasks(ledger: Ledger): RawBuilder<unknown> {
     from ${recordset(
       rows,
       'r',
-      `id uuid, state text, reason text, blocked_by int, max_attempts int, concurrency_key text, turn int, held boolean, delay_ms bigint, has_delay boolean, has_input boolean, input jsonb, output jsonb, error jsonb,
+      `id uuid, state text, reason text, blocked_by int, max_attempts int, concurrency_key text, turn int, held boolean, delay_ms bigint, has_delay boolean, has_input boolean, input jsonb, has_output boolean, output jsonb, error jsonb,
        ended boolean`,
     )} where t.id = r.id`
 }

@@ -88,7 +88,7 @@ export interface MissionFactsRow {
   open_tasks: number
   total_tasks: number
   output_chars: number
-  on_task_failure: 'fail' | 'continue'
+  on_task_failure: MissionFacts['onTaskFailure']
   cancel_requested_at: Date | null
   compensating_at: Date | null
   event_seq: number

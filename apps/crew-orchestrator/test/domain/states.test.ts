@@ -45,7 +45,7 @@ describe('the tables of states', () => {
   })
 
   test('whatever may be canceled by a person has a way to canceled', () => {
-    const open = TASK_STATES.filter((state) => !isTerminal(state) && state !== 'verifying')
+    const open = TASK_STATES.filter((state) => !isTerminal(state))
     for (const state of open) expect(TASK_MOVES[state], state).toContain('canceled')
     for (const state of MISSION_STATES.filter((one) => !isMissionTerminal(one)))
       expect(MISSION_MOVES[state]).toContain('canceled')
@@ -62,8 +62,8 @@ describe('the tables of states', () => {
   })
 })
 
-/** States that no decision leads to yet, or that only a claim gives; a ledger refuses them. */
-const NOT_BY_LEDGER: readonly TaskState[] = ['executing', 'verifying', 'blocked']
+/** States that only a claim or a birth gives; a ledger refuses them. */
+const NOT_BY_LEDGER: readonly TaskState[] = ['executing', 'blocked']
 
 interface Model {
   states: TaskState[]

@@ -58,7 +58,7 @@ export const MISSION_STATEMENTS: Statements = {
     select id from tasks where (ended_at is not null) <> (state in ('completed', 'failed', 'canceled', 'rejected', 'skipped'))`,
   'O12 an output that is not the one reported': `
     select t.id from tasks t join attempts a on a.task_id = t.id and a.outcome = 'completed'
-    where a.output_hash is null or (jsonb_typeof(t.output) in ('number', 'boolean') and a.output_hash <> sha256(convert_to(t.output::text, 'utf8')))`,
+    where not exists (select from approvals p where p.task_id = t.id and p.verifies is not null and p.round > 1) and (a.output_hash is null or (jsonb_typeof(t.output) in ('number', 'boolean') and a.output_hash <> sha256(convert_to(t.output::text, 'utf8'))))`,
   'O14 more attempts than allowed': `select id from tasks where attempt > max_attempts`,
   'O14 a task that its attempts failed without a dead letter': `
     select t.id from tasks t where t.attempt > 0 and t.state in ('failed', 'rejected', 'paused')
@@ -91,11 +91,28 @@ export const MISSION_STATEMENTS: Statements = {
     where t.kept_from is not null and (t.state <> 'completed' or t.attempt > 0 or b.state is distinct from 'completed' or b.output is distinct from t.output)`,
   'O21 a task that waits for people without an open approval, or the reverse': `
     select t.id from tasks t left join approvals a on a.task_id = t.id and a.state = 'open'
-    group by t.id, t.state having (t.state = 'input_required') <> (count(a.id) = 1)`,
+    group by t.id, t.state, t.policy
+    having (t.state = 'input_required' or (t.state = 'verifying' and t.policy #>> '{verify,kind}' = 'human')) <> (count(a.id) = 1)`,
   'O21 an approval that too few, or the wrong number of clients decided': `
     select a.id from approvals a left join approval_decisions d on d.approval_id = a.id and d.round = a.round group by a.id
     having (a.state = 'approved') <> (count(*) filter (where d.verdict in ('approve', 'edit')) >= a.quorum and count(*) filter (where d.verdict = 'reject') = 0)
       or (a.state = 'rejected') <> (count(*) filter (where d.verdict = 'reject') = 1)`,
+  'O24 a completed task with verify whose output did not pass': `
+    select t.id from tasks t where t.state = 'completed' and t.policy ? 'verify' and t.kept_from is null and not coalesce(t.template ? 'forEach', false)
+      and not exists (select from verifications v where v.task_id = t.id and v.attempt = t.attempt and v.state = 'passed')`,
+  'O24 a round that passed, and its task is not completed by that attempt': `
+    select v.task_id from verifications v join tasks t on t.id = v.task_id where v.state = 'passed' and (t.state <> 'completed' or t.attempt <> v.attempt)`,
+  'O24 a round that is open without its task verifying, or the reverse': `
+    select t.id from tasks t left join verifications v on v.task_id = t.id and v.state = 'open' group by t.id, t.state
+    having count(v.task_id) <> case when t.state = 'verifying' then 1 else 0 end`,
+  'O24 rounds that are not 1, 2, 3, or more of an attempt than one': `
+    select task_id from verifications group by task_id having max(round) <> count(*) or count(distinct attempt) <> count(*)`,
+  'O24 a round that a task has passed which did not say so': `
+    select v.task_id from verifications v join tasks r on r.id = v.verifier_task_id where v.state = 'passed'
+      and not (r.state = 'skipped' or (r.state = 'completed' and r.output -> 'passed' = 'true'))`,
+  'O24 a round that people have passed who did not approve': `
+    select v.task_id from verifications v join approvals p on p.id = v.approval_id
+    where v.state = 'passed' and not (p.state = 'approved' or (p.state = 'expired' and p.on_timeout = 'approve'))`,
   'O19 events that are not 1..n': `
     select m.id from missions m left join mission_events e on e.mission_id = m.id group by m.id, m.event_seq
     having m.event_seq <> count(e.seq) or min(e.seq) <> 1 or max(e.seq) <> count(e.seq)`,
@@ -112,5 +129,6 @@ export const MISSION_STATEMENTS: Statements = {
     union all select e.mission_id from mission_events e join missions m on m.id = e.mission_id where e.tenant_id <> m.tenant_id
     union all select d.task_id from dead_letters d join tasks t on t.id = d.task_id where d.tenant_id <> t.tenant_id
     union all select s.task_id from steps s join tasks t on t.id = s.task_id where s.tenant_id <> t.tenant_id
-    union all select f.task_id from artifacts f join tasks t on t.id = f.task_id where f.tenant_id <> t.tenant_id`,
+    union all select f.task_id from artifacts f join tasks t on t.id = f.task_id where f.tenant_id <> t.tenant_id
+    union all select v.task_id from verifications v join tasks t on t.id = v.task_id where v.tenant_id <> t.tenant_id or v.mission_id <> t.mission_id`,
 }

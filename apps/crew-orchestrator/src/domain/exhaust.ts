@@ -1,0 +1,21 @@
+import type { TaskError } from '@hypercode/contracts'
+import type { TaskFacts } from './facts.ts'
+import { missionOf, move, tell } from './ledger.ts'
+import type { Ledger } from './ledger.ts'
+
+/** Fails a task that no attempt is running of, or pauses it for a person; either way it becomes a dead letter. */
+export function exhaust(ledger: Ledger, task: TaskFacts, error: TaskError, onExhausted: 'fail' | 'pause'): void {
+  addLetter(ledger, task, error)
+  if (onExhausted === 'pause')
+    move(ledger, task, 'paused', { error, reason: 'attempts exhausted; replay or discard its dead letter' })
+  else move(ledger, task, 'failed', { error })
+}
+
+export function addLetter(ledger: Ledger, task: TaskFacts, error: TaskError): void {
+  ledger.deadLetters.push({ taskId: task.id, missionId: task.missionId, tenantId: task.tenantId, key: task.key, error })
+  tell(ledger, missionOf(ledger, task), 'deadletter.added', task.id, { key: task.key, error })
+}
+
+/** A reason is one line; the whole message is in the error. No character is cut in half. */
+export const cutReason = (message: string): string => message.slice(0, REASON_MAX).toWellFormed()
+const REASON_MAX = 500

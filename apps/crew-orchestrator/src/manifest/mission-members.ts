@@ -1,0 +1,2 @@
+/** What `${mission.…}` may name. */
+export const MISSION_MEMBERS: readonly string[] = ['id', 'tenantId', 'crew', 'correlationId', 'input']

@@ -1,0 +1,327 @@
+import type { Approval, ApprovalState, ClaimedTask, Task } from '@hypercode/contracts'
+import { sql } from 'kysely'
+import { describe, expect } from 'vitest'
+import { explainKey, onlyShut } from '../explain/explaining.ts'
+import { STILL, crewOf, sweep, test } from '../harness.ts'
+import type { AgentCaller, Answer, Stage } from '../harness.ts'
+import { expectInvariants } from '../invariants.ts'
+
+test.override({ settings: STILL })
+
+const one = (verify: object, task: Record<string, unknown> = {}): object =>
+  crewOf('x', [
+    { id: 'a', input: { goal: 'g' }, verify, ...task },
+    { id: 'b', dependsOn: ['a'], input: '${tasks.a.output}' },
+  ])
+
+const taskOf = async (stage: Stage, missionId: string, key: string): Promise<Task> => {
+  const found = (await stage.tasks(missionId)).find((task) => task.key === key)
+  if (found === undefined) throw new Error(`no task ${key}`)
+  return found
+}
+const next = async (agent: AgentCaller): Promise<ClaimedTask> => {
+  const [task] = await agent.claim({ max: 1 })
+  if (task === undefined) throw new Error('no work')
+  return task
+}
+const typesOf = async (stage: Stage, missionId: string, taskId: string): Promise<string[]> =>
+  (await stage.events(missionId)).filter((event) => event.task_id === taskId).map(({ type }) => type)
+
+describe('by schema', () => {
+  const verify = { kind: 'schema', schema: { type: 'object', required: ['files'] }, maxRounds: 2 }
+
+  test('an output that fits completes the task, and was verifying in between', async ({ stage }) => {
+    const agent = await stage.agent(['work'])
+    const mission = await stage.submit(one(verify))
+    const task = await next(agent)
+    expect((await agent.complete(task, { files: [] })).body.results).toMatchObject([{ state: 'completed' }])
+    expect(await typesOf(stage, mission.id, task.taskId)).toEqual([
+      'task.queued',
+      'task.claimed',
+      'task.verifying',
+      'task.verified',
+      'task.completed',
+    ])
+    expect((await next(agent)).input).toEqual({ files: [] })
+    expect((await taskOf(stage, mission.id, 'a')).verification).toMatchObject({
+      kind: 'schema',
+      round: 1,
+      maxRounds: 2,
+      state: 'passed',
+    })
+    await expectInvariants(stage.db)
+  })
+
+  test('one that does not is sent back with the reason, at no cost of attempts, until the rounds are used up', async ({
+    stage,
+  }) => {
+    const agent = await stage.agent(['work'])
+    const mission = await stage.submit(one(verify, { retry: { maxAttempts: 1 } }))
+    const first = await next(agent)
+    expect((await agent.complete(first, {})).body.results).toMatchObject([{ status: 'accepted', state: 'queued' }])
+    // The answer may have been lost: the same again is a repeat, and nothing else.
+    expect((await agent.complete(first, {})).body.results).toMatchObject([{ status: 'replayed' }])
+    expect((await agent.complete(first, { files: [] })).status).toBe(409)
+    const second = await next(agent)
+    expect(second).toMatchObject({ attempt: 2, maxAttempts: 2, key: 'a' })
+    expect(second.previousError).toMatchObject({
+      code: 'verification_failed',
+      message: expect.stringContaining('required property'),
+    })
+    await expectInvariants(stage.db)
+    expect((await agent.complete(second, {})).body.results).toMatchObject([{ state: 'failed' }])
+    expect(await stage.mission(mission.id)).toMatchObject({ state: 'failed', error: { code: 'verification_failed' } })
+    expect((await taskOf(stage, mission.id, 'a')).verification).toMatchObject({ round: 2, state: 'failed' })
+    await expectInvariants(stage.db)
+  })
+
+  test('used up rounds pause the task if its policy says so; a replay has as many again', async ({ stage }) => {
+    const agent = await stage.agent(['work'])
+    const mission = await stage.submit(one({ ...verify, maxRounds: 1 }, { retry: { onExhausted: 'pause' } }))
+    expect((await agent.complete(await next(agent), {})).body.results).toMatchObject([{ state: 'paused' }])
+    const { items } = (await stage.operator.call<{ items: { id: string }[] }>('GET', '/v1/dead-letters')).body
+    expect((await stage.operator.call('POST', `/v1/dead-letters/${items[0]?.id}:replay`)).status).toBe(200)
+    await agent.complete(await next(agent), { files: ['f'] })
+    await agent.complete(await next(agent))
+    expect((await stage.mission(mission.id)).state).toBe('completed')
+    await expectInvariants(stage.db)
+  })
+
+  test('nonRetryable ends it at the first refusal; elements of a forEach are verified one by one', async ({
+    stage,
+  }) => {
+    const agent = await stage.agent(['work'])
+    const retry = { nonRetryable: ['verification_failed'] }
+    const mission = await stage.submit(one(verify, { forEach: [1, 2], onChildFailure: 'continue', retry }))
+    const [a, b] = (await agent.claim()) as [ClaimedTask, ClaimedTask]
+    await agent.complete(a, {})
+    await agent.complete(b, { files: [] })
+    await agent.complete(await next(agent), 'end')
+    expect((await stage.mission(mission.id)).state).toBe('completed')
+    expect((await taskOf(stage, mission.id, 'b')).input).toEqual([null, { files: [] }])
+    await expectInvariants(stage.db)
+  })
+})
+
+describe('by an agent', () => {
+  const verify = { kind: 'agent', skill: 'review', maxRounds: 2 }
+
+  test('another task answers whether it passed; what depends on it waits', async ({ stage, replica }) => {
+    const [agent, reviewer] = [await stage.agent(['work']), await stage.agent(['review'])]
+    const mission = await stage.submit(one(verify))
+    const work = await next(agent)
+    expect((await agent.complete(work, 'draft')).body.results).toMatchObject([{ state: 'verifying' }])
+    expect((await agent.complete(work, 'draft')).body.results).toMatchObject([{ status: 'replayed' }])
+    const task = await taskOf(stage, mission.id, 'a')
+    expect(task.output).toBeUndefined()
+    const gate = onlyShut(await explainKey(stage, mission.id, 'a'), 'verification')
+    expect(gate).toMatchObject({
+      status: 'wait',
+      holders: [{ kind: 'task', name: 'a:verify:1', id: task.verification?.taskId }],
+      since: expect.any(String),
+      command: { method: 'GET', path: `/v1/tasks/${task.verification?.taskId}:explain` },
+    })
+    expect((await stage.operator.call('GET', gate.command?.path as string)).status).toBe(200)
+    expect(await agent.claim({ waitMs: 0 })).toEqual([])
+    await expectInvariants(stage.db)
+
+    // Nothing of it is in the memory of a process: another replica takes the verdict.
+    const review = await next(reviewer)
+    expect(review).toMatchObject({ key: 'a:verify:1', input: { input: { goal: 'g' }, output: 'draft', round: 1 } })
+    const elsewhere = await replica.adopt(reviewer)
+    await elsewhere.complete(review, { passed: false, reason: 'too short' })
+    const again = await next(agent)
+    expect(again).toMatchObject({
+      key: 'a',
+      attempt: 2,
+      previousError: { code: 'verification_failed', message: 'too short' },
+    })
+    await agent.complete(again, 'longer')
+    await reviewer.complete(await next(reviewer), { passed: true })
+    expect((await next(agent)).input).toBe('longer')
+    expect((await taskOf(stage, mission.id, 'a')).verification).toMatchObject({ round: 2, state: 'passed', attempt: 2 })
+    const types = await typesOf(stage, mission.id, work.taskId)
+    expect(types.filter((type) => type.startsWith('task.verif'))).toEqual([
+      'task.verifying',
+      'task.verification_failed',
+      'task.verifying',
+      'task.verified',
+    ])
+    await expectInvariants(stage.db)
+  })
+
+  test('an answer that is none is its failure, tried again; one that fails in the end refuses with its reason', async ({
+    stage,
+  }) => {
+    const [agent, reviewer] = [await stage.agent(['work']), await stage.agent(['review'])]
+    const mission = await stage.submit(one({ ...verify, maxRounds: 1 }))
+    await agent.complete(await next(agent), 'draft')
+    const review = await next(reviewer)
+    expect((await reviewer.complete(review, 'looks good')).body.results).toMatchObject([{ state: 'scheduled' }])
+    await stage.db
+      .updateTable('tasks')
+      .set({ state: 'queued', available_at: sql`now()` })
+      .where('id', '=', review.taskId)
+      .execute()
+    await reviewer.fail(await next(reviewer), { code: 'gone', message: 'no model', retryable: false })
+    expect(await stage.mission(mission.id)).toMatchObject({
+      state: 'failed',
+      error: { code: 'verification_failed', message: expect.stringContaining('a:verify:1 ended failed: no model') },
+    })
+  })
+
+  test('its input may be mapped; what it does not find refuses the output', async ({ stage }) => {
+    const [agent, reviewer] = [await stage.agent(['work']), await stage.agent(['review'])]
+    const input = { file: '${task.output.file}', of: '${mission.crew}/${task.key}', goal: '${task.input.goal}' }
+    await stage.submit(one({ ...verify, input }))
+    await agent.complete(await next(agent), {})
+    const again = await next(agent)
+    expect(again.previousError?.message).toContain('has no "file"')
+    await agent.complete(again, { file: 'a.ts' })
+    expect((await next(reviewer)).input).toEqual({ file: 'a.ts', of: 'x/a', goal: 'g' })
+    await expectInvariants(stage.db)
+  })
+
+  test('a person skips the verifier: it passes. A person cancels the task: the verifier is canceled and fenced', async ({
+    stage,
+  }) => {
+    const [agent, reviewer] = [await stage.agent(['work']), await stage.agent(['review'])]
+    const skipped = await stage.submit(one(verify))
+    await agent.complete(await next(agent), 'draft')
+    const { verification } = await taskOf(stage, skipped.id, 'a')
+    expect((await stage.operator.call('POST', `/v1/tasks/${verification?.taskId}:skip`, {})).status).toBe(200)
+    await agent.complete(await next(agent))
+    expect((await stage.mission(skipped.id)).state).toBe('completed')
+
+    const canceled = await stage.submit(one(verify))
+    const work = await next(agent)
+    await agent.complete(work, 'draft')
+    const review = await next(reviewer)
+    expect((await stage.operator.call('POST', `/v1/tasks/${work.taskId}:skip`, {})).status).toBe(409)
+    expect((await stage.operator.call('POST', `/v1/tasks/${work.taskId}:cancel`, {})).status).toBe(200)
+    expect((await reviewer.complete(review, { passed: true })).status).toBe(409)
+    expect((await stage.mission(canceled.id)).state).toBe('failed')
+    expect((await taskOf(stage, canceled.id, 'a')).verification).toMatchObject({ state: 'withdrawn' })
+    await expectInvariants(stage.db)
+  })
+
+  test('a canceled mission ends what is verifying; a paused one keeps the verifier', async ({ stage }) => {
+    const [agent, reviewer] = [await stage.agent(['work']), await stage.agent(['review'])]
+    const mission = await stage.submit(one(verify))
+    const work = await next(agent)
+    await stage.operator.call('POST', `/v1/missions/${mission.id}:pause`)
+    await agent.complete(work, 'draft')
+    expect(await reviewer.claim({ waitMs: 0 })).toEqual([])
+    await expectInvariants(stage.db)
+    await stage.operator.call('POST', `/v1/missions/${mission.id}:cancel`, {})
+    expect((await stage.mission(mission.id)).state).toBe('canceled')
+    await expectInvariants(stage.db)
+  })
+
+  test('the total time of the task runs while it is verified, and calls the verifier back', async ({ stage, db }) => {
+    const [agent, reviewer] = [await stage.agent(['work']), await stage.agent(['review'])]
+    const mission = await stage.submit(one(verify, { timeouts: { total: '1h' } }))
+    const work = await next(agent)
+    await agent.complete(work, 'draft')
+    const review = await next(reviewer)
+    await db.updateTable('tasks').set({ total_deadline_at: sql`now()` }).where('id', '=', work.taskId).execute()
+    await sweep(stage)
+    expect(await stage.mission(mission.id)).toMatchObject({ state: 'failed', error: { code: 'total_timeout' } })
+    expect((await reviewer.complete(review, { passed: true })).status).toBe(409)
+    await expectInvariants(stage.db)
+  })
+})
+
+test('by a command: a task with the skill for it is given the command and the output', async ({ stage }) => {
+  const [agent, runner] = [await stage.agent(['work']), await stage.agent(['code.verify'])]
+  const mission = await stage.submit(one({ kind: 'command', command: ['npm', 'test'] }))
+  await agent.complete(await next(agent), 'patch')
+  const run = await next(runner)
+  expect(run.input).toEqual({ command: ['npm', 'test'], input: { goal: 'g' }, output: 'patch', round: 1 })
+  await runner.complete(run, { passed: true, reason: 'all 3 tests passed' })
+  await agent.complete(await next(agent))
+  expect((await stage.mission(mission.id)).state).toBe('completed')
+  await expectInvariants(stage.db)
+})
+
+describe('by people', () => {
+  const verify = { kind: 'human', maxRounds: 2, deadline: '1h' }
+  const inbox = async (stage: Stage, state: ApprovalState = 'open'): Promise<Approval> => {
+    const answer = await stage.operator.call<{ items: Approval[] }>('GET', `/v1/approvals?state=${state}`)
+    return answer.body.items[0] as Approval
+  }
+  const decide = async (
+    stage: Stage,
+    { id, hash }: Approval,
+    verdict: string,
+    more: object = {},
+  ): Promise<Answer<Approval>> =>
+    await stage.operator.call<Approval>('POST', `/v1/approvals/${id}:${verdict}`, { hash, ...more })
+
+  test('they see the output, and what they reject comes back with their comment', async ({ stage }) => {
+    const agent = await stage.agent(['work'])
+    const mission = await stage.submit(one(verify))
+    expect((await agent.complete(await next(agent), 'draft')).body.results).toMatchObject([{ state: 'verifying' }])
+    const asked = await inbox(stage)
+    expect(asked).toMatchObject({ data: 'draft', verifies: 1, title: 'Accept the output of a?', taskKey: 'a' })
+    const gate = onlyShut(await explainKey(stage, mission.id, 'a'), 'verification')
+    expect(gate).toMatchObject({
+      status: 'fail',
+      holders: [{ kind: 'approval', id: asked.id }],
+      command: { method: 'POST', path: `/v1/approvals/${asked.id}:approve` },
+      expectedAt: asked.deadlineAt,
+    })
+    await expectInvariants(stage.db)
+    await decide(stage, asked, 'reject', { comment: 'say more' })
+    const again = await next(agent)
+    expect(again.previousError).toMatchObject({ code: 'verification_failed', message: 'say more' })
+    await agent.complete(again, 'more')
+    expect((await decide(stage, await inbox(stage), 'approve')).body).toMatchObject({ state: 'approved', verifies: 2 })
+    expect((await next(agent)).input).toBe('more')
+    await expectInvariants(stage.db)
+  })
+
+  test('an edit completes the task with what it says, which must fit the schema of the task', async ({ stage }) => {
+    const agent = await stage.agent(['work'])
+    await stage.submit(one(verify, { output: { type: 'string' } }))
+    await agent.complete(await next(agent), 'draft')
+    const asked = await inbox(stage)
+    expect((await decide(stage, asked, 'edit', { data: 7 })).status).toBe(422)
+    expect((await decide(stage, asked, 'edit', { data: 'better' })).body).toMatchObject({ state: 'approved' })
+    expect((await next(agent)).input).toBe('better')
+    await expectInvariants(stage.db)
+  })
+
+  test('nobody by the deadline is a no; canceling the task withdraws the question', async ({ stage, db }) => {
+    const agent = await stage.agent(['work'])
+    const mission = await stage.submit(one(verify))
+    const work = await next(agent)
+    await agent.complete(work, 'draft')
+    const past = sql<Date>`now() - interval '1 second'`
+    await db.updateTable('approvals').set({ deadline_at: past }).execute()
+    await db.updateTable('tasks').set({ available_at: past }).where('id', '=', work.taskId).execute()
+    await sweep(stage)
+    const again = await next(agent)
+    expect(again.previousError).toMatchObject({ message: 'nobody approved it by the deadline' })
+    await agent.complete(again, 'draft')
+    expect((await stage.operator.call('POST', `/v1/tasks/${work.taskId}:cancel`, {})).status).toBe(200)
+    expect(await inbox(stage, 'withdrawn')).toMatchObject({ verifies: 2 })
+    expect((await stage.mission(mission.id)).state).toBe('failed')
+    await expectInvariants(stage.db)
+  })
+
+  test('escalation leaves the output as it is', async ({ stage, db }) => {
+    const agent = await stage.agent(['work'])
+    await stage.submit(one({ ...verify, approvers: ['lead'], escalate: { after: '1m', approvers: ['boss'] } }))
+    const work = await next(agent)
+    await agent.complete(work, 'draft')
+    const past = sql<Date>`now() - interval '1 second'`
+    await db.updateTable('approvals').set({ escalate_at: past }).execute()
+    await db.updateTable('tasks').set({ available_at: past }).where('id', '=', work.taskId).execute()
+    await sweep(stage)
+    expect((await inbox(stage)).approvers.toSorted()).toEqual(['boss', 'lead'])
+    const row = await db.selectFrom('tasks').select('output').where('id', '=', work.taskId).executeTakeFirst()
+    expect(row?.output).toBe('draft')
+    await expectInvariants(stage.db)
+  })
+})
