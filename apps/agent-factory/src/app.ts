@@ -1,11 +1,11 @@
 import type { Db } from '@hypercode/db'
-import { createRevocationList, isRetryable } from '@hypercode/db'
+import { isRetryable } from '@hypercode/db'
 import type { Keys } from '@hypercode/events'
-import { createLoops, createService } from '@hypercode/http'
-import type { AuthOptions, Check, Loops, ServiceApp } from '@hypercode/http'
+import { createService } from '@hypercode/http'
+import type { AuthOptions, ServiceApp } from '@hypercode/http'
+import { createBackbone } from '@hypercode/service'
 import type { Logger, Metrics } from '@hypercode/telemetry'
 import type { Redis } from 'ioredis'
-import { sql } from 'kysely'
 import type { FactoryLimits } from './domain/blueprint-faults.ts'
 import type { Driver } from './drivers/driver.ts'
 import type { Engine } from './engine/engine.ts'
@@ -66,8 +66,6 @@ export interface FactoryApp {
 }
 
 const VERSION = '0.1.0'
-const RELAY_EVERY_MS = 1000
-const REVOCATIONS_EVERY_MS = 1000
 const LOGS_EVERY_MS = 500
 const PROBE_EVERY_MS = 2000
 const CLEAN_EVERY_MS = 60_000
@@ -78,18 +76,19 @@ const STOP_WAIT_MS = 5000
 
 export async function buildApp(options: AppOptions, deps: AppDeps): Promise<FactoryApp> {
   const { db, log } = deps
-  const loops = createLoops({ log, metrics: deps.metrics })
-  const revocations = createRevocationList(db)
-  const parts = createParts(options, deps)
-  const { fleet, metrics, publisher, engine, rescale, sweepOrphans } = parts
+  const backbone = createBackbone({ ...deps, pools: [db] })
+  const { loops, publisher, revocations } = backbone
+  const parts = createParts(options, { ...deps, publisher })
+  const { fleet, metrics, engine, rescale, sweepOrphans } = parts
 
   const app = await createService({
     name: 'agent-factory',
     version: VERSION,
     logger: log,
     metrics: deps.metrics,
-    auth: { ...options.auth, isRevoked: (claims) => revocations.isRevoked(claims) },
-    checks: checks(deps, loops),
+    auth: { ...options.auth, isRevoked: backbone.isRevoked },
+    // Drivers are not asked: a factory whose engine is away still answers for what it knows.
+    checks: backbone.checks,
     ...(options.trustProxy !== undefined && { trustProxy: options.trustProxy }),
     isUnavailable: isRetryable,
     openapi: { title: 'HyperCode agent factory' },
@@ -102,6 +101,8 @@ export async function buildApp(options: AppOptions, deps: AppDeps): Promise<Fact
     app,
     engine,
     startLoops() {
+      backbone.startReading()
+      backbone.startRelaying()
       const start = (name: string, everyMs: number, run: (signal: AbortSignal) => Promise<void>): void =>
         loops.start(name, { everyMs, backoffMaxMs: BACKOFF_MAX_MS, run })
       start('engine', ENGINE_EVERY_MS, async (signal) => await engine.turn(signal))
@@ -109,8 +110,6 @@ export async function buildApp(options: AppOptions, deps: AppDeps): Promise<Fact
       start('orphans', options.orphanMs, sweepOrphans)
       start('logs', LOGS_EVERY_MS, async () => await parts.pump.pump(engine.running()))
       start('platform', PROBE_EVERY_MS, async () => await parts.probe.look())
-      start('outbox', RELAY_EVERY_MS, async () => void (await publisher.relayTurn()))
-      start('revocations', REVOCATIONS_EVERY_MS, async () => await revocations.refresh())
       start('old-logs', CLEAN_EVERY_MS, async () => void (await deleteOldLines(db, options.logKeepMs)))
     },
     async stop() {
@@ -120,18 +119,5 @@ export async function buildApp(options: AppOptions, deps: AppDeps): Promise<Fact
       await engine.release()
       await publisher.idle()
     },
-  }
-}
-
-/** What /readyz asks. Drivers are not part of it: a factory whose engine is away still answers for what it knows. */
-function checks({ db, redis }: AppDeps, loops: Loops): Record<string, Check> {
-  return {
-    postgres: async () => {
-      await sql`select 1`.execute(db)
-    },
-    redis: async () => {
-      await redis.ping()
-    },
-    loops: () => loops.check(),
   }
 }

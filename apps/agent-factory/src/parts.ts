@@ -1,5 +1,4 @@
 import { newId } from '@hypercode/contracts'
-import { createPublisher } from '@hypercode/events'
 import type { Publisher } from '@hypercode/events'
 import type { AppDeps, AppOptions } from './app.ts'
 import { createEnder } from './engine/ender.ts'
@@ -26,7 +25,6 @@ import type { FactoryMetrics } from './metrics.ts'
 export interface Parts {
   readonly fleet: Fleet
   readonly metrics: FactoryMetrics
-  readonly publisher: Publisher
   readonly engine: Engine
   readonly pump: LogPump
   readonly probe: PlatformProbe
@@ -39,12 +37,10 @@ export interface Parts {
 /** The longest life of a token that any gateway gives. */
 const TOKEN_LIFE_S = 900
 
-export function createParts(options: AppOptions, deps: AppDeps): Parts {
-  const { db, redis, keys, drivers, log } = deps
+export function createParts(options: AppOptions, deps: AppDeps & { publisher: Publisher }): Parts {
+  const { db, redis, keys, drivers, publisher, log } = deps
   const { limits, instancesMax } = options
   const metrics = factoryMetrics(deps.metrics)
-  const onFailure = (err: unknown): void => log.warn({ err }, 'hint not published yet')
-  const publisher = createPublisher({ db, redis, keys, onFailure })
   const nudge = createNudge()
   const fleet: Fleet = {
     db,
@@ -86,7 +82,6 @@ export function createParts(options: AppOptions, deps: AppDeps): Parts {
   return {
     fleet,
     metrics,
-    publisher,
     engine,
     pump,
     probe,

@@ -4,7 +4,7 @@ import { describeConfig, readExampleValues, runService } from '@hypercode/config
 import { openDatabase } from '@hypercode/db'
 import { makeKeys, openRedis } from '@hypercode/events'
 import { listenUntilSignal } from '@hypercode/http'
-import type { TokenKeys } from '@hypercode/http'
+import { tokenKeysOf } from '@hypercode/service'
 import { createLogger, createMetrics } from '@hypercode/telemetry'
 import { buildApp } from './app.ts'
 import { FactoryConfig, readConfig } from './config.ts'
@@ -45,7 +45,7 @@ await runService(async () => {
   const handedOn = Object.fromEntries(
     config.FACTORY_ENV_FROM.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]])),
   )
-  const factory = await buildApp(optionsOf(config, { keys: tokenKeys(config), drivers, handedOn }), {
+  const factory = await buildApp(optionsOf(config, { keys: tokenKeysOf(config), drivers, handedOn }), {
     db: database.db,
     redis,
     keys: makeKeys(),
@@ -68,9 +68,3 @@ await runService(async () => {
   })
   log.info({ url, drivers: [...drivers.keys()] }, 'agent-factory is up')
 })
-
-function tokenKeys({ JWT_SECRET, JWT_JWKS_URL }: FactoryConfig): TokenKeys {
-  if (JWT_SECRET !== undefined) return { secret: JWT_SECRET }
-  if (JWT_JWKS_URL !== undefined) return { jwksUrl: JWT_JWKS_URL }
-  throw new TypeError('neither JWT_SECRET nor JWT_JWKS_URL is set') // the configuration has made sure of one
-}

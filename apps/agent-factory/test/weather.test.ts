@@ -106,7 +106,7 @@ test('as a process it starts, drains, and leaves its agents running, or none whe
   }
   const service = await startService({ entry: 'apps/agent-factory/src/server.ts', portVariable: 'FACTORY_PORT', env })
   const ready = (await (await fetch(`${service.url}/readyz`)).json()) as { checks: Record<string, unknown> }
-  expect(Object.keys(ready.checks)).toEqual(expect.arrayContaining(['postgres', 'redis', 'loops']))
+  expect(Object.keys(ready.checks)).toEqual(expect.arrayContaining(['postgres', 'redis', 'revocations', 'loops']))
   // An app beside it, for its token and its rows; it looks at nothing itself.
   const caller = (await startFactory()).caller()
   await caller.blueprint('coder', manifestOf('coder').spec)

@@ -1,12 +1,11 @@
 import type { Db } from '@hypercode/db'
-import { createRevocationList, isRetryable } from '@hypercode/db'
-import { createPublisher } from '@hypercode/events'
-import type { Keys } from '@hypercode/events'
-import { createLoops, createService } from '@hypercode/http'
-import type { AuthOptions, Check, Loops, ServiceApp } from '@hypercode/http'
+import { isRetryable } from '@hypercode/db'
+import type { Keys, Publish } from '@hypercode/events'
+import { createService } from '@hypercode/http'
+import type { AuthOptions, ServiceApp } from '@hypercode/http'
+import { createBackbone } from '@hypercode/service'
 import type { Logger, Metrics } from '@hypercode/telemetry'
 import type { Redis } from 'ioredis'
-import { sql } from 'kysely'
 import { missedAfterMs } from './domain/health.ts'
 import { createBeats } from './jobs/beats.ts'
 import { createRegistrationLane } from './jobs/registration-lane.ts'
@@ -18,7 +17,6 @@ import { heartbeatRoutes } from './routes/heartbeat.ts'
 import { managementRoutes } from './routes/management.ts'
 import { registrationRoutes } from './routes/registration.ts'
 import { tooBusy } from './routes/too-busy.ts'
-import type { Publish } from '@hypercode/events'
 
 export interface AppOptions {
   readonly auth: Pick<AuthOptions, 'issuer' | 'audience' | 'keys'>
@@ -50,17 +48,13 @@ export interface RegistryApp {
 
 /** While the database is away, sweeping costs little, and being late costs the agents' tasks. */
 const SWEEP_BACKOFF_MAX_MS = 2000
-const RELAY_EVERY_MS = 1000
-const REVOCATIONS_EVERY_MS = 1000
 
 export async function buildApp(options: AppOptions, deps: AppDeps): Promise<RegistryApp> {
-  const { db, beatDb, redis, keys, log } = deps
+  const { db, beatDb, log } = deps
   const { leaseMs, heartbeatMs } = options
   const metrics = registryMetrics(deps.metrics)
-  const loops = createLoops({ log, metrics: deps.metrics })
-  const revocations = createRevocationList(db)
-  const onFailure = (err: unknown): void => log.warn({ err }, 'hint not published yet')
-  const publisher = createPublisher({ db, redis, keys, onFailure })
+  const backbone = createBackbone({ ...deps, pools: [db, beatDb] })
+  const { loops, publisher } = backbone
   const publish: Publish = (row) => publisher.publishSoon(row)
 
   const beats = createBeats({ db, beatDb, publish, log, metrics, leaseMs, onFull: tooBusy })
@@ -73,8 +67,8 @@ export async function buildApp(options: AppOptions, deps: AppDeps): Promise<Regi
     version: VERSION,
     logger: log,
     metrics: deps.metrics,
-    auth: { ...options.auth, isRevoked: (claims) => revocations.isRevoked(claims) },
-    checks: checks(deps, loops),
+    auth: { ...options.auth, isRevoked: backbone.isRevoked },
+    checks: backbone.checks,
     ...(options.trustProxy !== undefined && { trustProxy: options.trustProxy }),
     // Tried several times already: the caller may repeat it, and nothing of ours is wrong.
     isUnavailable: isRetryable,
@@ -94,8 +88,8 @@ export async function buildApp(options: AppOptions, deps: AppDeps): Promise<Regi
         backoffMaxMs: SWEEP_BACKOFF_MAX_MS,
         run: async (signal) => await sweeper.turn(signal),
       })
-      loops.start('outbox', { everyMs: RELAY_EVERY_MS, run: async () => void (await publisher.relayTurn()) })
-      loops.start('revocations', { everyMs: REVOCATIONS_EVERY_MS, run: async () => await revocations.refresh() })
+      backbone.startReading()
+      backbone.startRelaying()
     },
     async stop() {
       await loops.stop()
@@ -106,16 +100,3 @@ export async function buildApp(options: AppOptions, deps: AppDeps): Promise<Regi
 }
 
 const VERSION = '0.1.0'
-
-/** What /readyz asks. */
-function checks({ db, beatDb, redis }: AppDeps, loops: Loops): Record<string, Check> {
-  return {
-    postgres: async () => {
-      await Promise.all([sql`select 1`.execute(db), sql`select 1`.execute(beatDb)])
-    },
-    redis: async () => {
-      await redis.ping()
-    },
-    loops: () => loops.check(),
-  }
-}

@@ -5,7 +5,7 @@ import { openDatabase } from '@hypercode/db'
 import type { DatabaseHandle } from '@hypercode/db'
 import { makeKeys, openRedis } from '@hypercode/events'
 import { listenUntilSignal } from '@hypercode/http'
-import type { TokenKeys } from '@hypercode/http'
+import { tokenKeysOf } from '@hypercode/service'
 import { createLogger, createMetrics } from '@hypercode/telemetry'
 import type { Logger } from '@hypercode/telemetry'
 import { buildApp } from './app.ts'
@@ -31,7 +31,7 @@ await runService(async () => {
   })
   const registry = await buildApp(
     {
-      auth: { issuer: config.JWT_ISSUER, audience: config.JWT_AUDIENCE, keys: tokenKeys(config) },
+      auth: { issuer: config.JWT_ISSUER, audience: config.JWT_AUDIENCE, keys: tokenKeysOf(config) },
       leaseMs: config.AGENT_LEASE_MS,
       heartbeatMs: config.AGENT_HEARTBEAT_MS,
       sweepMs: config.REGISTRY_SWEEP_MS,
@@ -71,10 +71,4 @@ function openPools(config: RegistryConfig, log: Logger): { all: DatabaseHandle; 
     // All beats wait for the batch in hand, so a connection that went dead must be given up well within a lease.
     beats: open('beats', beatsMax, 3000),
   }
-}
-
-function tokenKeys({ JWT_SECRET, JWT_JWKS_URL }: RegistryConfig): TokenKeys {
-  if (JWT_SECRET !== undefined) return { secret: JWT_SECRET }
-  if (JWT_JWKS_URL !== undefined) return { jwksUrl: JWT_JWKS_URL }
-  throw new TypeError('neither JWT_SECRET nor JWT_JWKS_URL is set') // the configuration has made sure of one
 }

@@ -36,7 +36,7 @@ test('an instance that falls silent turns critical and is reaped, and the proces
   const line = await service.waitForLine((one) => one['url'] !== undefined, 'its url')
   expect(line).toMatchObject({ url: service.url, service: 'agent-registry', level: 'info' })
   const readiness = (await (await fetch(`${service.url}/readyz`)).json()) as Readiness
-  expect(Object.keys(readiness.checks).sort()).toEqual(['loops', 'postgres', 'redis'])
+  expect(Object.keys(readiness.checks).sort()).toEqual(['loops', 'postgres', 'redis', 'revocations'])
 
   const tokenId = newId()
   const token = signTestToken({ tenantId: tenant.id, scopes: AGENT_SCOPES, tokenId })

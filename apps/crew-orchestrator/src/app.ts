@@ -1,12 +1,12 @@
-import { isConnectionError, createRevocationList, deleteExpiredRevocations } from '@hypercode/db'
+import { isConnectionError, deleteExpiredRevocations } from '@hypercode/db'
 import type { DatabaseHandle } from '@hypercode/db'
-import { createPublisher, parseBell, parseHints, tailStream } from '@hypercode/events'
+import { parseBell, parseHints, tailStream } from '@hypercode/events'
 import type { Keys } from '@hypercode/events'
-import { CheckError, createLoops, createService } from '@hypercode/http'
-import type { ServiceApp, TokenKeys } from '@hypercode/http'
+import { CheckError, createService } from '@hypercode/http'
+import type { ServiceApp } from '@hypercode/http'
+import { createBackbone, tokenKeysOf } from '@hypercode/service'
 import type { Logger, Metrics } from '@hypercode/telemetry'
 import type { Redis } from 'ioredis'
-import { sql } from 'kysely'
 import type { OrchestratorConfig } from './config.ts'
 import { createBrake } from './domain/brake.ts'
 import { createEngine } from './engine/engine.ts'
@@ -53,8 +53,9 @@ export interface Orchestrator {
 export async function buildApp(config: OrchestratorConfig, deps: AppDeps): Promise<Orchestrator> {
   const { logger, metrics, redis, keys } = deps
   const { db } = deps.database
-  const revocations = createRevocationList(db)
-  const loops = createLoops({ log: logger, metrics })
+  const urgentDb = deps.urgentDatabase.db
+  const backbone = createBackbone({ pools: [db], redis, keys, log: logger, metrics })
+  const { loops, publisher } = backbone
   const app = await createService({
     name: 'crew-orchestrator',
     version: '0.1.0',
@@ -63,17 +64,15 @@ export async function buildApp(config: OrchestratorConfig, deps: AppDeps): Promi
     auth: {
       issuer: config.JWT_ISSUER,
       audience: config.JWT_AUDIENCE,
-      keys: keysOf(config),
-      isRevoked: (claims) => revocations.isRevoked(claims),
+      keys: tokenKeysOf(config),
+      isRevoked: backbone.isRevoked,
     },
     trustProxy: config.TRUST_PROXY,
     isUnavailable: isConnectionError,
     // Red within two seconds, also when Postgres is not gone but silent.
     checkTimeoutMs: 1500,
     checks: {
-      postgres: async () => void (await sql`select 1`.execute(db)),
-      loops: loops.check,
-      redis: { critical: false, run: async () => void (await redis.ping()) },
+      ...backbone.checks,
       stream: {
         critical: false,
         run: () => {
@@ -82,26 +81,14 @@ export async function buildApp(config: OrchestratorConfig, deps: AppDeps): Promi
       },
     },
   })
-  const failures = metrics.counter({
-    name: 'hypercode_publish_failures_total',
-    help: 'Hints and doorbells that Redis did not take; a relay or a poll makes up for them',
-    labels: ['what'],
-  })
-  const onFailure =
-    (what: string) =>
-    (error: unknown): void => {
-      failures.inc({ what })
-      logger.debug({ err: error, what }, 'redis did not take it')
-    }
-  const publisher = createPublisher({ db, redis, keys, onFailure: onFailure('hints') })
   const engine = createEngine({
     config,
     db,
-    urgentDb: deps.urgentDatabase.db,
+    urgentDb,
     redis,
     keys,
     publisher,
-    onBellFailure: onFailure('doorbell'),
+    onBellFailure: backbone.noteLost('doorbell'),
     onTold: logger.isLevelEnabled('info') ? (told) => logger.info(told, told.event) : undefined,
   })
   const onTailError = (error: Error): void => logger.warn({ err: error }, 'event stream')
@@ -149,13 +136,14 @@ export async function buildApp(config: OrchestratorConfig, deps: AppDeps): Promi
     logger.error({ err, id }, 'a sweep cannot change it')
   }
   const brake = createBrake(config.AGENT_LEASE_MS, config.ORCHESTRATOR_SWEEP_MS)
-  loops.start('revocations', { everyMs: 1000, backoffMaxMs: 5000, run: async () => revocations.refresh() })
+  backbone.startReading()
+  backbone.startRelaying()
   loops.start('sweep', {
     everyMs: config.ORCHESTRATOR_SWEEP_MS,
     backoffMaxMs: 2000,
     run: async () =>
       void (await sweepTurn({
-        db: deps.urgentDatabase.db,
+        db: urgentDb,
         brake,
         cancelGraceMs: config.CANCEL_GRACE_MS,
         onSaved: engine.after,
@@ -167,7 +155,7 @@ export async function buildApp(config: OrchestratorConfig, deps: AppDeps): Promi
     backoffMaxMs: 2000,
     run: async () =>
       void (await subCrewTurn({
-        db: deps.urgentDatabase.db,
+        db: urgentDb,
         plans,
         submit: async (order) => engine.submit(order),
         onSaved: engine.after,
@@ -179,7 +167,6 @@ export async function buildApp(config: OrchestratorConfig, deps: AppDeps): Promi
     backoffMaxMs: 2000,
     run: async () => void (await schedules.turn()),
   })
-  loops.start('relay', { everyMs: 1000, backoffMaxMs: 5000, run: async () => void (await publisher.relayTurn()) })
   loops.start('housekeeping', { everyMs: 60_000, run: async () => void (await deleteExpiredRevocations(db)) })
 
   return {
@@ -193,11 +180,6 @@ export async function buildApp(config: OrchestratorConfig, deps: AppDeps): Promi
       await Promise.all([tail.stop(), bell.stop()])
     },
   }
-}
-
-function keysOf(config: OrchestratorConfig): TokenKeys {
-  if (config.JWT_SECRET !== undefined) return { secret: config.JWT_SECRET }
-  return { jwksUrl: config.JWT_JWKS_URL as string }
 }
 
 function watchGauges(metrics: Metrics, engine: Engine, deps: AppDeps): void {

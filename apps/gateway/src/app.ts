@@ -1,8 +1,8 @@
-import { createRevocationList, isConnectionError } from '@hypercode/db'
-import { CheckError, createLoops, createService } from '@hypercode/http'
+import { isConnectionError } from '@hypercode/db'
+import { createService } from '@hypercode/http'
 import type { ServiceApp } from '@hypercode/http'
+import { createBackbone } from '@hypercode/service'
 import type { Metrics } from '@hypercode/telemetry'
-import { sql } from 'kysely'
 import { startBackground } from './background.ts'
 import type { GatewayConfig } from './config.ts'
 import { createSecretCheck } from './domain/secret-check.ts'
@@ -15,11 +15,11 @@ import { createEventHub } from './streams/event-hub.ts'
 
 /** Registers everything; the background work begins when the app is ready, and closing the app ends it. */
 export async function buildApp(config: GatewayConfig, deps: GatewayDeps): Promise<ServiceApp> {
-  const { log, metrics, database } = deps
+  const { metrics, database } = deps
   const parts: Parts = {
     keys: await readSigningKeys(config),
     secrets: createSecretCheck(),
-    revocations: createRevocationList(database.db),
+    backbone: createBackbone({ ...deps, pools: [database.db] }),
     hub: createEventHub({ maxStreams: config.SSE_STREAMS_MAX }),
     upstreams: {
       'agent-registry': createUpstream('agent-registry', config.REGISTRY_URL, deps.answerMs),
@@ -27,8 +27,7 @@ export async function buildApp(config: GatewayConfig, deps: GatewayDeps): Promis
       'agent-factory': createUpstream('agent-factory', config.FACTORY_URL, deps.answerMs),
       'turing-gym': createUpstream('turing-gym', config.GYM_URL, deps.answerMs),
     },
-    loops: createLoops({ log, metrics }),
-    state: { revocationsKnown: false, lookAgain: false },
+    state: { lookAgain: false },
   }
   const app = await chassis(config, deps, parts)
   await app.register(async (scope: ServiceApp) => await apiRoutes(scope, config, deps, parts))
@@ -38,7 +37,7 @@ export async function buildApp(config: GatewayConfig, deps: GatewayDeps): Promis
 }
 
 async function chassis(config: GatewayConfig, deps: GatewayDeps, parts: Parts): Promise<ServiceApp> {
-  const { keys, revocations, loops, state } = parts
+  const { keys, backbone } = parts
   return await createService({
     name: 'gateway',
     version: VERSION,
@@ -49,24 +48,17 @@ async function chassis(config: GatewayConfig, deps: GatewayDeps, parts: Parts): 
       audience: config.JWT_AUDIENCE,
       keys: keys.accepted,
       signing: keys.signing,
-      isRevoked: (claims) => revocations.isRevoked(claims),
+      isRevoked: backbone.isRevoked,
     },
     trustProxy: config.TRUST_PROXY,
     isUnavailable: isConnectionError,
     openapi: { title: 'HyperCode' },
-    checks: {
-      postgres: async () => void (await sql`select 1`.execute(deps.database.db)),
-      // Without Redis events come later and limits are kept by each replica for itself, but all work goes on.
-      redis: { critical: false, run: async () => void (await deps.redis.ping()) },
-      revocations: () => {
-        if (!state.revocationsKnown) throw new CheckError('not read yet')
-      },
-      loops: loops.check,
-    },
+    // Without Redis events come later and limits are kept by each replica for itself, but all work goes on.
+    checks: backbone.checks,
   })
 }
 
-function measure(metrics: Metrics, { hub, upstreams, revocations }: Parts): void {
+function measure(metrics: Metrics, { hub, upstreams, backbone: { revocations } }: Parts): void {
   const gauge = (name: string, help: string, read: () => number): void =>
     void metrics.gauge({ name, help, collect: (held) => held.set({}, read()) })
   gauge('hypercode_event_streams', 'Event streams open now', () => hub.size)

@@ -1,7 +1,7 @@
 import type { ServiceName } from '@hypercode/contracts'
-import type { DatabaseHandle, RevocationList } from '@hypercode/db'
+import type { DatabaseHandle } from '@hypercode/db'
 import type { Keys } from '@hypercode/events'
-import type { Loops } from '@hypercode/http'
+import type { Backbone } from '@hypercode/service'
 import type { Logger, Metrics } from '@hypercode/telemetry'
 import type { Redis } from 'ioredis'
 import type { SecretCheck } from './domain/secret-check.ts'
@@ -26,15 +26,12 @@ export type ProxiedService = Exclude<ServiceName, 'gateway'>
 export interface Parts {
   readonly keys: SigningKeys
   readonly secrets: SecretCheck
-  readonly revocations: RevocationList
+  readonly backbone: Backbone
   readonly hub: EventHub
   /** The services behind, each with its own connections. */
   readonly upstreams: Readonly<Record<ProxiedService, Upstream>>
-  readonly loops: Loops
   /** What the background knows of itself. */
   readonly state: {
-    /** The revocations have been read at least once. */
-    revocationsKnown: boolean
     /** A read for an event stream failed, so the streams should look again soon. */
     lookAgain: boolean
   }

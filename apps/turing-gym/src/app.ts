@@ -1,13 +1,12 @@
-import { createRevocationList, isRetryable } from '@hypercode/db'
+import { isRetryable } from '@hypercode/db'
 import type { Db } from '@hypercode/db'
-import { createPublisher } from '@hypercode/events'
 import type { Keys, Publish } from '@hypercode/events'
-import { createLoops, createService } from '@hypercode/http'
-import type { AuthOptions, Check, Loops, ServiceApp } from '@hypercode/http'
+import { createService } from '@hypercode/http'
+import type { AuthOptions, ServiceApp } from '@hypercode/http'
 import type { Sandbox } from '@hypercode/sandbox'
+import { createBackbone } from '@hypercode/service'
 import type { Logger, Metrics } from '@hypercode/telemetry'
 import type { Redis } from 'ioredis'
-import { sql } from 'kysely'
 import { createEngine } from './engine/engine.ts'
 import type { Engine } from './engine/engine.ts'
 import { createLiveScoring } from './engine/live.ts'
@@ -58,15 +57,11 @@ export interface GymApp {
 const VERSION = '0.1.0'
 /** While the database is away, the leases of runs in hand run out. */
 const BACKOFF_MAX_MS = 2000
-const RELAY_EVERY_MS = 1000
-const REVOCATIONS_EVERY_MS = 1000
 
 export async function buildApp(options: AppOptions, deps: AppDeps): Promise<GymApp> {
-  const { db, redis, keys, log, modules, sandbox, model } = deps
-  const loops = createLoops({ log, metrics: deps.metrics })
-  const revocations = createRevocationList(db)
-  const onFailure = (err: unknown): void => log.warn({ err }, 'hint not published yet')
-  const publisher = createPublisher({ db, redis, keys, onFailure })
+  const { db, log, modules, sandbox, model } = deps
+  const backbone = createBackbone({ ...deps, pools: [db] })
+  const { loops, publisher } = backbone
   const publish: Publish = (row) => publisher.publishSoon(row)
 
   const identity = createIdentity({ db, baseUrl: options.apiUrl, secret: options.secret })
@@ -89,8 +84,8 @@ export async function buildApp(options: AppOptions, deps: AppDeps): Promise<GymA
     version: VERSION,
     logger: log,
     metrics: deps.metrics,
-    auth: { ...options.auth, isRevoked: (claims) => revocations.isRevoked(claims) },
-    checks: checks(deps, loops),
+    auth: { ...options.auth, isRevoked: backbone.isRevoked },
+    checks: backbone.checks,
     ...(options.trustProxy !== undefined && { trustProxy: options.trustProxy }),
     isUnavailable: isRetryable,
     openapi: { title: 'HyperCode turing gym' },
@@ -108,26 +103,13 @@ export async function buildApp(options: AppOptions, deps: AppDeps): Promise<GymA
       const everyMs = Math.min(options.pollMs, options.engine.leaseMs / 3)
       loops.start('runs', { everyMs, backoffMaxMs: BACKOFF_MAX_MS, run: async () => await engine.turn() })
       loops.start('live', { everyMs: options.liveMs, run: async () => await live.turn() })
-      loops.start('outbox', { everyMs: RELAY_EVERY_MS, run: async () => void (await publisher.relayTurn()) })
-      loops.start('revocations', { everyMs: REVOCATIONS_EVERY_MS, run: async () => await revocations.refresh() })
+      backbone.startReading()
+      backbone.startRelaying()
     },
     async stop() {
       await loops.stop()
       await Promise.all([engine.stop(), live.stop()])
       await publisher.idle()
     },
-  }
-}
-
-/** What /readyz asks. */
-function checks({ db, redis }: AppDeps, loops: Loops): Record<string, Check> {
-  return {
-    postgres: async () => {
-      await sql`select 1`.execute(db)
-    },
-    redis: async () => {
-      await redis.ping()
-    },
-    loops: () => loops.check(),
   }
 }

@@ -4,8 +4,8 @@ import { describeConfig, readExampleValues, runService } from '@hypercode/config
 import { openDatabase } from '@hypercode/db'
 import { makeKeys, openRedis } from '@hypercode/events'
 import { listenUntilSignal } from '@hypercode/http'
-import type { TokenKeys } from '@hypercode/http'
 import { findSandbox } from '@hypercode/sandbox'
+import { tokenKeysOf } from '@hypercode/service'
 import { createLogger, createMetrics } from '@hypercode/telemetry'
 import { buildApp } from './app.ts'
 import { GymConfig, readConfig } from './config.ts'
@@ -41,7 +41,7 @@ await runService(async () => {
   })
   const gym = await buildApp(
     {
-      auth: { issuer: config.JWT_ISSUER, audience: config.JWT_AUDIENCE, keys: tokenKeys(config) },
+      auth: { issuer: config.JWT_ISSUER, audience: config.JWT_AUDIENCE, keys: tokenKeysOf(config) },
       apiUrl: config.HYPERCODE_URL,
       secret: config.GYM_SECRET,
       engine: {
@@ -92,10 +92,4 @@ function secretsOf(config: GymConfig): (string | undefined)[] {
 function modelOf({ MODEL_BASE_URL, MODEL_NAME, OPENAI_API_KEY }: GymConfig): ModelEndpoint | undefined {
   if (MODEL_BASE_URL === undefined || MODEL_NAME === undefined) return undefined
   return { baseUrl: MODEL_BASE_URL, model: MODEL_NAME, ...(OPENAI_API_KEY !== undefined && { apiKey: OPENAI_API_KEY }) }
-}
-
-function tokenKeys({ JWT_SECRET, JWT_JWKS_URL }: GymConfig): TokenKeys {
-  if (JWT_SECRET !== undefined) return { secret: JWT_SECRET }
-  if (JWT_JWKS_URL !== undefined) return { jwksUrl: JWT_JWKS_URL }
-  throw new TypeError('neither JWT_SECRET nor JWT_JWKS_URL is set') // the configuration has made sure of one
 }

@@ -36,7 +36,7 @@ test('the process says where it is and how it is, and ends cleanly', async ({
     const line = await service.waitForLine((one) => one['url'] !== undefined, 'its url')
     expect(line).toMatchObject({ url: service.url, service: 'turing-gym' })
     const readiness = (await (await fetch(`${service.url}/readyz`)).json()) as Readiness
-    expect(Object.keys(readiness.checks).toSorted()).toEqual(['loops', 'postgres', 'redis'])
+    expect(Object.keys(readiness.checks).toSorted()).toEqual(['loops', 'postgres', 'redis', 'revocations'])
     const authorization = `Bearer ${signTestToken({ tenantId: tenant.id, scopes: ['gym:run', 'metrics:read'] })}`
     const suites = await fetch(`${service.url}/v1/gym/suites`, { headers: { authorization } })
     expect([suites.status, await suites.json()]).toEqual([200, { items: [] }])

@@ -8,6 +8,8 @@ export interface LoopOptions {
   readonly jitter?: number
   /** Longest pause after failed turns, 30000 by default. */
   readonly backoffMaxMs?: number
+  /** False: `check` does not ask after it, since the service goes on without what it does, only not as well. */
+  readonly critical?: false
   /** One turn. The signal aborts when the loops stop. */
   readonly run: (signal: AbortSignal) => Promise<void>
 }
@@ -15,7 +17,7 @@ export interface LoopOptions {
 export interface Loops {
   /** Starts a loop; its first turn comes at once. A name can be used once. */
   readonly start: (name: string, options: LoopOptions) => void
-  /** For /readyz: throws a CheckError that names every loop that has not finished a turn for three periods, at least 10 s. */
+  /** For /readyz: throws a CheckError that names every critical loop that has not finished a turn for three periods, at least 10 s. */
   readonly check: () => void
   /** Aborts the signal of every loop and waits for the turns in flight, at most `waitMs` (5000 by default). */
   readonly stop: (waitMs?: number) => Promise<void>
@@ -27,6 +29,7 @@ const STOP_MS = 5000
 
 interface Loop {
   readonly everyMs: number
+  readonly isCritical: boolean
   finishedAt: number
 }
 
@@ -72,13 +75,16 @@ export function createLoops({ log, metrics }: { log: Logger; metrics: Metrics })
     start(name, options) {
       if (loops.has(name)) throw new TypeError(`there is a loop named ${name} already`)
       if (stopping.signal.aborted) throw new TypeError('the loops have been stopped')
-      const loop = { everyMs: options.everyMs, finishedAt: performance.now() }
+      const isCritical = options.critical !== false
+      const loop = { everyMs: options.everyMs, isCritical, finishedAt: performance.now() }
       loops.set(name, loop)
       running.push(spin(name, loop, options))
     },
     check() {
       const now = performance.now()
-      const dead = [...loops].filter(([, loop]) => now - loop.finishedAt > Math.max(3 * loop.everyMs, OVERDUE_MIN_MS))
+      const isDead = ({ everyMs, isCritical, finishedAt }: Loop): boolean =>
+        isCritical && now - finishedAt > Math.max(3 * everyMs, OVERDUE_MIN_MS)
+      const dead = [...loops].filter(([, loop]) => isDead(loop))
       if (dead.length === 0) return
       const words = dead.map(([name, loop]) => `${name} (${Math.round((now - loop.finishedAt) / 1000)} s)`)
       throw new CheckError(`no turn finished: ${words.join(', ')}`)

@@ -71,7 +71,7 @@ test('turns of one loop never overlap', async () => {
 })
 
 // The clock is faked: what is tested is whether ten seconds and three periods are told apart.
-test('the check names every loop that has finished no turn for three periods, at least ten seconds', async () => {
+test('the check names every critical loop that has finished no turn for three periods, at least ten seconds', async () => {
   const { loops } = setUp()
   fakeClock()
   let broken = false
@@ -80,6 +80,12 @@ test('the check names every loop that has finished no turn for three periods, at
   loops.start('fails', {
     everyMs: 100,
     jitter: 0,
+    run: () => (broken ? Promise.reject(new Error('x')) : Promise.resolve()),
+  })
+  loops.start('spare', {
+    everyMs: 100,
+    jitter: 0,
+    critical: false,
     run: () => (broken ? Promise.reject(new Error('x')) : Promise.resolve()),
   })
   loops.start('patient', {

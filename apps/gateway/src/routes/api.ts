@@ -21,7 +21,8 @@ export async function apiRoutes(
 ): Promise<void> {
   const { log, metrics } = deps
   const { db } = deps.database
-  const { secrets, revocations, state } = parts
+  const { secrets, state } = parts
+  const { revocations } = parts.backbone
   await limitCallers(scope, config, deps)
   authRoutes(scope, {
     db,
