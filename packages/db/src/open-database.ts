@@ -2,6 +2,7 @@ import { Kysely, PostgresDialect } from 'kysely'
 import pg from 'pg'
 import { createPlanBook, keepPlans } from './kept-plans.ts'
 import type { Database, Db } from './schema.ts'
+import { openQuestion } from './question.ts'
 import { DatabaseSilent, createSilenceWatch } from './silence-watch.ts'
 import type { SilenceWatch } from './silence-watch.ts'
 import { isConnectionError } from './transaction.ts'
@@ -45,8 +46,9 @@ export function openDatabase(options: DatabaseOptions): DatabaseHandle {
     keepAlive: true,
     types: { getTypeParser },
   })
+  const question = openQuestion(options)
   const watch = createSilenceWatch({
-    ask: async (withinMs) => await askAlone(options, withinMs),
+    ask: async (withinMs) => await question.ask(withinMs),
     isAnswer: (error) => !isConnectionError(error),
   })
   // A client that loses its server emits 'error'; with no listener that ends the process.
@@ -57,38 +59,17 @@ export function openDatabase(options: DatabaseOptions): DatabaseHandle {
     keepPlans(client, plans)
     leaveWhenSilent(client, watch, options.onIdleError)
   })
+  pool.once('connect', () => question.warm())
   const connect = async (): Promise<pg.PoolClient> => await connectUnlessSilent(pool, watch, options.onIdleError)
   const end = async (): Promise<void> => {
     watch.stop()
-    await pool.end()
+    await Promise.all([question.close(), pool.end()])
   }
   const db = new Kysely<Database>({ dialect: new PostgresDialect({ pool: { options: pool.options, connect, end } }) })
   return {
     db,
     stats: () => ({ total: pool.totalCount, idle: pool.idleCount, waiting: pool.waitingCount }),
     close: async () => db.destroy(),
-  }
-}
-
-/** A connection of its own that is thrown away: to ask whether anybody is there. */
-async function askAlone({ url, applicationName }: DatabaseOptions, withinMs: number): Promise<void> {
-  const client = new pg.Client({
-    connectionString: url,
-    application_name: applicationName,
-    connectionTimeoutMillis: withinMs,
-    query_timeout: withinMs,
-  })
-  // What goes wrong is told by what is asked.
-  client.on('error', () => undefined)
-  // Nobody waits for its goodbye.
-  const leave = (): void => client.end(() => undefined)
-  const late = setTimeout(leave, withinMs)
-  try {
-    await client.connect()
-    await client.query('select 1')
-  } finally {
-    clearTimeout(late)
-    leave()
   }
 }
 

@@ -5,8 +5,8 @@
  * W1 As long as any answer comes, nothing is asked and nothing is ended.
  * W2 When callers wait and none was answered for `quietMs`, a question is asked that costs the server nothing, on a connection of its own:
  *    one connection that went silent is no silence of the server.
- * W3 Without an answer to that within `answerMs`, everybody who waits is told so at once, and so is everybody who comes, until the same
- *    question is answered. It goes on being asked.
+ * W3 When neither that nor anybody else was answered within `answerMs`, everybody who waits is told so at once, and so is everybody who
+ *    comes, until the same question is answered. It goes on being asked.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 
@@ -46,7 +46,7 @@ const PAUSE_MS = 250
 export function createSilenceWatch(options: SilenceWatchOptions): SilenceWatch {
   const { ask, isAnswer, quietMs = 500, answerMs = 1000 } = options
   const waiting = new Set<(error: Error) => void>()
-  const state = { quietTicks: 0, asking: false, silent: false, stopped: false }
+  const state = { quietTicks: 0, answers: 0, asking: false, silent: false, stopped: false }
   let ticker: NodeJS.Timeout | undefined
 
   const tick = (): void => {
@@ -78,12 +78,18 @@ export function createSilenceWatch(options: SilenceWatchOptions): SilenceWatch {
   }
 
   const isAnswered = async (): Promise<boolean> => {
+    const { answers } = state
     try {
       await ask(answerMs)
       return true
     } catch (error) {
-      return isAnswer(error)
+      return isAnswer(error) || state.answers > answers
     }
+  }
+
+  const heard = (): void => {
+    state.quietTicks = 0
+    state.answers += 1
   }
 
   const waitFor = async <T>(work: () => Promise<T>): Promise<T> => {
@@ -103,10 +109,10 @@ export function createSilenceWatch(options: SilenceWatchOptions): SilenceWatch {
     async answerOf(work) {
       try {
         const answer = await waitFor(work)
-        state.quietTicks = 0
+        heard()
         return answer
       } catch (error) {
-        if (isAnswer(error)) state.quietTicks = 0
+        if (isAnswer(error)) heard()
         throw error
       }
     },

@@ -29,9 +29,8 @@ export function isConnectionError(error: unknown): boolean {
   )
 }
 
-/** Nobody asks a silent server again at once: whoever can wait is told to. */
 export const isRetryable = (error: unknown): boolean =>
-  RETRYABLE.has(codeOf(error)) || isStalePlan(error) || (isConnectionError(error) && !(error instanceof DatabaseSilent))
+  RETRYABLE.has(codeOf(error)) || isStalePlan(error) || isConnectionError(error)
 
 /**
  * Runs `work` in one transaction and repeats it whole, at most `tries` times, after a serialization failure, a deadlock or a lost
@@ -47,7 +46,8 @@ export async function repeatable<T>(work: () => Promise<T>, tries = 3): Promise<
     try {
       return await work()
     } catch (error) {
-      if (attempt >= tries || !isRetryable(error)) throw error
+      // A silent server is not asked again at once: whoever can wait is told to.
+      if (attempt >= tries || !isRetryable(error) || error instanceof DatabaseSilent) throw error
       await sleep(Math.random() * 50 * 2 ** attempt)
     }
   }
