@@ -6,6 +6,7 @@ import type { Ledger } from './ledger.ts'
 import { outputSizeFault } from './output-size.ts'
 import { decideRetry } from './retry.ts'
 import type { Failure } from './retry.ts'
+import { stopsMission } from './stop-mission.ts'
 import { suspend, waitFault } from './suspend.ts'
 import type { KnownWaits } from './suspend.ts'
 import { verify } from './verification.ts'
@@ -45,6 +46,10 @@ export function endAttempt(ledger: Ledger, task: TaskFacts, ending: Ending, rand
   }
   if (ending.kind === 'rejected') {
     close('rejected', ending.error)
+    if (stopsMission(ledger, task)) {
+      exhaust(ledger, task, ending.error, 'fail')
+      return
+    }
     addLetter(ledger, task, ending.error)
     move(ledger, task, 'rejected', { error: ending.error, reason: `rejected: ${cutReason(ending.error.message)}` })
     return

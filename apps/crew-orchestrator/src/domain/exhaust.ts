@@ -2,13 +2,18 @@ import type { TaskError } from '@hypercode/contracts'
 import type { TaskFacts } from './facts.ts'
 import { missionOf, move, tell } from './ledger.ts'
 import type { Ledger } from './ledger.ts'
+import { stopMission, stopsMission } from './stop-mission.ts'
 
-/** Fails a task that no attempt is running of, or pauses it for a person; either way it becomes a dead letter. */
+/** Fails a task that no attempt is running of, or pauses it for a person, with its mission or alone; in any case it becomes a dead letter. */
 export function exhaust(ledger: Ledger, task: TaskFacts, error: TaskError, onExhausted: 'fail' | 'pause'): void {
+  const stops = onExhausted === 'fail' && stopsMission(ledger, task)
   addLetter(ledger, task, error)
-  if (onExhausted === 'pause')
+  if (stops) {
+    move(ledger, task, 'paused', { error, reason: 'it failed, and paused its mission; retry or skip it, and resume' })
+    stopMission(ledger, task)
+  } else if (onExhausted === 'pause') {
     move(ledger, task, 'paused', { error, reason: 'attempts exhausted; replay or discard its dead letter' })
-  else move(ledger, task, 'failed', { error })
+  } else move(ledger, task, 'failed', { error })
 }
 
 export function addLetter(ledger: Ledger, task: TaskFacts, error: TaskError): void {

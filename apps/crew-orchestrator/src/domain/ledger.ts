@@ -96,6 +96,8 @@ export interface Ledger {
   readonly recalled: Set<string>
   /** Tasks that became terminal and whose dependents have not heard of it. */
   news: TaskFacts[]
+  /** Missions that a failing task has paused. */
+  readonly pausing: Set<string>
   /** Missions in which a failure must end everything that still waits. */
   readonly failing: Set<string>
 }
@@ -123,6 +125,7 @@ export const openLedger = (): Ledger => ({
   unverified: new Set(),
   recalled: new Set(),
   news: [],
+  pausing: new Set(),
   failing: new Set(),
 })
 

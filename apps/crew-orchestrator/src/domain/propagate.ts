@@ -30,7 +30,8 @@ export function takeNews(ledger: Ledger): TaskFacts[] {
       message: cut(`task ${task.key}: ${task.error?.message ?? task.reason ?? task.state}`),
       taskId: task.id,
     }
-    if (mission.onTaskFailure === 'fail') {
+    // What a person could have helped was paused before it came to this.
+    if (mission.onTaskFailure !== 'continue') {
       mission.canceling = true
       ledger.failing.add(mission.id)
     }

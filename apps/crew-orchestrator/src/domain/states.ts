@@ -4,7 +4,7 @@ import { InvariantError } from './errors.ts'
 /** Every move that a task may make. Whatever is not here is refused, so a terminal state is never left. */
 export const TASK_MOVES: Readonly<Record<TaskState, readonly TaskState[]>> = {
   blocked: ['queued', 'waiting', 'input_required', 'completed', 'failed', 'skipped', 'canceled'],
-  scheduled: ['queued', 'failed', 'canceled', 'skipped'],
+  scheduled: ['queued', 'failed', 'paused', 'canceled', 'skipped'],
   queued: ['executing', 'failed', 'paused', 'canceled', 'skipped'],
   executing: [
     'queued',

@@ -6,6 +6,7 @@ import { cancelWaiting, closeMissions, countDown, letGo, takeNews } from '../dom
 import { isMissionTerminal } from '../domain/states.ts'
 import { lockDependents, lockWaiting, readElements, readInputs, readLeafOutputs, readOutputs } from '../store/load.ts'
 import { readPlanResults } from '../store/plans.ts'
+import { holdTasks } from '../store/held-tasks.ts'
 import { saveLedger } from '../store/save-ledger.ts'
 import type { Saved } from '../store/save-ledger.ts'
 import { hearReviewers, withdrawReviewers } from './verifications.ts'
@@ -31,6 +32,7 @@ export async function settle(trx: Trx, ledger: Ledger): Promise<Saved> {
     .filter((mission) => mission.openTasks === 0 && !isMissionTerminal(mission.state))
     .map((mission) => mission.id)
   if (ending.length > 0) closeMissions(ledger, await readLeafOutputs(trx, ledger, ending))
+  for (const id of ledger.pausing) await holdTasks(trx, id)
   return await saveLedger(trx, ledger)
 }
 

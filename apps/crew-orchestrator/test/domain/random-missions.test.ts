@@ -4,7 +4,9 @@ import { expect, test } from 'vitest'
 import type { TaskFacts } from '../../src/domain/facts.ts'
 import type { Ending } from '../../src/domain/end-attempt.ts'
 import { move } from '../../src/domain/ledger.ts'
+import type { Ledger } from '../../src/domain/ledger.ts'
 import { isTerminal } from '../../src/domain/states.ts'
+import type { Verify } from '../../src/domain/verify-terms.ts'
 import type { PlannedTask } from '../../src/manifest/compile.ts'
 import { aPlan, plannedTask } from './builders.ts'
 import { World } from './world.ts'
@@ -18,11 +20,17 @@ const dag = fc
       size: fc.nat(3),
       pauses: fc.boolean(),
       tolerates: fc.boolean(),
+      check: fc.constantFrom<Verify | null>(
+        null,
+        null,
+        { kind: 'schema', schema: { type: 'array' }, maxRounds: 2 },
+        { kind: 'agent', skill: 'review', maxRounds: 2 },
+      ),
     }),
     { minLength: 1, maxLength: 12 },
   )
   .map((nodes) =>
-    nodes.map(({ parents, kind, size, pauses, tolerates }, index): PlannedTask => {
+    nodes.map(({ parents, kind, size, pauses, tolerates, check }, index): PlannedTask => {
       const dependsOn = index === 0 ? [] : [...new Set(parents.map((parent) => `t${parent % index}`))]
       const first = dependsOn[0]
       const forEach =
@@ -34,7 +42,10 @@ const dag = fc
       return plannedTask(`t${index}`, {
         dependsOn,
         retry: { ...plannedTask('x').retry, onExhausted: pauses ? 'pause' : 'fail' },
-        policy: tolerates && forEach !== undefined ? { childFailure: 'continue' } : null,
+        policy: {
+          ...(tolerates && forEach !== undefined ? { childFailure: 'continue' } : {}),
+          ...(check === null ? {} : { verify: check }),
+        },
         template:
           kind === 'plain'
             ? null
@@ -57,7 +68,10 @@ const failure = (retryable: boolean): Ending => ({
 const ending = fc.oneof(
   {
     weight: 6,
-    arbitrary: fc.constant<Ending>({ kind: 'completed', output: ['a', 'b'], outputHash: '', chars: 9 }),
+    arbitrary: fc.constantFrom<Ending>(
+      { kind: 'completed', output: ['a', 'b'], outputHash: '', chars: 9 },
+      { kind: 'completed', output: 'no list', outputHash: '', chars: 9 },
+    ),
   },
   { weight: 2, arbitrary: fc.constant(failure(true)) },
   { weight: 1, arbitrary: fc.constant(failure(false)) },
@@ -69,7 +83,7 @@ const ending = fc.oneof(
 )
 const act = fc.record({
   pick: fc.nat(),
-  what: fc.constantFrom('claim', 'claim', 'claim', 'end', 'end', 'end', 'due', 'resolve'),
+  what: fc.constantFrom('claim', 'claim', 'claim', 'end', 'end', 'end', 'due', 'resolve', 'replay', 'resume'),
   ending,
 })
 
@@ -86,10 +100,28 @@ function expectSound(world: World): void {
     if (['queued', 'scheduled', 'executing', 'paused', 'completed'].includes(task.state))
       expectDone(parents.filter((parent) => parent.policy?.tolerated !== true))
     expect(task.attempt).toBeLessThanOrEqual(task.maxAttempts)
+    expect(task.held).toBe(task.state === 'queued' && world.mission.state === 'paused')
+    expectVerified(world, task)
   }
   if (!world.over && !world.mission.canceling)
     expect(world.in('queued', 'scheduled', 'executing', 'paused').length, 'something can go on').toBeGreaterThan(0)
 }
+
+/** V1 and V2: completed by a round that passed, and one is open while it is verifying. */
+function expectVerified(world: World, task: TaskFacts): void {
+  if (task.policy?.verify === undefined || task.template?.forEach !== undefined) return
+  const rounds = world.rounds.get(task.id) ?? []
+  if (task.state === 'completed') expect(rounds.at(-1)).toBe('passed')
+  else expect(rounds).not.toContain('passed')
+  if (task.state === 'verifying') expect(rounds.at(-1)).toBe('open')
+  expect(rounds.length).toBeLessThanOrEqual(task.attempt)
+}
+
+/** What an agent reports; one that verifies says whether the output passed. */
+const reportOf = (task: TaskFacts, end: Ending): Ending =>
+  task.policy?.verifies === undefined || end.kind !== 'completed'
+    ? end
+    : { ...end, output: { passed: Array.isArray(end.output), reason: 'no list' } }
 
 /** Completed, or left out by its own condition. */
 function expectDone(parents: readonly TaskFacts[]): void {
@@ -99,18 +131,26 @@ function expectDone(parents: readonly TaskFacts[]): void {
   }
 }
 
+/** Queues it with as many attempts as its policy gives, or gives it up. */
+function again(ledger: Ledger, task: TaskFacts, to: 'queued' | 'failed'): void {
+  if (task.state === 'paused') task.maxAttempts = task.attempt + task.retry.maxAttempts
+  move(ledger, task, to)
+}
+
 function step(world: World, { pick, what, ending: end }: typeof act extends fc.Arbitrary<infer T> ? T : never): void {
   const one = (tasks: TaskFacts[]): TaskFacts | undefined => tasks[pick % Math.max(1, tasks.length)]
   if (what === 'claim') {
-    const task = one(world.in('queued'))
+    const task = one(world.in('queued').filter(({ held }) => !held))
     if (task !== undefined) world.claim(task)
   } else if (what === 'end') {
     const task = one(world.in('executing'))
-    if (task !== undefined) world.end(task, end)
+    if (task !== undefined) world.end(task, reportOf(task, end))
+  } else if (what === 'resume') {
+    if (world.mission.state === 'paused') world.resume()
   } else {
     // A wait is over, or a person has looked at what was paused.
     const task = one(what === 'due' ? world.in('scheduled') : world.in('paused'))
-    if (task !== undefined) world.decide((ledger) => move(ledger, task, what === 'resolve' ? 'failed' : 'queued'))
+    if (task !== undefined) world.decide((ledger) => again(ledger, task, what === 'resolve' ? 'failed' : 'queued'))
   }
 }
 
@@ -119,7 +159,7 @@ test('any crew and any course of events: what is counted is right, order is kept
   fc.assert(
     fc.property(
       dag,
-      fc.constantFrom('fail', 'continue'),
+      fc.constantFrom('fail', 'continue', 'pause'),
       fc.array(act, { maxLength: 80 }),
       fc.option(fc.nat(80)),
       (tasks, onTaskFailure, acts, cancelAt) => {
@@ -143,11 +183,13 @@ test('any crew and any course of events: what is counted is right, order is kept
 function driveToTheEnd(world: World): void {
   for (let turns = 0; !world.over; turns += 1) {
     if (turns > 2000) throw new Error('the mission does not end')
+    if (world.mission.state === 'paused') world.resume()
     const [task] = world.in('executing', 'queued', 'scheduled', 'paused')
     if (task === undefined) throw new Error('nothing can go on')
-    if (task.state === 'executing') world.end(task, { kind: 'completed', output: ['a', 'b'], outputHash: '', chars: 9 })
+    if (task.state === 'executing')
+      world.end(task, reportOf(task, { kind: 'completed', output: ['a', 'b'], outputHash: '', chars: 9 }))
     else if (task.state === 'queued') world.claim(task)
-    else world.decide((ledger) => move(ledger, task, 'queued'))
+    else world.decide((ledger) => again(ledger, task, 'queued'))
     expectSound(world)
   }
 }

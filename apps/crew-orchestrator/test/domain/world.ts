@@ -7,6 +7,7 @@ import { openLedger } from '../../src/domain/ledger.ts'
 import type { Edge, EventDraft, Ledger } from '../../src/domain/ledger.ts'
 import { cancelWaiting, closeMissions, countDown, letGo, takeNews } from '../../src/domain/propagate.ts'
 import { isMissionTerminal, isTerminal } from '../../src/domain/states.ts'
+import { endRound, verdictOf } from '../../src/domain/verification.ts'
 import type { CrewPlan } from '../../src/manifest/compile.ts'
 
 /** One mission in memory, driven by the decisions alone: what the engine does with Postgres, with arrays instead. */
@@ -16,6 +17,8 @@ export class World {
   readonly edges: Edge[]
   readonly events: EventDraft[]
   readonly deadLetters: { key: string; code: string }[] = []
+  /** By task, the states of the rounds of its verification. */
+  readonly rounds = new Map<string, string[]>()
 
   constructor(plan: CrewPlan, input: unknown = null) {
     const { mission, ledger } = instantiate(plan, { tenantId: 'tenant', input, priority: 0, correlationId: 'c' })
@@ -56,7 +59,16 @@ export class World {
   }
 
   end(task: TaskFacts, ending: Ending, random = 0.5): void {
-    this.decide((ledger) => endAttempt(ledger, task, ending, random))
+    const round = (this.rounds.get(task.id)?.length ?? 0) + 1
+    this.decide((ledger) =>
+      endAttempt(ledger, task, ending.kind === 'completed' ? { ...ending, round } : ending, random),
+    )
+  }
+
+  /** What a person does who has seen why it was paused. */
+  resume(): void {
+    this.mission.state = this.tasks.some((task) => task.attempt > 0) ? 'running' : 'submitted'
+    for (const task of this.tasks) task.held = false
   }
 
   complete(key: string, output: unknown = null): void {
@@ -86,9 +98,11 @@ export class World {
     const ledger = openLedger()
     ledger.missions.set(this.mission.id, this.mission)
     act(ledger)
+    this.#take(ledger)
     while (ledger.news.length > 0) {
       const news = new Map(takeNews(ledger).map((task) => [task.id, task]))
       if (ledger.failing.delete(this.mission.id)) cancelWaiting(ledger, this.tasks)
+      this.#hearReviewers(ledger, [...news.values()])
       const dependents = this.tasks
         .filter((task) => task.state === 'blocked' || task.state === 'waiting')
         .map((task) => ({
@@ -97,14 +111,30 @@ export class World {
         }))
         .filter(({ ended }) => ended.length > 0)
       for (const task of countDown(ledger, dependents)) letGo(ledger, task, this.#outputs(), this.#elementsOf(task))
-      this.tasks.push(...ledger.added)
-      this.edges.push(...ledger.edges.splice(0))
-      ledger.added.clear()
+      this.#take(ledger)
     }
     if (this.mission.openTasks === 0 && !this.over) closeMissions(ledger, new Map([[this.mission.id, {}]]))
+    if (ledger.pausing.has(this.mission.id)) for (const task of this.in('queued')) task.held = true
+    for (const { taskId, state } of ledger.rounds) this.rounds.set(taskId, [...(this.rounds.get(taskId) ?? []), state])
+    for (const { taskId, round, state } of ledger.endedRounds) (this.rounds.get(taskId) as string[])[round - 1] = state
     this.events.push(...ledger.events)
     this.deadLetters.push(...ledger.deadLetters.map(({ key, error }) => ({ key, code: error.code })))
     return ledger
+  }
+
+  /** What was planned is there from now on. */
+  #take(ledger: Ledger): void {
+    this.tasks.push(...ledger.added)
+    this.edges.push(...ledger.edges.splice(0))
+    ledger.added.clear()
+  }
+
+  #hearReviewers(ledger: Ledger, news: readonly TaskFacts[]): void {
+    for (const reviewer of news) {
+      const task = this.tasks.find((one) => one.id === reviewer.parentId)
+      if (reviewer.policy?.verifies === undefined || task?.state !== 'verifying') continue
+      endRound(ledger, task, reviewer.policy.verifies, verdictOf(reviewer), task.output)
+    }
   }
 
   #outputs(): Record<string, { output: unknown; state: string }> {

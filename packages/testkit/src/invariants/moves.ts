@@ -6,7 +6,7 @@ import type { TaskState } from '@hypercode/contracts'
  */
 export const LEGAL_TASK_MOVES: Readonly<Record<TaskState, readonly TaskState[]>> = {
   blocked: ['queued', 'waiting', 'input_required', 'completed', 'failed', 'skipped', 'canceled'],
-  scheduled: ['queued', 'failed', 'canceled', 'skipped'],
+  scheduled: ['queued', 'failed', 'paused', 'canceled', 'skipped'],
   queued: ['executing', 'failed', 'paused', 'canceled', 'skipped'],
   executing: [
     'queued',
