@@ -11,6 +11,8 @@ import type { OrchestratorConfig } from './config.ts'
 import { createBrake } from './domain/brake.ts'
 import { createEngine } from './engine/engine.ts'
 import type { Engine } from './engine/engine.ts'
+import { createOperationTurns } from './engine/operation-turns.ts'
+import type { OperationTurns } from './engine/operation-turns.ts'
 import { createPlanSource } from './engine/plans.ts'
 import { createSchedules } from './engine/schedules.ts'
 import type { Schedules } from './engine/schedules.ts'
@@ -25,6 +27,7 @@ import { effectRoutes } from './routes/effects.ts'
 import { journalRoutes } from './routes/journal.ts'
 import { missionOperationRoutes } from './routes/mission-operations.ts'
 import { missionRoutes } from './routes/missions.ts'
+import { operationRoutes } from './routes/operations.ts'
 import { queueRoutes } from './routes/queues.ts'
 import { scheduleRoutes } from './routes/schedules.ts'
 import { taskRoutes } from './routes/tasks.ts'
@@ -46,6 +49,7 @@ export interface Orchestrator {
   readonly app: ServiceApp
   readonly engine: Engine
   readonly schedules: Schedules
+  readonly operations: OperationTurns
   /** Ends loops and streams and waits for what is in flight; the app itself is closed by its owner. */
   stop(): Promise<void>
 }
@@ -121,6 +125,7 @@ export async function buildApp(config: OrchestratorConfig, deps: AppDeps): Promi
   queueRoutes(app, engine)
   scheduleRoutes(app, engine, schedules)
   deadLetterRoutes(app, engine)
+  operationRoutes(app, engine, config)
   watchGauges(metrics, engine, deps)
 
   const stuck = metrics.counter({
@@ -135,6 +140,7 @@ export async function buildApp(config: OrchestratorConfig, deps: AppDeps): Promi
     known.add(id)
     logger.error({ err, id }, 'a sweep cannot change it')
   }
+  const operations = createOperationTurns({ engine, plans, batchMax: config.OPERATION_BATCH_MAX, onFault })
   const brake = createBrake(config.AGENT_LEASE_MS, config.ORCHESTRATOR_SWEEP_MS)
   backbone.startReading()
   backbone.startRelaying()
@@ -167,12 +173,18 @@ export async function buildApp(config: OrchestratorConfig, deps: AppDeps): Promi
     backoffMaxMs: 2000,
     run: async () => void (await schedules.turn()),
   })
+  loops.start('operations', {
+    everyMs: config.ORCHESTRATOR_SWEEP_MS,
+    backoffMaxMs: 2000,
+    run: async (signal) => void (await operations.turn(signal)),
+  })
   loops.start('housekeeping', { everyMs: 60_000, run: async () => void (await deleteExpiredRevocations(db)) })
 
   return {
     app,
     engine,
     schedules,
+    operations,
     async stop() {
       engine.desk.stop()
       await loops.stop()

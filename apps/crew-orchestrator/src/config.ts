@@ -20,6 +20,10 @@ export const OrchestratorConfig = Type.Object({
   LANE_WAITING_MAX: Type.Integer({ minimum: 1, maximum: 1_000_000, default: 20_000 }),
   /** Missions of a tenant that may be open at once. */
   MISSIONS_OPEN_MAX: Type.Integer({ minimum: 1, maximum: 10_000_000, default: 100_000 }),
+  /** Operations of a tenant that have not ended, targets of one, and how many of those are taken at a time. */
+  OPERATIONS_OPEN_MAX: Type.Integer({ minimum: 1, maximum: 1000, default: 10 }),
+  OPERATION_TARGETS_MAX: Type.Integer({ minimum: 1, maximum: 100_000, default: 50_000 }),
+  OPERATION_BATCH_MAX: Type.Integer({ minimum: 1, maximum: 1000, default: 100 }),
   /** Characters that a task may bring out as events while it runs, in all its attempts. */
   TASK_OUTPUT_MAX_CHARS: Type.Integer({ minimum: 0, maximum: 1_000_000_000, default: 1_048_576 }),
   /** Time that running tasks of a canceled mission have to stop by themselves. */

@@ -125,7 +125,7 @@ async function firstTurns(metrics: Metrics): Promise<void> {
   await waitFor(
     async () => {
       const text = await metrics.render()
-      return ['sweep', 'crews', 'schedules'].every((loop) =>
+      return ['sweep', 'crews', 'schedules', 'operations'].every((loop) =>
         new RegExp(`^hypercode_loop_turns_total\\{.*loop="${loop}".*\\} [1-9]`, 'm').test(text),
       )
     },

@@ -15,6 +15,7 @@ import * as instances from './instances.ts'
 import * as journal from './journal.ts'
 import * as missionOperations from './mission-operations.ts'
 import * as missions from './missions.ts'
+import * as operations from './operations.ts'
 import * as queues from './queues.ts'
 import * as planTasks from './plan-tasks.ts'
 import type { Route } from './route.ts'
@@ -109,8 +110,10 @@ export const ROUTES = {
   replayDeadLetter: deadLetters.replayDeadLetter,
   discardDeadLetter: deadLetters.discardDeadLetter,
   editDeadLetter: deadLetters.editDeadLetter,
-  replayDeadLetters: deadLetters.replayDeadLetters,
-  discardDeadLetters: deadLetters.discardDeadLetters,
+  startOperation: operations.startOperation,
+  listOperations: operations.listOperations,
+  getOperation: operations.getOperation,
+  abortOperation: operations.abortOperation,
   createBlueprint: blueprints.createBlueprint,
   validateBlueprint: blueprints.validateBlueprint,
   listBlueprints: blueprints.listBlueprints,

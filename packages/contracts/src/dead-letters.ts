@@ -1,6 +1,6 @@
 import { Type } from '@sinclair/typebox'
 import type { Static } from '@sinclair/typebox'
-import { IdParams, Json, Name, Page, Timestamp, pageQuery } from './common.ts'
+import { IdParams, Json, Page, Timestamp, pageQuery } from './common.ts'
 import { fence } from './fence.ts'
 import { Id } from './ids.ts'
 import { defineRoute } from './route.ts'
@@ -108,50 +108,4 @@ export const editDeadLetter = defineRoute({
   params: IdParams,
   body: EditDeadLetter,
   answers: { 200: DeadLetter },
-})
-
-/** Which open letters are meant; without a member, all of the tenant. */
-export const DeadLetterFilter = Type.Object(
-  {
-    missionId: Type.Optional(Id),
-    crew: Type.Optional(Name),
-    key: Type.Optional(Type.String({ maxLength: 100, description: 'of the task' })),
-    code: Type.Optional(Type.String({ maxLength: 100, description: 'of the error' })),
-    createdBefore: Type.Optional(Type.Unsafe<string>({ ...Timestamp, maxLength: 40 })),
-    limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 500, default: 100 })),
-  },
-  { $id: 'DeadLetterFilter', additionalProperties: false },
-)
-export type DeadLetterFilter = Static<typeof DeadLetterFilter>
-
-export const DeadLettersResolved = Type.Object(
-  {
-    resolved: Type.Integer(),
-    skipped: Type.Integer({ description: 'that somebody else resolved, or whose task moved on, meanwhile' }),
-    more: Type.Boolean({ description: 'others fit the filter too: call again' }),
-  },
-  { $id: 'DeadLettersResolved', additionalProperties: false },
-)
-export type DeadLettersResolved = Static<typeof DeadLettersResolved>
-
-export const replayDeadLetters = defineRoute({
-  ...deadLetters,
-  operationId: 'replayDeadLetters',
-  method: 'POST',
-  path: '/v1/dead-letters:replay',
-  summary: 'Replay the open letters of paused tasks that fit a filter, oldest first',
-  access: ['deadletter:write'],
-  body: DeadLetterFilter,
-  answers: { 200: DeadLettersResolved },
-})
-
-export const discardDeadLetters = defineRoute({
-  ...deadLetters,
-  operationId: 'discardDeadLetters',
-  method: 'POST',
-  path: '/v1/dead-letters:discard',
-  summary: 'Discard the open letters that fit a filter, oldest first',
-  access: ['deadletter:write'],
-  body: DeadLetterFilter,
-  answers: { 200: DeadLettersResolved },
 })

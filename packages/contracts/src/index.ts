@@ -84,7 +84,7 @@ export { Duration, durationMs } from './duration.ts'
 export { ManifestVerify, VERIFY_COMMAND_SKILL, Verification } from './verification.ts'
 export { Crew, CrewManifest, CrewPage, CrewValidation } from './crews.ts'
 export { ContextEntry, ContextKey, ContextList, PutTaskContext } from './context.ts'
-export { DeadLetter, DeadLetterFilter, DeadLettersResolved, EditDeadLetter } from './dead-letters.ts'
+export { DeadLetter, EditDeadLetter } from './dead-letters.ts'
 export { EFFECT_RESPONSE_MAX_CHARS, EFFECT_STATES, Effect, PutEffect, ResolveEffect } from './effects.ts'
 export { ERRORS, problemType } from './errors.ts'
 export type { ErrorCode } from './errors.ts'
@@ -122,6 +122,17 @@ export {
   StepName,
   StepRecord,
 } from './journal.ts'
+export {
+  OPERATION_ACTIONS,
+  OPERATION_STATES,
+  Operation,
+  OperationAction,
+  OperationFailure,
+  OperationFilter,
+  OperationPreview,
+  OperationState,
+  StartOperation,
+} from './operations.ts'
 export { Queue } from './queues.ts'
 export { Schedule, ScheduleSpec } from './schedules.ts'
 export { plainSchema } from './plain-schema.ts'

@@ -14,6 +14,7 @@ import * as waits from './migrations/0009-waits.ts'
 import * as crews from './migrations/0010-crews.ts'
 import * as schedules from './migrations/0011-schedules.ts'
 import * as again from './migrations/0012-again.ts'
+import * as operations from './migrations/0013-operations.ts'
 import * as verification from './migrations/0014-verification.ts'
 import * as compensation from './migrations/0015-compensation.ts'
 import { grantTo } from './roles.ts'
@@ -32,6 +33,7 @@ const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0010-crews': crews,
   '0011-schedules': schedules,
   '0012-again': again,
+  '0013-operations': operations,
   '0014-verification': verification,
   '0015-compensation': compensation,
 }

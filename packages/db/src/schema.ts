@@ -12,10 +12,11 @@ import type {
   PromotionTable,
 } from './factory-tables.ts'
 import type { GymLiveScoreTable, GymLiveWatchTable, GymRunTable, GymSampleTable, GymSuiteTable } from './gym-tables.ts'
+import type { OperationTable } from './operation-tables.ts'
 import type { QueueControlTable } from './queue-tables.ts'
 import type { ScheduleTable } from './schedule-tables.ts'
-import type { SignalTable, WaitTable } from './wait-tables.ts'
 import type { VerificationTable } from './verification-tables.ts'
+import type { SignalTable, WaitTable } from './wait-tables.ts'
 
 export interface TenantTable {
   id: string
@@ -334,13 +335,14 @@ export interface Database {
   mission_context: MissionContextTable
   queue_controls: QueueControlTable
   schedules: ScheduleTable
+  operations: OperationTable
   waits: WaitTable
   signals: SignalTable
   approvals: ApprovalTable
   approval_decisions: ApprovalDecisionTable
+  verifications: VerificationTable
   effects: EffectTable
 }
-  verifications: VerificationTable
 
 /** A transaction is also a Db, so a function that takes Db works inside and outside of one. */
 export type Db = Kysely<Database>

@@ -74,6 +74,30 @@ const CASES: readonly {
     bad: [['due before its instant', 'fire_at >= next_at', { fire_at: new Date(0) }]],
   },
   {
+    table: 'operations',
+    good: (tenant_id) => ({
+      id: newId(),
+      tenant_id,
+      action: 'cancelMission',
+      filter: '{}',
+      request_hash: 'h',
+      correlation_id: 'c',
+      created_by: 'a',
+      state: 'running',
+      targets: [newId()],
+      matched: 1,
+    }),
+    bad: [
+      ['an unknown state', "'aborting'::text", { state: 'sleeping' }],
+      ['further than its end', '<= matched', { position: 2, done: 2 }],
+      ['counts that do not add up', '+ skipped', { position: 1 }],
+      ['ended, with a state that goes on', 'ended_at IS NOT NULL', { ended_at: now, targets: [] }],
+      ['more targets than were matched', 'cardinality', { targets: [] }],
+      ['completed too early', '= matched', { state: 'completed', ended_at: now, targets: [] }],
+      ['aborted by nobody', 'aborted_by IS NOT NULL', { state: 'aborting' }],
+    ],
+  },
+  {
     table: 'attempts',
     good: (tenant_id) => ({
       task_id: newId(),
@@ -194,35 +218,11 @@ const CASES: readonly {
       ['nobody to decide', 'quorum > 0', { quorum: 0 }],
       ['an unknown state', "'withdrawn'", { state: 'shelved', decided_at: now }],
       ['an unknown end', "'approve'", { on_timeout: 'shrug' }],
+      ['a round number 0', 'verifies > 0', { verifies: 0 }],
       ['open, and decided', "state = 'open'", { decided_at: now }],
       ['decided at no time', "state = 'open'", { state: 'approved' }],
     ],
   },
-  {
-    table: 'effects',
-    good: (tenant_id) => ({
-      task_id: newId(),
-      name: 'mail',
-      tenant_id,
-      attempt: 1,
-      state: 'intent',
-      idempotent: true,
-    }),
-    bad: [
-      ['an attempt number 0', 'attempt > 0', { attempt: 0 }],
-      ['an unknown state', "'unknown'", { state: 'perhaps' }],
-      ['done at no time', 'done_at IS NOT NULL', { state: 'done' }],
-      ['a time, and not done', 'done_at IS NOT NULL', { done_at: now }],
-    ],
-  },
-  {
-    table: 'mission_context',
-    good: (tenant_id) => ({ mission_id: newId(), key: 'k', tenant_id, value: '1', version: 1, updated_by: 'a' }),
-      ['a round number 0', 'verifies > 0', { verifies: 0 }],
-    bad: [
-      ['version 0', 'version >= 1', { version: 0 }],
-      ['a task without its attempt', 'attempt IS NULL', { task_id: newId() }],
-      ['an attempt without its task', 'attempt IS NULL', { attempt: 1 }],
   {
     table: 'verifications',
     good: (tenant_id) => ({
@@ -246,6 +246,30 @@ const CASES: readonly {
       ['by an agent, with an approval', 'approval_id IS NOT NULL', { approval_id: newId() }],
     ],
   },
+  {
+    table: 'effects',
+    good: (tenant_id) => ({
+      task_id: newId(),
+      name: 'mail',
+      tenant_id,
+      attempt: 1,
+      state: 'intent',
+      idempotent: true,
+    }),
+    bad: [
+      ['an attempt number 0', 'attempt > 0', { attempt: 0 }],
+      ['an unknown state', "'unknown'", { state: 'perhaps' }],
+      ['done at no time', 'done_at IS NOT NULL', { state: 'done' }],
+      ['a time, and not done', 'done_at IS NOT NULL', { done_at: now }],
+    ],
+  },
+  {
+    table: 'mission_context',
+    good: (tenant_id) => ({ mission_id: newId(), key: 'k', tenant_id, value: '1', version: 1, updated_by: 'a' }),
+    bad: [
+      ['version 0', 'version >= 1', { version: 0 }],
+      ['a task without its attempt', 'attempt IS NULL', { task_id: newId() }],
+      ['an attempt without its task', 'attempt IS NULL', { attempt: 1 }],
     ],
   },
 ]

@@ -37,6 +37,10 @@ const PLATFORM = [
   `insert into agent_events (tenant_id, seq, type, agent_id, instance_id, body) values
     ($ours, 1, 'agent.registered', $agent, $one, '{"incarnation": 1}'), ($ours, 2, 'agent.registered', $agent, $one, '{"incarnation": 2}')`,
   `insert into audit (tenant_id, actor, action, ref) values ($ours, 'client/one', 'agent.registered', 'agent')`,
+  `insert into operations (id, tenant_id, action, filter, request_hash, correlation_id, created_by, state, targets, matched, position, done, ended_at)
+    values ($many, $ours, 'pauseMission', '{"all": true}', 'h', 'c', 'client', 'completed', '{}', 1, 1, 1, now())`,
+  `insert into audit (tenant_id, actor, action, ref, detail)
+    values ($ours, 'client', 'mission.paused', $running, jsonb_build_object('operation', 'operation/' || $many))`,
 ]
 
 interface TaskSketch {
@@ -136,10 +140,6 @@ const MISSIONS: readonly MissionSketch[] = [
     events: ['mission.submitted', 'task.queued held', 'mission.paused'],
   },
   {
-    name: 'ended',
-    state: 'canceled',
-    tasks: { x: { state: 'canceled' } },
-  {
     name: 'checked',
     state: 'running',
     tasks: {
@@ -157,6 +157,10 @@ const MISSIONS: readonly MissionSketch[] = [
       ...['task.verified pass', 'task.completed pass', 'task.claimed shown', 'task.verifying shown'],
     ],
   },
+  {
+    name: 'ended',
+    state: 'canceled',
+    tasks: { x: { state: 'canceled' } },
     events: ['mission.submitted', 'task.queued x', 'mission.cancel_requested', 'task.canceled x', 'mission.canceled'],
     more: { cancel_requested_at: `now() - interval '10 minutes'` },
   },
@@ -292,14 +296,14 @@ const REST = [
     values ($signal, $ours, $running, 'go', 'null', 'hash', 'client', $told, now())`,
   `insert into approvals (id, tenant_id, mission_id, task_id, task_key, wait, title, data, hash, approvers, quorum, state, on_timeout, escalate_to)
     values ($approval, $ours, $running, $ask, 'ask', 'nap', 'May I?', 'null', 'hash', '{}', 1, 'open', 'reject', '{}')`,
-  `insert into dead_letters (id, tenant_id, mission_id, task_id, key, error) values ($letter, $ours, $broken, $f, 'f', '{}')`,
-]
-
-const NO_GUARDS = `do $$ declare r record; begin
   `insert into approvals (id, tenant_id, mission_id, task_id, task_key, verifies, title, data, hash, approvers, quorum, state, on_timeout, escalate_to)
     values ($look, $ours, $checked, $shown, 'shown', 1, 'Good?', 'null', 'hash', '{}', 1, 'open', 'reject', '{}')`,
   `insert into verifications (task_id, round, tenant_id, mission_id, attempt, kind, state, verifier_task_id, approval_id, decided_at) values
     ($pass, 1, $ours, $checked, 1, 'agent', 'passed', $judge, null, now()), ($shown, 1, $ours, $checked, 1, 'human', 'open', null, $look, null)`,
+  `insert into dead_letters (id, tenant_id, mission_id, task_id, key, error) values ($letter, $ours, $broken, $f, 'f', '{}')`,
+]
+
+const NO_GUARDS = `do $$ declare r record; begin
   for r in select conrelid::regclass as t, conname from pg_constraint where connamespace = 'public'::regnamespace and conrelid <> 0 and contype <> 'p' loop
     execute format('alter table %s drop constraint if exists %I cascade', r.t, r.conname);
   end loop;

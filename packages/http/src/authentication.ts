@@ -62,6 +62,12 @@ export const authentication = fp<AuthOptions>(
   { name: 'authentication', fastify: '5.x' },
 )
 
+/** For a route whose body says which scopes it needs beside its own: throws insufficient_scope with what the token lacks. */
+export function requireScopes(principal: Principal, scopes: readonly string[]): void {
+  const missing = scopes.filter((scope) => !principal.scopes.has(scope))
+  if (missing.length > 0) throw insufficientScope(missing, scopes)
+}
+
 /** Throws for a route without a policy. The server calls it for every route, before anything else can be registered. */
 export function checkPolicy(
   method: string,

@@ -9,8 +9,10 @@ import { lockMissions, lockWaiting } from '../store/load.ts'
 import { NOTHING_SAVED } from '../store/save-ledger.ts'
 import type { Saved } from '../store/save-ledger.ts'
 import { settle } from './settle.ts'
+import { auditVia } from './via.ts'
+import type { Via } from './via.ts'
 
-export interface CancelOrder {
+export interface CancelOrder extends Via {
   tenantId: string
   missionId: string
   actor: string
@@ -37,7 +39,7 @@ export async function cancelMission(db: Db, order: CancelOrder): Promise<Saved> 
         null,
         order.reason === undefined ? {} : { reason: order.reason },
       )
-      const detail = order.reason === undefined ? {} : { reason: order.reason }
+      const detail = { ...auditVia(order), ...(order.reason === undefined ? {} : { reason: order.reason }) }
       await writeAudit(trx, [
         { tenantId: order.tenantId, actor: order.actor, action: 'mission.cancel_requested', ref: mission.id, detail },
       ])

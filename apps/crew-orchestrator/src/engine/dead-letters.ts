@@ -1,4 +1,4 @@
-import type { DeadLetter, DeadLetterFilter, DeadLettersResolved } from '@hypercode/contracts'
+import type { DeadLetter } from '@hypercode/contracts'
 import { inTransaction, writeAudit } from '@hypercode/db'
 import type { Db, Trx } from '@hypercode/db'
 import { AppError } from '@hypercode/http'
@@ -7,14 +7,16 @@ import type { TaskFacts } from '../domain/facts.ts'
 import { missionOf, move, openLedger, tell } from '../domain/ledger.ts'
 import type { Ledger } from '../domain/ledger.ts'
 import { isMissionTerminal } from '../domain/states.ts'
-import { findDeadLetter, findOpenLetters, resolveDeadLetter } from '../store/dead-letters.ts'
+import { findDeadLetter, resolveDeadLetter } from '../store/dead-letters.ts'
 import { enter, lockMissions } from '../store/load.ts'
 import type { Saved } from '../store/save-ledger.ts'
 import { TASK_FACTS } from '../store/task-facts.ts'
 import type { TaskFactsRow } from '../store/task-facts.ts'
 import { settle } from './settle.ts'
+import { auditVia } from './via.ts'
+import type { Via } from './via.ts'
 
-export interface LetterOrder {
+export interface LetterOrder extends Via {
   tenantId: string
   id: string
   actor: string
@@ -52,34 +54,9 @@ export async function edit(
   })
 }
 
-/**
- * Resolves the open letters that fit, oldest first, each in a transaction of its own: what one of them cannot do keeps no other from it,
- * and a call that is cut off has done a part that the next one does not do again.
- */
-export async function resolveAll(
-  db: Db,
-  { tenantId, actor }: Omit<LetterOrder, 'id'>,
-  filter: DeadLetterFilter,
-  resolution: 'replayed' | 'discarded',
-  onSaved: (saved: Saved) => void,
-): Promise<DeadLettersResolved> {
-  const limit = filter.limit ?? 100
-  const ids = await findOpenLetters(db, tenantId, filter, resolution === 'replayed', limit + 1)
-  let resolved = 0
-  for (const id of ids.slice(0, limit)) {
-    try {
-      onSaved((await resolve(db, { tenantId, id, actor }, resolution)).saved)
-      resolved += 1
-    } catch (error) {
-      if (!(error instanceof AppError)) throw error
-    }
-  }
-  return { resolved, skipped: Math.min(ids.length, limit) - resolved, more: ids.length > limit }
-}
-
 async function resolve(
   db: Db,
-  { tenantId, id, actor }: LetterOrder,
+  { tenantId, id, actor, via }: LetterOrder,
   resolution: 'replayed' | 'discarded',
 ): Promise<{ letter: DeadLetter; saved: Saved }> {
   return await inTransaction(db, async (trx) => {
@@ -102,7 +79,13 @@ async function resolve(
       move(ledger, task, 'failed', { error: task.error ?? letter.error, reason: 'discarded' })
     }
     await writeAudit(trx, [
-      { tenantId, actor, action: `deadletter.${resolution}`, ref: id, detail: { taskId: task.id } },
+      {
+        tenantId,
+        actor,
+        action: `deadletter.${resolution}`,
+        ref: id,
+        detail: { ...auditVia({ via }), taskId: task.id },
+      },
     ])
     const saved = await settle(trx, ledger)
     return { letter: (await findDeadLetter(trx, tenantId, id)) as DeadLetter, saved }

@@ -11,8 +11,10 @@ import { enter, lockFree, lockMissions } from '../store/load.ts'
 import { findTask } from '../store/read-tasks.ts'
 import type { Saved } from '../store/save-ledger.ts'
 import { settle } from './settle.ts'
+import { auditVia } from './via.ts'
+import type { Via } from './via.ts'
 
-export interface TaskOrder {
+export interface TaskOrder extends Via {
   tenantId: string
   actor: string
   taskId: string
@@ -38,7 +40,10 @@ export async function operateTask(db: Db, order: TaskOrder): Promise<Saved> {
  * A task may be in the hands of a report, which waits for the mission that is locked here: it is taken only when it is free. Answers
  * undefined when it is not.
  */
-async function tryOnce(db: Db, { tenantId, actor, taskId, operation, reason }: TaskOrder): Promise<Saved | undefined> {
+async function tryOnce(
+  db: Db,
+  { tenantId, actor, taskId, operation, reason, via }: TaskOrder,
+): Promise<Saved | undefined> {
   return await inTransaction(db, async (trx) => {
     const seen = await findTask(trx, tenantId, taskId)
     if (seen === undefined) throw new AppError('not_found')
@@ -51,7 +56,12 @@ async function tryOnce(db: Db, { tenantId, actor, taskId, operation, reason }: T
     const refused = operate(ledger, task, operation, reason ?? `${PAST[operation]} by a person`)
     if (refused !== undefined) throw new AppError('conflict', { detail: refused })
     if (wasPaused) await resolveOpenLetters(trx, taskId, operation === 'retry' ? 'replayed' : 'discarded', actor)
-    const detail = { missionId: task.missionId, key: task.key, ...(reason === undefined ? {} : { reason }) }
+    const detail = {
+      ...auditVia({ via }),
+      missionId: task.missionId,
+      key: task.key,
+      ...(reason === undefined ? {} : { reason }),
+    }
     await writeAudit(trx, [{ tenantId, actor, action: `task.${PAST[operation]}`, ref: taskId, detail }])
     return await settle(trx, ledger)
   })

@@ -10,8 +10,10 @@ import { hasStarted, holdTasks, letTasksGo } from '../store/held-tasks.ts'
 import { lockMissions } from '../store/load.ts'
 import { NOTHING_SAVED, saveLedger } from '../store/save-ledger.ts'
 import type { Saved } from '../store/save-ledger.ts'
+import { auditVia } from './via.ts'
+import type { Via } from './via.ts'
 
-export interface PauseOrder {
+export interface PauseOrder extends Via {
   tenantId: string
   missionId: string
   actor: string
@@ -55,7 +57,7 @@ class StillInHandsError extends Error {
 
 async function change(
   db: Db,
-  { tenantId, missionId, actor }: PauseOrder,
+  { tenantId, missionId, actor, via }: PauseOrder,
   what: 'paused' | 'resumed',
   act: (trx: Trx, mission: MissionFacts) => Promise<{ to: MissionFacts['state']; queued: QueueRef[] }>,
 ): Promise<Saved> {
@@ -70,7 +72,7 @@ async function change(
     assertMissionMove(mission.state, to)
     mission.state = to
     tell(ledger, mission, `mission.${what}`, null, { actor })
-    await writeAudit(trx, [{ tenantId, actor, action: `mission.${what}`, ref: missionId }])
+    await writeAudit(trx, [{ tenantId, actor, action: `mission.${what}`, ref: missionId, detail: auditVia({ via }) }])
     const saved = await saveLedger(trx, ledger)
     return { ...saved, queued }
   })

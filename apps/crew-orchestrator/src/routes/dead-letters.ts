@@ -1,7 +1,7 @@
 import { ROUTES } from '@hypercode/contracts'
 import { AppError, checkIdCursor, implement, pageOf } from '@hypercode/http'
 import type { Principal, ServiceApp } from '@hypercode/http'
-import { discard, edit, replay, resolveAll } from '../engine/dead-letters.ts'
+import { discard, edit, replay } from '../engine/dead-letters.ts'
 import type { LetterOrder } from '../engine/dead-letters.ts'
 import type { Engine } from '../engine/engine.ts'
 import { findDeadLetter, listDeadLetters } from '../store/dead-letters.ts'
@@ -47,15 +47,6 @@ export function deadLetterRoutes(app: ServiceApp, engine: Engine): void {
     engine.after(saved)
     return letter
   })
-
-  for (const [route, resolution] of [
-    [ROUTES.replayDeadLetters, 'replayed'],
-    [ROUTES.discardDeadLetters, 'discarded'],
-  ] as const) {
-    implement(app, route, async ({ principal: { tenantId, subject: actor }, body }) =>
-      resolveAll(engine.urgentDb, { tenantId, actor }, body, resolution, engine.after),
-    )
-  }
 }
 
 const orderOf = ({ tenantId, subject }: Principal, id: string): LetterOrder => ({ tenantId, actor: subject, id })

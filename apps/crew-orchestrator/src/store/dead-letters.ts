@@ -1,4 +1,4 @@
-import type { DeadLetter, DeadLetterFilter, TaskError } from '@hypercode/contracts'
+import type { DeadLetter, TaskError } from '@hypercode/contracts'
 import type { Db, Trx } from '@hypercode/db'
 import { sql } from 'kysely'
 import type { RawBuilder } from 'kysely'
@@ -78,28 +78,6 @@ const toDeadLetter = (row: Row): DeadLetter => ({
   ...(row.resolved_at === null ? {} : { resolvedAt: row.resolved_at.toISOString() }),
   ...(row.resolved_by === null ? {} : { resolvedBy: row.resolved_by }),
 })
-
-/** Ids of open letters that fit, oldest first; `paused` when only those count whose task can go on. */
-export async function findOpenLetters(
-  db: Db,
-  tenantId: string,
-  filter: DeadLetterFilter,
-  paused: boolean,
-  limit: number,
-): Promise<string[]> {
-  const { missionId, crew, key, code, createdBefore } = filter
-  const found = await sql<{ id: string }>`
-    select d.id from dead_letters d join tasks t on t.id = d.task_id join missions m on m.id = d.mission_id
-    where d.tenant_id = ${tenantId} and d.resolution is null
-      ${paused ? sql`and t.state = 'paused'` : sql``}
-      ${missionId === undefined ? sql`` : sql`and d.mission_id = ${missionId}`}
-      ${crew === undefined ? sql`` : sql`and m.crew = ${crew}`}
-      ${key === undefined ? sql`` : sql`and d.key = ${key}`}
-      ${code === undefined ? sql`` : sql`and d.error ->> 'code' = ${code}`}
-      ${createdBefore === undefined ? sql`` : sql`and d.created_at < ${createdBefore}`}
-    order by d.id limit ${limit}`.execute(db)
-  return found.rows.map(({ id }) => id)
-}
 
 /** Closes what is open about a task. */
 export async function resolveOpenLetters(

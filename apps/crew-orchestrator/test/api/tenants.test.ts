@@ -10,7 +10,7 @@ const OURS: readonly Route[] = Object.values<Route>(ROUTES).filter((route) => ro
 const BY_ID = OURS.filter((route) => route.path.includes('{id}'))
 
 /** What has an id, by the first part of its path. */
-type Ids = Readonly<Record<'missions' | 'tasks' | 'dead-letters' | 'approvals' | 'schedules', string>>
+type Ids = Readonly<Record<'missions' | 'tasks' | 'dead-letters' | 'approvals' | 'schedules' | 'operations', string>>
 
 /** One mission with everything in it that has an id, and a schedule. */
 async function furnished(stage: Stage): Promise<Ids> {
@@ -29,6 +29,7 @@ async function furnished(stage: Stage): Promise<Ids> {
   await agent.fail(failing)
   await stage.operator.call('POST', '/v1/crews', crewOf('team', [{ id: 'a' }]))
   const { body: schedule } = await stage.operator.call<{ id: string }>('POST', '/v1/schedules', NIGHTLY)
+  const { body: operation } = await stage.operator.call<{ id: string }>('POST', '/v1/operations', NOTHING_TO_DO)
   const first = async (path: string): Promise<string> => {
     const { body } = await stage.operator.call<{ items: { id: string }[] }>('GET', path)
     return body.items[0]?.id as string
@@ -39,10 +40,12 @@ async function furnished(stage: Stage): Promise<Ids> {
     'dead-letters': await first('/v1/dead-letters'),
     approvals: await first('/v1/approvals'),
     schedules: schedule.id,
+    operations: operation.id,
   }
 }
 
 const NIGHTLY = { name: 'nightly', crew: 'team', cron: '0 3 * * *' }
+const NOTHING_TO_DO = { action: 'cancelMission', filter: { crew: 'nobody' } }
 const FENCE = { incarnation: 1, attempt: 1 }
 const DECISION = { hash: 'a'.repeat(64) }
 
@@ -109,6 +112,7 @@ describe('what belongs to another tenant', () => {
       '/v1/crews',
       '/v1/dead-letters',
       '/v1/missions',
+      '/v1/operations',
       '/v1/queues',
       '/v1/schedules',
     ])
