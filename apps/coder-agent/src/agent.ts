@@ -2,13 +2,14 @@ import { TerminalError, defineAgent } from '@hypercode/base-agent'
 import type { Agent, TaskContext } from '@hypercode/base-agent'
 import type { Static, TSchema } from '@sinclair/typebox'
 import type { CoderOptions } from './coder-options.ts'
-import { CoderInput, CoderOutput, EditInput, ExplainInput, MergeInput, ReviewInput } from './schemas.ts'
+import { CoderInput, CoderOutput, EditInput, ExplainInput, MergeInput, ReviewInput, VerifyInput } from './schemas.ts'
 import { edit } from './skills/edit.ts'
 import { explain } from './skills/explain.ts'
 import { merge } from './skills/merge.ts'
 import { review } from './skills/review.ts'
 import { configuredModel } from './skills/run-skill.ts'
 import type { Asked } from './skills/run-skill.ts'
+import { verify } from './skills/verify.ts'
 import { InputFault, parseInput } from './tools/tool.ts'
 import { BaseRepository } from './workspace/base-repository.ts'
 
@@ -33,6 +34,7 @@ export function createCoder(options: CoderOptions): Agent<typeof CoderInput, typ
       { id: 'code.review', name: 'Judge a patch' },
       { id: 'code.explain', name: 'Answer a question about code' },
       { id: 'code.merge', name: 'Put approved patches together' },
+      { id: 'code.verify', name: 'Run a command on a patch, and say whether it passed' },
     ],
     input: CoderInput,
     output: CoderOutput,
@@ -50,6 +52,8 @@ export function createCoder(options: CoderOptions): Agent<typeof CoderInput, typ
           return await run(ReviewInput, review)
         case 'code.merge':
           return await merge(ctx, options, await openBase(), checkedInput(MergeInput, input))
+        case 'code.verify':
+          return await verify(ctx, options, await openBase(), checkedInput(VerifyInput, input))
         case 'code.explain':
           return await run(ExplainInput, explain)
         default:

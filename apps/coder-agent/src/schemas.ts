@@ -60,8 +60,19 @@ export const MergeInput = Type.Object(
 )
 export type MergeInput = Static<typeof MergeInput>
 
-/** What every skill needs. Each one checks its own, since which of them a task is for is not in its input. */
-export const CoderInput = Type.Object({ root: common.root }, { additionalProperties: true })
+/** As `verify: { kind: command }` gives it to the task that verifies: with the input of the task that is verified. */
+export const VerifyInput = Type.Object(
+  {
+    command: Type.Array(Type.String({ maxLength: 4096 }), { minItems: 1, maxItems: 64 }),
+    task: Type.String({ minLength: 1, maxLength: 200, description: 'key of the task that has stored patch.diff' }),
+    input: Type.Object({ root: common.root, policy: common.policy }, { additionalProperties: true }),
+  },
+  { additionalProperties: true },
+)
+export type VerifyInput = Static<typeof VerifyInput>
+
+/** Each skill checks its own, since which of them a task is for is not in its input. */
+export const CoderInput = Type.Object({}, { additionalProperties: true })
 
 /** What the model has taken for one task. */
 export const UsageOutput = Type.Object(
@@ -162,6 +173,9 @@ export const MergeOutput = Type.Object(
 )
 export type MergeOutput = Static<typeof MergeOutput>
 
+export const VerifyOutput = Type.Object({ passed: Type.Boolean(), reason: Type.String() }, closed)
+export type VerifyOutput = Static<typeof VerifyOutput>
+
 /** Small on purpose: patches and logs are artifacts. */
-export const CoderOutput = Type.Union([EditOutput, ReviewOutput, ExplainOutput, MergeOutput])
+export const CoderOutput = Type.Union([EditOutput, ReviewOutput, ExplainOutput, MergeOutput, VerifyOutput])
 export type CoderOutput = Static<typeof CoderOutput>

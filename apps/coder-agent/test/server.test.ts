@@ -109,7 +109,13 @@ test('without a model it serves, and rejects what it is asked', { timeout: 120_0
   const root = await repository(FILES)
   const started = start({ ...fake.env, CODER_WORK_DIR: await tempFolder(), MODEL_NAME: 'alone' })
   const instance = await fake.until('the registration', () => fake.instances()[0], 60_000)
-  expect(instance.card.skills.map(({ id }) => id)).toEqual(['code.edit', 'code.review', 'code.explain', 'code.merge'])
+  expect(instance.card.skills.map(({ id }) => id)).toEqual([
+    'code.edit',
+    'code.review',
+    'code.explain',
+    'code.merge',
+    'code.verify',
+  ])
   const id = fake.queue({ skill: 'code.explain', input: { root, question: 'what?' } })
   const ended = await fake.ended(id, 60_000)
   expect(ended, started.output()).toMatchObject({

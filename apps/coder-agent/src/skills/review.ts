@@ -5,10 +5,10 @@ import { Review } from '../schemas.ts'
 import type { ReviewInput, ReviewOutput } from '../schemas.ts'
 import { boundedText } from '../tools/bounded-text.ts'
 import type { BaseRepository } from '../workspace/base-repository.ts'
-import { Refused } from '../workspace/refused.ts'
 import { filePath } from '../workspace/tree-path.ts'
 import type { Workspace } from '../workspace/workspace.ts'
 import { handIn, placeFaults } from './hand-in.ts'
+import { patchFault } from './patch-fault.ts'
 import { REVIEW, aboutSnapshot } from './prompts.ts'
 import { runSkill } from './run-skill.ts'
 import { withWorkspace } from './with-workspace.ts'
@@ -22,7 +22,7 @@ export async function review(
 ): Promise<ReviewOutput> {
   const patch = await patchOf(ctx, input)
   return await withWorkspace(ctx, base, input.root, options.snapshot, async (workspace, snapshot) => {
-    const fault = await applied(workspace, patch)
+    const fault = await patchFault(workspace, patch)
     if (fault !== undefined) return unusable(fault)
     const handedIn = handIn('submit_review', 'Hands in your review, which ends the task.', Review, reviewFaults)
     const { usage } = await runSkill(ctx, options, workspace, input, {
@@ -48,18 +48,6 @@ async function patchOf(ctx: TaskContext, { patch, patchFrom }: ReviewInput): Pro
   throw new TerminalError('the task names no patch, or two', 'give either patch or patchFrom', {
     code: 'input_invalid',
   })
-}
-
-/** Why the patch cannot be reviewed, or nothing. */
-async function applied(workspace: Workspace, patch: Buffer): Promise<string | undefined> {
-  if (patch.toString('latin1').trim() === '') return 'the patch is empty'
-  try {
-    await workspace.patch(patch, ({ path, kind }) => (kind === 'link' ? `${path} is made a link` : undefined))
-    return undefined
-  } catch (error) {
-    if (error instanceof Refused) return error.message
-    throw error
-  }
 }
 
 function unusable(message: string): ReviewOutput {

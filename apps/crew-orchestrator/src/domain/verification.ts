@@ -117,7 +117,8 @@ function askReviewer(
   return reviewer.id
 }
 
-const ASKED = { input: '${task.input}', output: '${task.output}', round: '${task.round}' }
+/** What who verifies is told unless the manifest says it; artifacts of the task are found by its key. */
+const ASKED = { task: '${task.key}', input: '${task.input}', output: '${task.output}', round: '${task.round}' }
 
 /** What the task that verified says about the output. One that a person skipped lets it pass. */
 export function verdictOf({ key, state, output, error }: TaskFacts): RoundVerdict {

@@ -127,7 +127,10 @@ describe('by an agent', () => {
 
     // Nothing of it is in the memory of a process: another replica takes the verdict.
     const review = await next(reviewer)
-    expect(review).toMatchObject({ key: 'a:verify:1', input: { input: { goal: 'g' }, output: 'draft', round: 1 } })
+    expect(review).toMatchObject({
+      key: 'a:verify:1',
+      input: { task: 'a', input: { goal: 'g' }, output: 'draft', round: 1 },
+    })
     const elsewhere = await replica.adopt(reviewer)
     await elsewhere.complete(review, { passed: false, reason: 'too short' })
     const again = await next(agent)
@@ -237,7 +240,13 @@ test('by a command: a task with the skill for it is given the command and the ou
   const mission = await stage.submit(one({ kind: 'command', command: ['npm', 'test'] }))
   await agent.complete(await next(agent), 'patch')
   const run = await next(runner)
-  expect(run.input).toEqual({ command: ['npm', 'test'], input: { goal: 'g' }, output: 'patch', round: 1 })
+  expect(run.input).toEqual({
+    command: ['npm', 'test'],
+    task: 'a',
+    input: { goal: 'g' },
+    output: 'patch',
+    round: 1,
+  })
   await runner.complete(run, { passed: true, reason: 'all 3 tests passed' })
   await agent.complete(await next(agent))
   expect((await stage.mission(mission.id)).state).toBe('completed')
