@@ -4,6 +4,12 @@ import type { Random } from './random.ts'
 
 export const SKILLS = ['plan', 'code', 'test'] as const
 
+/** Tasks of all crews share them. */
+const KEYS = [
+  { key: 'one at a time', limit: 1 },
+  { key: 'two at a time', limit: 2 },
+] as const
+
 /** A crew of some tasks that wait for each other, fan out, are left out, and are tried again or not. */
 export function randomCrew(random: Random): CrewPlan {
   const size = random.int(1, 6)
@@ -12,7 +18,7 @@ export function randomCrew(random: Random): CrewPlan {
   return {
     crew: 'crew',
     tasks: tasks.map((task) => ({ ...task, leaf: !needed.has(task.key) })),
-    onTaskFailure: random.chance(0.5) ? 'fail' : 'continue',
+    onTaskFailure: random.pick(['fail', 'continue', 'pause'] as const),
     deadlineMs: random.chance(0.1) ? random.int(4000, 20_000) : null,
     blueprints: [],
     chars: 0,
@@ -27,7 +33,7 @@ function randomTask(random: Random, index: number): PlannedTask {
   return {
     key: `t${index}`,
     queue: random.pick(SKILLS),
-    requires: random.chance(0.15) ? [random.pick(SKILLS)] : [],
+    requires: random.chance(0.3) ? [random.pick(SKILLS)] : [],
     priority: random.int(-1, 1),
     dependsOn,
     leaf: true,
@@ -55,6 +61,6 @@ function randomTask(random: Random, index: number): PlannedTask {
             ...(kind === 'left out' ? { when: 'false' } : {}),
           },
     policy: kind === 'forEach' && random.chance(0.5) ? { childFailure: 'continue' } : null,
-    concurrency: null,
+    concurrency: random.chance(0.2) ? random.pick(KEYS) : null,
   }
 }

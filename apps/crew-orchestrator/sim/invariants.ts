@@ -5,6 +5,7 @@
 import { TASK_MOVES } from '../src/domain/states.ts'
 import type { TaskState } from '@hypercode/contracts'
 import { TASK_STATE_AFTER } from '@hypercode/testkit/invariants'
+import { createLimitRules } from './limit-rules.ts'
 import { checkEffect } from './effect-rules.ts'
 import { ENDS, checkNeeds, checkResult, checkTaskChange, must } from './rules.ts'
 import type { Change, Commit, Database } from './database/database.ts'
@@ -47,6 +48,7 @@ export function createChecker(database: () => Database, leaseMs: () => number): 
   const attemptsOf = new Map<string, number>()
   const instances = createVersions<InstanceRow>()
   const endedAt = new Map<string, number>()
+  const limits = createLimitRules(database)
   const authors = new Map<string, Author>()
   const cancelAcked = new Map<string, number>()
 
@@ -103,6 +105,7 @@ export function createChecker(database: () => Database, leaseMs: () => number): 
 
   const checkBegin = (attempt: AttemptRow, begunAt: number): void => {
     const task = database().tables.tasks.get(attempt.task_id) as TaskRow
+    limits.checkBegin(attempt, task, begunAt)
     const acked = cancelAcked.get(task.mission_id)
     must(
       acked === undefined || attempt.started_at <= acked,
@@ -259,8 +262,10 @@ export function createChecker(database: () => Database, leaseMs: () => number): 
       must(isOwn && wasOpen, 'E3', `attempt ${attempt} of ${taskId} had ended, and it ${what}`)
       must(wasRegistered, 'E3', `incarnation ${incarnation} of ${instanceId} was replaced, and it ${what}`)
     },
-    check({ changes, begunAt }) {
+    check(commit) {
+      const { changes, begunAt } = commit
       for (const change of changes) remember(change)
+      limits.remember(commit)
       const events = changes.flatMap((change) => (change.table === 'mission_events' ? [change.after] : []))
       for (const event of events.sort((a, b) => a.seq - b.seq)) hear(event)
       const leases = new Map(

@@ -1,10 +1,14 @@
 /** People who step in where the platform waits for them. */
 import { resolveEffect } from '../src/engine/effects.ts'
+import { limitQueue, pauseQueue, resumeQueue } from '../src/engine/queues.ts'
 import { gently, persist } from './clients.ts'
+import { SKILLS } from './crews.ts'
+import type { Replica } from './replica.ts'
 import type { World } from './world.ts'
 
 export function startPeople(world: World): void {
   world.background('people resolve effects', resolveEffects(world))
+  world.background('people control queues', controlQueues(world))
 }
 
 /** Says whether unknown effects have happened; never while an agent may still be about to have one. */
@@ -25,4 +29,33 @@ async function resolveEffects(world: World): Promise<void> {
       ),
     )
   }
+}
+
+/** Pauses and limits queues. In the end every queue goes on; a limit may stay. */
+async function controlQueues(world: World): Promise<void> {
+  const { random, scheduler, database, tenantId } = world
+  for (;;) {
+    await scheduler.wait(random.next() * 4000, 'people think of queues')
+    const paused = [...database.tables.queue_controls.values()].find((one) => one.paused_at !== null)
+    if (world.calm && paused === undefined) return
+    const queue = world.calm && paused !== undefined ? paused.queue : random.pick(SKILLS)
+    const act = world.calm ? 'resume' : random.pick(['pause', 'resume', 'resume', 'limit', 'limit', 'unlimit'] as const)
+    const order = { tenantId, queue, actor: 'person' }
+    await persist(world, `a person says ${act} of ${queue}`, async ({ engine, db }) =>
+      engine.after(await CONTROLS[act](db, order, random.int(1, 2))),
+    )
+  }
+}
+
+type Control = (
+  db: Replica['db'],
+  order: Parameters<typeof pauseQueue>[1],
+  most: number,
+) => ReturnType<typeof pauseQueue>
+
+const CONTROLS: Readonly<Record<'pause' | 'resume' | 'limit' | 'unlimit', Control>> = {
+  pause: pauseQueue,
+  resume: resumeQueue,
+  limit: limitQueue,
+  unlimit: async (db, order) => limitQueue(db, order, null),
 }

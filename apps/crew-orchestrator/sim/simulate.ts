@@ -98,6 +98,7 @@ function createWorld({
   )
   const database: Database = new Database({
     scheduler,
+    scanMs: () => (random.chance(0.25) ? random.next() * 60 : 0.02),
     onCommit(commit) {
       try {
         checker.check(commit)
@@ -208,7 +209,16 @@ const isLeft = ({ database: { tables } }: World, { id, state }: TaskRow): boolea
 /** O16: no task is left while somebody who could take it has asked for work all the time. `since` is when each was first seen so. */
 function checkProgress(world: World, agents: Agents, since: Map<string, number>): void {
   const { now } = world.scheduler
-  const { tasks, missions } = world.database.tables
+  const { tasks, missions, queue_controls: controls } = world.database.tables
+  const executing = [...tasks.values()].filter((task) => task.state === 'executing')
+  /** Its queue and its key have room. */
+  const hasPlace = ({ queue, concurrency_key: key, concurrency_limit: limit }: TaskRow): boolean => {
+    const control = controls.get(`${world.tenantId}/${queue}`)
+    const most = control?.max_executing ?? Number.POSITIVE_INFINITY
+    const used = (isSame: (task: TaskRow) => boolean): number => executing.filter(isSame).length
+    if (control?.paused_at != null || used((task) => task.queue === queue) >= most) return false
+    return key === null || used((task) => task.concurrency_key === key) < (limit ?? 0)
+  }
   const withinMs = 5 * world.settings.pollMs + 2000
   const lasting = (id: string, holds: boolean): number => {
     if (!holds) since.delete(id)
@@ -219,7 +229,7 @@ function checkProgress(world: World, agents: Agents, since: Map<string, number>)
   for (const task of tasks.values()) {
     const mission = missions.get(task.mission_id)
     const isCanceled = mission?.cancel_requested_at !== null && mission?.compensating_at === null
-    const isClaimable = task.state === 'queued' && !isCanceled && mission?.state !== 'paused'
+    const isClaimable = task.state === 'queued' && !isCanceled && mission?.state !== 'paused' && hasPlace(task)
     const needs = [task.queue, ...task.requires]
     if (lasting(task.id, isClaimable) <= withinMs) continue
     if (idle.some(({ skills }) => needs.every((skill) => skills.includes(skill))))

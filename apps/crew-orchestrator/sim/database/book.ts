@@ -7,6 +7,7 @@ import * as journal from './statements/journal.ts'
 import * as lease from './statements/lease.ts'
 import * as load from './statements/load.ts'
 import * as people from './statements/people.ts'
+import * as queues from './statements/queues.ts'
 import * as reports from './statements/reports.ts'
 import * as save from './statements/save-ledger.ts'
 import * as submit from './statements/submit.ts'
@@ -14,7 +15,7 @@ import * as waits from './statements/waits.ts'
 
 const isStatement = (one: unknown): one is Statement => typeof one === 'object' && one !== null && 'marks' in one
 
-const FILES = [due, effects, journal, lease, load, people, reports, save, submit, waits]
+const FILES = [due, effects, journal, lease, load, people, queues, reports, save, submit, waits]
 const ALL = FILES.flatMap((file) => Object.values(file).filter(isStatement))
 const known = new Map<string, { statement: Statement; text: string }>()
 

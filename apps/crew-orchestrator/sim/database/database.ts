@@ -20,6 +20,8 @@ export interface Commit {
 
 export interface DatabaseOptions {
   scheduler: Scheduler
+  /** How long a statement takes from its snapshot to its locks. */
+  scanMs?: () => number
   /** Called after each commit that changed something. */
   onCommit: (commit: Commit) => void
   /** Transactions wait for each other in a circle. */
@@ -29,6 +31,9 @@ export interface DatabaseOptions {
 /** As the role of the services has them. */
 const LOCK_TIMEOUT_MS = 2000
 const IDLE_IN_TRANSACTION_MS = 5000
+
+/** What locks are of: rows, and what transactions agree upon. */
+type Lockable = TableName | 'advisory'
 
 interface Lock {
   owner: Session
@@ -50,6 +55,7 @@ export class Database {
     effects: new Map(),
     waits: new Map(),
     signals: new Map(),
+    queue_controls: new Map(),
     outbox: new Map(),
   }
   readonly locks = new Map<string, Lock>()
@@ -137,11 +143,13 @@ export class Session {
 
   /** A moment in which others get on: between the snapshot of a statement and the locks that it takes. */
   async breathe(): Promise<void> {
-    await this.database.scheduler.wait(0.02, `${this.name} scans`)
+    const { scheduler, options } = this.database
+    await scheduler.wait(options.scanMs?.() ?? 0.02, `${this.name} scans`)
     if (this.#over) throw lost()
   }
 
-  tryLock(table: TableName, key: string): boolean {
+  /** False when another transaction has it. */
+  tryLock(table: Lockable, key: string): boolean {
     const id = `${table} ${key}`
     const { locks } = this.database
     const lock = locks.get(id)

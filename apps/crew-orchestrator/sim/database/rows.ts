@@ -130,6 +130,14 @@ export interface SignalRow {
   taken_at: Instant
 }
 
+export interface ControlRow {
+  tenant_id: string
+  queue: string
+  paused_at: Instant
+  paused_by: string | null
+  max_executing: number | null
+}
+
 export interface OutboxRow {
   id: string
   payload: unknown
@@ -147,6 +155,7 @@ export interface Rows {
   effects: EffectRow
   waits: WaitRow
   signals: SignalRow
+  queue_controls: ControlRow
   outbox: OutboxRow
 }
 export type TableName = keyof Rows
@@ -164,6 +173,7 @@ export const KEYS: { readonly [T in TableName]: (row: Rows[T]) => string } = {
   effects: (row) => `${row.task_id}/${row.name}`,
   waits: (row) => `${row.task_id}/${row.name}`,
   signals: (row) => row.id,
+  queue_controls: (row) => `${row.tenant_id}/${row.queue}`,
   outbox: (row) => row.id,
 }
 

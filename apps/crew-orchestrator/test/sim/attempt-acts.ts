@@ -4,7 +4,7 @@ import { putEffect } from '../../src/engine/put-effect.ts'
 import type { EffectWords } from '../../src/engine/put-effect.ts'
 import { recordStep, reportProgress } from '../../src/store/journal.ts'
 import type { FenceClaim } from '../../src/store/reports.ts'
-import { pick, pickClaimed, settled } from './course.ts'
+import { pick, pickClaimed, settled, sorted } from './course.ts'
 import type { Act, Course } from './course.ts'
 import type { Agent, Side } from './sides.ts'
 
@@ -44,7 +44,7 @@ export const ATTEMPT_ACTS = {
     if (order === undefined) return 'nothing'
     const answer = { done: other < 0.4, response: 'seen' }
     const { effect, saved } = await resolveEffect(side.db, { tenantId: side.tenantId, actor: 'p', ...order, answer })
-    return { state: effect.state, by: effect.resolvedBy, queued: saved.queued }
+    return { state: effect.state, by: effect.resolvedBy, queued: sorted(saved.queued) }
   },
 } as const satisfies Record<string, Act>
 

@@ -53,6 +53,7 @@ const COMPARED = {
     as: ['task_id', 'name', 'attempt', 'state', 'idempotent', 'request_hash', 'response', 'resolved_by'],
     set: ['done_at'],
   },
+  queue_controls: { as: ['queue', 'paused_by', 'max_executing'], set: ['paused_at'] },
   waits: { as: ['task_id', 'name', 'kind', 'signal'], set: ['fire_at', 'fired_at'] },
   signals: { as: ['mission_id', 'name', 'taken_by'], set: ['taken_at'] },
 } as const

@@ -12,7 +12,7 @@ import { openModelSide, openRealSide } from './sides.ts'
 
 const STEPS = 150
 
-test.for([1, 2, 3, 4])(
+test.for([1, 2, 3, 4, 5])(
   'history %i is the same on Postgres and on the model',
   { timeout: 120_000 },
   async (seed, { db, tenant }) => {

@@ -1,4 +1,5 @@
 import type { ClaimedTask } from '@hypercode/contracts'
+import type { QueueRef } from '@hypercode/events'
 import type { CrewPlan } from '../../src/manifest/compile.ts'
 import type { FenceClaim } from '../../src/store/reports.ts'
 import type { Agent, Side } from './sides.ts'
@@ -47,6 +48,10 @@ export interface Claimed {
   task: ClaimedTask
   fence: FenceClaim
 }
+
+/** Queues in an order of their own: Postgres says in none which of them have room again. */
+export const sorted = (queues: readonly QueueRef[]): QueueRef[] =>
+  queues.toSorted((a, b) => (a.queue < b.queue ? -1 : 1))
 
 /** An error is an answer too. */
 export async function settled(work: Promise<unknown>): Promise<unknown> {

@@ -13,7 +13,8 @@ import { SKILLS, randomCrew } from '../../sim/crews.ts'
 import type { Random } from '../../sim/random.ts'
 import { ATTEMPT_ACTS, beginEffects } from './attempt-acts.ts'
 import { dump, withoutIds } from './compare.ts'
-import { pick, pickClaimed, settled } from './course.ts'
+import { PEOPLE_ACTS } from './people-acts.ts'
+import { pick, pickClaimed, settled, sorted } from './course.ts'
 import type { Act, Course, Dice } from './course.ts'
 import type { Agent, Side } from './sides.ts'
 
@@ -109,7 +110,7 @@ const PLAN = [
     'report',
   ] as const),
   ...(['cancel', 'pause', 'resume', 'signal', 'replace'] as const),
-  ...(['step', 'effect', 'effect', 'effect', 'effect', 'resolve', 'resolve', 'progress'] as const),
+  ...(['step', 'effect', 'effect', 'effect', 'effect', 'resolve', 'resolve', 'progress', 'queue', 'queue'] as const),
 ] as const
 
 /** Between two steps. All spans here end half a second beside what these add up to, so that how fast the machine is decides nothing. */
@@ -132,6 +133,7 @@ async function sweep({ side }: Course): Promise<unknown> {
 
 const ACTS: Readonly<Record<(typeof PLAN)[number], Act>> = {
   ...ATTEMPT_ACTS,
+  ...PEOPLE_ACTS,
   async submit({ side, missions, names }, { crew, key, hash }) {
     const order = {
       tenantId: side.tenantId,
@@ -155,7 +157,7 @@ const ACTS: Readonly<Record<(typeof PLAN)[number], Act>> = {
       names.set(result.id, `mission-${missions.length}`)
       missions.push(result.id)
     }
-    return { ...result, queued: saved.queued }
+    return { ...result, queued: sorted(saved.queued) }
   },
   async claim(course, { at, other, kind }) {
     const { side, agents, claimed } = course
@@ -194,10 +196,10 @@ const ACTS: Readonly<Record<(typeof PLAN)[number], Act>> = {
       side.db,
       twice.map((each) => reportOf(one.fence, each)),
     )
-    return { results, queued: saved.queued, ended: saved.ended, told: saved.told }
+    return { results, queued: sorted(saved.queued), ended: saved.ended, told: saved.told }
   },
-  async cancel({ side, missions }, { at }) {
-    const missionId = pick(missions, at)
+  async cancel({ side, missions }, { at, other }) {
+    const missionId = pick(missions.slice(-4), other)
     if (missionId === undefined || at > 0.3) return 'nothing'
     const { queued, ended } = await cancelMission(side.db, {
       tenantId: side.tenantId,
@@ -208,21 +210,21 @@ const ACTS: Readonly<Record<(typeof PLAN)[number], Act>> = {
     return { queued, ended }
   },
   async pause({ side, missions }, { at, kind }) {
-    const missionId = pick(missions, at)
+    const missionId = pick(missions.slice(-4), at)
     if (missionId === undefined || kind > 0.4) return 'nothing'
     return (await pauseMission(side.db, { tenantId: side.tenantId, missionId, actor: 'c' })).told
   },
   async resume({ side, missions }, { at }) {
-    const missionId = pick(missions, at)
+    const missionId = pick(missions.slice(-4), at)
     if (missionId === undefined) return 'nothing'
     return (await resumeMission(side.db, { tenantId: side.tenantId, missionId, actor: 'c' })).told
   },
   async signal({ side, missions }, { at, key }) {
-    const missionId = pick(missions, at)
+    const missionId = pick(missions.slice(-4), at)
     if (missionId === undefined) return 'nothing'
     const order = { tenantId: side.tenantId, missionId, actor: 'c', signal: { name: 'go' }, idempotencyKey: key }
     const { answer, saved } = await signalMission(side.db, order)
-    return { taskId: answer.taskId, queued: saved.queued }
+    return { taskId: answer.taskId, queued: sorted(saved.queued) }
   },
   async replace({ side, agents }, { at }) {
     await side.replace(pick(agents, at) as Agent)

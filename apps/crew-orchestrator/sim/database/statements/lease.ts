@@ -1,11 +1,12 @@
 /** The statements of `store/lease.ts` and `store/look-for-work.ts`. */
 import type { Session } from '../database.ts'
 import { predicate } from '../predicate.ts'
-import { later, rankAt } from '../rows.ts'
+import { later } from '../rows.ts'
 import type { InstanceRow, MissionRow, TaskRow } from '../rows.ts'
 import { between, byId, param, records, scopeOf } from '../statement.ts'
 import type { Call, Statement } from '../statement.ts'
 import { sendHints } from './parts.ts'
+import { byRank, executingInQueue, keyedReady } from './places.ts'
 
 interface Ask {
   ord: number
@@ -35,7 +36,7 @@ export const leaseTasks: Statement = {
     const { session } = call
     const live = findLive(call)
     const slots = slotsOf(live)
-    const candidates = findCandidates(call, slots.length)
+    const { candidates, isBusy } = await findCandidates(call, slots.length)
     if (candidates.length > 0) await session.breathe()
     const isStill = predicate(between(call.text, 't.id in (select id from candidates)', 'for update of t skip locked'))
     const locked = candidates.filter(({ id }) => {
@@ -53,7 +54,7 @@ export const leaseTasks: Statement = {
         outbox_id: hints === null ? null : sendHints(session, hints),
         candidates: candidates.length,
         leased: leased.length,
-        busy: false,
+        busy: isBusy,
       },
     ]
   },
@@ -100,19 +101,53 @@ function slotsOf(live: readonly Live[]): Slot[] {
   })
 }
 
-/** `ranked` and `candidates`; no queue of the simulation is paused or limited, and no task has a concurrency key. */
-function findCandidates(call: Call, most: number): TaskRow[] {
+/** `open_queues`, `keyed`, `ranked` and `candidates`. Whether places are being given out by somebody else, too. */
+async function findCandidates(call: Call, most: number): Promise<{ candidates: TaskRow[]; isBusy: boolean }> {
+  const { session, text } = call
+  if (most === 0) return { candidates: [], isBusy: false }
+  const skills = param<string[]>(call, /from unnest\(\$(\d+)::text\[\]\) as s\(queue\)/)
+  const tenant = param<string>(call, /left join queue_controls c on c\.tenant_id = \$(\d+)/)
+  const [, isOpen = ''] = /and c\.queue = s\.queue where (.*?)exists \(select from slots\)/.exec(text) ?? []
+  const open = skills
+    .map((queue) => ({ queue, c: session.get('queue_controls', `${tenant}/${queue}`) }))
+    .filter(({ c }) => predicate(isOpen.replace(/and $/, ''))(scopeOf(call, { c })))
+  const ungated = findUngated(call, new Set(open.map(({ queue }) => queue)))
+  const isKeyed = session
+    .rows('tasks')
+    .some((t) => t.state === 'queued' && t.concurrency_key !== null && !t.held && skills.includes(t.queue))
+  const limited = open.filter(({ c }) => c !== undefined && c.max_executing !== null)
+  // The functions see what has been committed since the statement began.
+  if (isKeyed || limited.length > 0) await session.breathe()
+  const places = new Map(
+    limited.map(({ queue, c }) => {
+      const used = executingInQueue(session, tenant, queue)
+      return [queue, used === null ? null : (c?.max_executing as number) - used]
+    }),
+  )
+  const queues = open.map(({ queue }) => queue)
+  const keyed = isKeyed ? keyedReady(session, tenant, queues, skills, most) : []
+  const ranked = [...ungated, ...keyed.filter((task) => task !== undefined)].sort(byRank)
+  const taken = new Map<string, number>()
+  const fitting = ranked.filter(({ queue }) => {
+    const nth = (taken.get(queue) ?? 0) + 1
+    taken.set(queue, nth)
+    return !places.has(queue) || nth <= (places.get(queue) ?? 0)
+  })
+  return {
+    candidates: fitting.slice(0, most),
+    isBusy: keyed.includes(undefined) || [...places.values()].includes(null),
+  }
+}
+
+function findUngated(call: Call, queues: ReadonlySet<string>): TaskRow[] {
   const { session, text } = call
   const from = text.indexOf('ranked as')
   const mayBegin = predicate(
     between(text.slice(from), 'from tasks t where', 'order by t.rank_at').replace('t.queue = o.queue and', ''),
   )
-  const skills = new Set(param<string[]>(call, /from unnest\(\$(\d+)::text\[\]\) as s\(queue\)/))
   return session
     .rows('tasks')
-    .filter((t) => skills.has(t.queue) && mayBegin(scopeOf(call, { t, m: session.get('missions', t.mission_id) })))
-    .sort((a, b) => rankAt(a) - rankAt(b) || byId(a, b))
-    .slice(0, most)
+    .filter((t) => queues.has(t.queue) && mayBegin(scopeOf(call, { t, m: session.get('missions', t.mission_id) })))
 }
 
 function lease(call: Call, t: TaskRow, { ord, claim_id, owner }: Slot): { task: TaskRow; ord: number } {
@@ -216,10 +251,12 @@ export const lookForWork: Statement = {
         .map((i) => ({ a, i })),
     )
     const tasks = session.rows('tasks')
+    const paused = new Set(session.rows('queue_controls').map((c) => (c.paused_at === null ? undefined : c.queue)))
+    const open = skills.filter((queue) => !paused.has(queue))
     return [
       {
         live: live.map(({ a }) => a.ord),
-        queued: tasks.some((task) => task.state === 'queued' && !task.held && skills.includes(task.queue)),
+        queued: tasks.some((task) => task.state === 'queued' && !task.held && open.includes(task.queue)),
         held: live.some(({ a, i }) => tasks.some((task) => task.lease_owner === i.id && task.claim_id === a.claim_id)),
       },
     ]

@@ -144,15 +144,21 @@ interface Wait {
   signal: string | null
 }
 
-/** `freedQueues`; no queue of the simulation is limited. */
+/** `freedQueues` */
 function freed(call: Call): { tenantId: string; queue: string }[] | null {
-  const keyed = /\$(\d+)::json\) as f\(tenant_id uuid, key text\)/.exec(call.text)
-  if (keyed === null) return null
-  const keys = JSON.parse(call.params[Number(keyed[1]) - 1] as string) as { tenant_id: string; key: string }[]
-  const waiting = call.session
-    .rows('tasks')
-    .filter((task) => task.state === 'queued' && keys.some((one) => one.key === task.concurrency_key))
-  return waiting.map((task) => ({ tenantId: task.tenant_id, queue: task.queue }))
+  const { session, text, params } = call
+  const limited =
+    /from queue_controls where tenant_id = any\(\$\d+::uuid\[\]\) and queue = any\(\$(\d+)::text\[\]\)/.exec(text)
+  if (limited === null) return null
+  const keyed = /t\.concurrency_key = any\(\$(\d+)::text\[\]\)/.exec(text)
+  const queues = params[Number(limited[1]) - 1] as string[]
+  const keys = keyed === null ? [] : (params[Number(keyed[1]) - 1] as string[])
+  const waiting = [
+    ...session.rows('queue_controls').filter((one) => queues.includes(one.queue) && one.max_executing !== null),
+    ...session.rows('tasks').filter((one) => one.state === 'queued' && keys.includes(one.concurrency_key ?? '')),
+  ]
+  const found = new Map(waiting.map(({ tenant_id: tenantId, queue }) => [queue, { tenantId, queue }]))
+  return found.size === 0 ? null : [...found.values()]
 }
 
 export const writeAudit: Statement = {
