@@ -28,6 +28,24 @@ describe('what becomes of an attempt', () => {
     expect((await platform.ended(platform.queue({ skill: 'work' }))).output).toEqual({ depth: 3 })
   })
 
+  test('a verified output that is refused comes back with the reason, at no cost of attempts', async ({
+    platform,
+    start,
+  }) => {
+    const seen: unknown[] = []
+    await start(
+      agentOf((ctx) => {
+        seen.push(ctx.previousError)
+        return { text: ctx.previousError === undefined ? 'draft' : 'better' }
+      }),
+    )
+    const verify = (output: unknown): string | undefined =>
+      (output as { text: string }).text === 'draft' ? 'too short' : undefined
+    const task = await platform.ended(platform.queue({ skill: 'work', input: { text: '' }, maxAttempts: 1, verify }))
+    expect(task).toMatchObject({ state: 'completed', attempt: 2, output: { text: 'better' } })
+    expect(seen).toEqual([undefined, { code: 'verification_failed', message: 'too short' }])
+  })
+
   // Goal: an author whose model answers wrongly is told what was wrong, and the retry policy bounds how often.
   test('a wrong output is retried, and its faults are told to the next attempt', async ({ platform, start }) => {
     const seen: (string | undefined)[] = []

@@ -269,11 +269,18 @@ export class FakePlatform {
   }
 
   #close(task: FakeTask, { outcome, output, error, wait }: CompletionReport): void {
-    const told = error === undefined ? undefined : { code: error.code, message: error.message }
+    const refusal = outcome === 'completed' ? task.verify?.(output) : undefined
+    const told =
+      refusal === undefined
+        ? error && { code: error.code, message: error.message }
+        : { code: 'verification_failed', message: refusal }
     task.lease = undefined
     Object.assign(task.attempts.at(-1) ?? {}, { outcome, ...(told !== undefined && { error: told }) })
     task.error = told
-    if (outcome === 'released') {
+    if (refusal !== undefined) {
+      task.maxAttempts += 1
+      task.state = 'queued'
+    } else if (outcome === 'released') {
       task.maxAttempts += 1
       task.state = task.cancelRequested ? 'canceled' : 'queued'
     } else if (outcome === 'waiting' && wait !== undefined) {

@@ -21,6 +21,8 @@ export interface QueuedTask {
   readonly missionId?: string
   readonly correlationId?: string
   readonly attemptTimeoutMs?: number
+  /** Like `verify` in a manifest: why an output does not pass, or nothing; the next attempt is told. */
+  readonly verify?: (output: unknown) => string | undefined
 }
 
 export interface ProgressPoint {
@@ -58,6 +60,7 @@ export class FakeTask {
   readonly input: unknown
   readonly correlationId: string
   readonly attemptTimeoutMs: number | undefined
+  readonly verify: QueuedTask['verify']
   readonly createdAt = new Date().toISOString()
   readonly steps: StepRecord[] = []
   readonly progress: ProgressPoint[] = []
@@ -90,6 +93,7 @@ export class FakeTask {
     this.missionId = task.missionId ?? newId()
     this.correlationId = task.correlationId ?? newId()
     this.attemptTimeoutMs = task.attemptTimeoutMs
+    this.verify = task.verify
   }
 
   get isOpen(): boolean {
