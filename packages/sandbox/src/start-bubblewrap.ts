@@ -16,6 +16,7 @@ import type { Limits } from './command-limits.ts'
 import { SandboxUnavailable, codeOf } from './errors.ts'
 import { limitProcesses } from './process-cgroup.ts'
 import { isOver } from './process-tree.ts'
+import { createReaper } from './reaper.ts'
 import type { SandboxCommand } from './sandbox.ts'
 
 /** A bubblewrap, as the parts of the machine that it needs. */
@@ -47,8 +48,12 @@ export interface Ending {
 const ROOT_WAIT_MS = 1_000
 const OVER_POLL_MS = 2
 
-/** @throws {SandboxUnavailable} when bubblewrap cannot be started */
+/** Of this process, as a process is what can be killed. */
+const reaper = createReaper()
+
+/** @throws {SandboxUnavailable} when bubblewrap, or what looks after it, cannot be started */
 export function startBubblewrap(bubblewrap: Bubblewrap, command: SandboxCommand, limits: Limits): RunningCommand {
+  reaper.ready()
   const child = spawnProgram(bubblewrap, commandLine(command, limits))
   const { stdout, stderr } = child
   assert(stdout !== null && stderr !== null, 'pipes were asked for')
@@ -60,7 +65,10 @@ export function startBubblewrap(bubblewrap: Bubblewrap, command: SandboxCommand,
   const status = readStatus(pipes[STATUS_FD])
   // bubblewrap still waits for its arguments, so everything that it will start inherits what it is given here.
   const cgroup = child.pid === undefined ? undefined : limitProcesses(child.pid, kernelProcessesMax(limits) + 2)
-  if (child.pid !== undefined) offerToOomKiller(child.pid)
+  if (child.pid !== undefined) {
+    offerToOomKiller(child.pid)
+    reaper.watch(child.pid)
+  }
   feed(pipes[0], command.stdin ?? '')
   feed(pipes[ARGUMENTS_FD], argumentList(command, limits))
   feed(pipes[SECCOMP_FD], bubblewrap.seccomp)
@@ -72,7 +80,10 @@ export function startBubblewrap(bubblewrap: Bubblewrap, command: SandboxCommand,
       return status.rootPid
     },
     kill: () => killTree(child, status),
-    ended: ended.finally(() => cgroup?.remove()),
+    ended: ended.finally(() => {
+      cgroup?.remove()
+      if (child.pid !== undefined) reaper.forget(child.pid)
+    }),
   }
 }
 
@@ -83,7 +94,7 @@ function spawnProgram({ path, highestInherited }: Bubblewrap, args: string[]): C
     return spawn(path, args, {
       cwd: '/',
       env: {}, // the first process inside is bubblewrap, and what it was started with can be read there
-      detached: true, // a Ctrl-C is for us to judge
+      detached: true, // a Ctrl-C is for us to judge; and the reaper kills the group
       stdio: [
         ...(['pipe', 'pipe', 'pipe'] as const),
         ...Array.from({ length: pipes }, () => 'pipe' as const),

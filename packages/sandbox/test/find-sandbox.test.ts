@@ -20,6 +20,7 @@ let bwrap: string
 beforeAll(async () => void (bwrap = await bubblewrapPath()))
 
 const outsider = path.join(packageDir, 'test/outsider.ts')
+const dyingStarter = path.join(packageDir, 'test/dying-starter.ts')
 const isClosed = process.getuid?.() === 0 && !canEnter(accountOf('nobody') ?? {}, packageDir)
 
 // Goal: there is a sandbox that was seen to work, or none; never something weaker.
@@ -84,7 +85,8 @@ describe('around the sandbox', () => {
     const [secret, workspace] = [openSync(path.join(dir, 'secret'), 'r'), path.join(dir, 'workspace')]
     onTestFinished(() => closeSync(secret))
     mkdirSync(workspace)
-    const look = 'for fd in /proc/self/fd/*; do cat $fd < /dev/null 2>/dev/null; done'
+    // Reading from its own output, which is 1, would wait for somebody to write.
+    const look = 'for fd in /proc/self/fd/[3-9] /proc/self/fd/[1-9][0-9]*; do cat $fd < /dev/null 2>/dev/null; done'
     const stdio = ['ignore', 'pipe', 'inherit', ...Array.from({ length: 20 }, () => secret)] as const
     const outside = spawnSync('/bin/sh', ['-c', look], { stdio: [...stdio], encoding: 'utf8', timeout: 10_000 })
     expect(outside.stdout).toContain('token-of-the-starter')
@@ -104,6 +106,18 @@ describe('around the sandbox', () => {
     starter.kill('SIGKILL')
     await until(() => inside().length === 0)
     expect(inside()).toEqual([])
+  })
+
+  // bubblewrap asks to be killed with its starter only when it is half through: before that, its own death by the broken pipe of its
+  // status would leave the first process inside, which waits for it, for ever.
+  test.each([0, 2, 5, 10, 20, 50])('so does one %i ms after the start', { timeout: 30_000 }, async (ms) => {
+    const workspace = temporaryFolder()
+    const starter = spawnSync(process.execPath, [dyingStarter, bwrap, workspace, `${ms}`], { encoding: 'utf8' })
+    expect(starter).toMatchObject({ signal: 'SIGKILL', stderr: '' })
+    await until(() => processesWith(workspace).length === 0)
+    // Not only for a moment, before it has come to that point.
+    await new Promise((resolve) => setTimeout(resolve, 300))
+    expect(processesWith(workspace)).toEqual([])
   })
 
   // In a checkout that only root may enter, an ordinary user could not even read the program that asks.
