@@ -21,11 +21,36 @@ export interface Statement {
 /** Removes comments and line breaks. */
 export const flat = (sql: string): string => sql.replace(/--.*$/gm, '').replace(/\s+/g, ' ').trim()
 
-/** The rows of `json_to_recordset($n::json) as alias(…)`, the first of that alias in `text`. */
+/** The rows of a `recordset` with this alias, the first of them in `text`: an array per column, `unnest($n::text::uuid[], …)`. */
 export function records<T>(call: Call, alias: string, text = call.text): T[] {
-  const found = new RegExp(`\\$(\\d+)::json\\) as ${alias}\\(`).exec(text)
+  const found =
+    new RegExp(`unnest\\(([^()]*)\\) as ${alias}\\(([^()]*)\\)`).exec(text) ??
+    new RegExp(`unnest\\(([^()]*)\\) as sent\\(([^()]*)\\)\\) as ${alias}\\b`).exec(text)
   if (found === null) throw new Error(`no records ${alias} in: ${text.slice(0, 300)}`)
-  return JSON.parse(call.params[Number(found[1]) - 1] as string) as T[]
+  const [, arrays = '', names = ''] = found
+  // A column that is an array itself is sent as text, and read by the select around.
+  const columns = arrays.split(', ').map((sent, index) => {
+    const [, parameter, type] = /^\$(\d+)::text::(\w+)\[\]$/.exec(sent) ?? []
+    const name = (names.split(', ')[index] ?? '').replaceAll('"', '')
+    const isArray = new RegExp(`\\b${name}::\\w+\\[\\] as ${name}\\b`).test(text)
+    return {
+      name,
+      read: reader(isArray ? 'array' : (type as string)),
+      values: call.params[Number(parameter) - 1] as unknown[],
+    }
+  })
+  const length = columns[0]?.values.length ?? 0
+  return Array.from({ length }, (_, row) =>
+    Object.fromEntries(
+      columns.map(({ name, read, values }) => [name, values[row] === null ? null : read(values[row])]),
+    ),
+  ) as T[]
+}
+
+function reader(type: string): (value: unknown) => unknown {
+  if (type === 'jsonb') return (value) => JSON.parse(value as string)
+  if (type === 'array') return (value) => JSON.parse(`[${(value as string).slice(1, -1)}]`)
+  return (value) => value
 }
 
 /** What stands between two fragments of the statement. */

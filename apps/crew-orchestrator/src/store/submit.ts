@@ -65,7 +65,7 @@ export async function storeMissions(db: Db, orders: readonly NewMissionRow[]): P
       ${approvals.length === 0 ? sql`` : sql`approvals_in as (${insertApprovals({ approvals }, ONLY_STORED)}),`}
       events_in as (${insertEvents(events, ONLY_STORED)}),
       audit_in as (insert into audit (tenant_id, actor, action, ref)
-        select r.tenant_id, r.created_by, 'mission.submitted', r.id::text from ${missionRecords(orders)} where r.id in (select id from stored)),
+        select tenant_id, created_by, 'mission.submitted', id::text from stored),
       outbox_in as (insert into outbox (payload)
         select jsonb_agg(h.hint) from ${recordset(
           hints.map((hint) => ({ id: hint.missionId, hint })),
@@ -88,7 +88,7 @@ function insertMissions(orders: readonly NewMissionRow[]) {
       decode(r.request_hash, 'hex'), r.total_tasks, r.open_tasks, r.on_task_failure, now() + r.deadline_ms * interval '1 millisecond',
       r.correlation_id, r.traceparent, r.created_by, r.event_seq, r.output_chars, r.parent_mission_id, r.parent_task_id, r.root_id, r.depth, case when r.open_tasks = 0 then now() end
     from ${missionRecords(orders)}
-    on conflict do nothing returning id`
+    on conflict do nothing returning id, tenant_id, created_by`
 }
 
 function missionRecords(orders: readonly NewMissionRow[]) {
