@@ -52,9 +52,7 @@ export const Task = Type.Object(
     input: Type.Optional(Json),
     output: Type.Optional(Json),
     error: Type.Optional(TaskError),
-    verification: Type.Optional(
-      Type.Unsafe<Verification>({ ...Verification, description: 'the last round, of a task with verify' }),
-    ),
+    verification: Type.Optional(Verification),
     progress: Type.Optional(Type.Object({ fraction: Type.Number(), message: Type.Optional(Type.String()) }, closed)),
     agentInstanceId: Type.Optional(Id),
     availableAt: Type.Optional(Timestamp),

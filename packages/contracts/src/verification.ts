@@ -80,6 +80,6 @@ export const Verification = Type.Object(
     createdAt: Timestamp,
     decidedAt: Type.Optional(Timestamp),
   },
-  { $id: 'Verification', additionalProperties: false },
+  { $id: 'Verification', additionalProperties: false, description: 'the last round, of a task with verify' },
 )
 export type Verification = Static<typeof Verification>
