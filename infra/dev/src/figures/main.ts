@@ -13,6 +13,7 @@ import { peers } from './peers-figure.ts'
 import { poolOf50Agents } from './pool-figure.ts'
 import { simulation, simulationMutants } from './sim-figures.ts'
 import { startCold, startWarm } from './start-figures.ts'
+import { storms } from './storm-figures.ts'
 import { testTime } from './test-figure.ts'
 
 const FIGURES: readonly FigureSpec[] = [
@@ -36,6 +37,7 @@ const FIGURES: readonly FigureSpec[] = [
   coderResume,
   simulation,
   simulationMutants,
+  ...storms,
 ]
 const EXIT_SHORT = 1
 const EXIT_BROKEN = 2

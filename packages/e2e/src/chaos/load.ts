@@ -30,7 +30,7 @@ const PENDING_MAX = 32
 /** Submits, reads and cancels as clients do: each submit until it is acknowledged, each mission read now and then. */
 export function startLoad(
   rig: Rig,
-  { name, perSecond, manifest = sixTasks, cancelShare = 0, random }: LoadOptions,
+  { name, perSecond, manifest = (more) => sixTasks(more), cancelShare = 0, random }: LoadOptions,
 ): Load {
   const missionIds: string[] = []
   const pending = new Set<Promise<void>>()
@@ -97,9 +97,9 @@ const task = (id: string, dependsOn: readonly string[], input: object): object =
   retry: { maxAttempts: 50, initialInterval: '200ms', maxInterval: '2s' },
 })
 
-/** Two beginnings, two in the middle, a join and an end; two tasks have effects outside. */
-export const sixTasks = (random: Random): object => {
-  const wait = (): number => Math.floor(random.between(20, 400))
+/** Two beginnings, two in the middle, a join and an end; two tasks have effects outside. Each takes a time between these, in milliseconds. */
+export const sixTasks = (random: Random, [low, high]: readonly [number, number] = [20, 400]): object => {
+  const wait = (): number => Math.floor(random.between(low, high))
   const effects = ['keyed', 'plain']
   return crew('storm', [
     task('a', [], { waitMs: wait(), effects }),

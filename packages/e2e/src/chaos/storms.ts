@@ -14,6 +14,8 @@ export interface StormsOptions {
   readonly onReport: (report: GoalReport) => void
 }
 
+export { GOALS } from './goals/index.ts'
+
 export const stormNames = (): string[] => GOALS.map(({ name }) => name)
 
 /** Runs storms one after the other on one platform; true when every one of them has kept its bar and broken nothing. */

@@ -1,9 +1,10 @@
 import { readFileSync } from 'node:fs'
 import { sql } from 'kysely'
 import type { Goal, StormContext, StormResult } from '../goal.ts'
-import { startLoad } from '../load.ts'
+import { sixTasks, startLoad } from '../load.ts'
 import { planStorm, runStorm } from '../nemesis.ts'
 import type { StormShape } from '../nemesis.ts'
+import type { Random } from '../random.ts'
 
 /** 2,000 missions in ten minutes. */
 const MISSIONS_PER_S = 3.3
@@ -29,6 +30,8 @@ interface Note {
 }
 const REFUSED = new Set(['stale', 'stale_attempt', 'fenced'])
 const ZOMBIES_MIN = 50
+/** So long that an agent that is frozen has something in its hands. */
+const LONG_MS = [500, 3000] as const
 /** The goal is for ten minutes. */
 const FULL_S = 600
 
@@ -39,8 +42,9 @@ export const r2: Goal = {
   minFaults: 20,
   settleMaxMs: 60_000,
   run: async (context) => {
-    const everyMs = Math.min(2500, (context.seconds * 1000) / 25)
-    const result = await storm(context, { everyMs, networkShare: 0, process: 'freeze', forMs: [1000, 40_000] })
+    const everyMs = Math.min(5000, (context.seconds * 1000) / 25)
+    const shape = { everyMs, networkShare: 0, process: 'freeze', forMs: [1000, 40_000] } as const
+    const result = await storm(context, shape, (random) => sixTasks(random, LONG_MS))
     const zombies = readZombies(context.rig.files.notes)
     const accepted = await acceptedAfterTheEnd(context, zombies)
     const refused = zombies.filter(({ answer }) => REFUSED.has(answer ?? '')).length
@@ -50,19 +54,29 @@ export const r2: Goal = {
       figure: refused,
       unit: 'zombie writes refused',
       ok: accepted === 0 && refused >= needed,
-      more: { zombieWrites: zombies.length, acceptedThoughFenced: accepted, ...result.more },
+      more: {
+        reports: zombies.length,
+        // Attempts that took themselves for dead too early: they gave back what was theirs.
+        stillAlive: zombies.length - refused - accepted,
+        acceptedThoughFenced: accepted,
+        ...result.more,
+      },
     }
   },
 }
 
-async function storm(context: StormContext, shape: Omit<StormShape, 'seconds'>): Promise<StormResult> {
+async function storm(
+  context: StormContext,
+  shape: Omit<StormShape, 'seconds'>,
+  manifest: (random: Random) => object = (random) => sixTasks(random),
+): Promise<StormResult> {
   const { rig, random, seconds, name, log } = context
   const plan = planStorm(
     random,
     rig.victims.map((victim) => victim.name),
     { ...shape, seconds },
   )
-  const load = startLoad(rig, { name, perSecond: MISSIONS_PER_S, cancelShare: 0.03, random })
+  const load = startLoad(rig, { name, perSecond: MISSIONS_PER_S, manifest, cancelShare: 0.03, random })
   const { faults, inFlight } = await runStorm(rig, plan, load, log)
   await load.stop()
   return { figure: load.missionIds.length, unit: 'missions', ok: true, faults, inFlight }
