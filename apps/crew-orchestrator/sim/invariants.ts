@@ -108,7 +108,7 @@ export function createChecker(database: () => Database, leaseMs: () => number): 
     limits.checkBegin(attempt, task, begunAt)
     const acked = cancelAcked.get(task.mission_id)
     must(
-      acked === undefined || attempt.started_at <= acked,
+      acked === undefined || attempt.started_at <= acked || task.policy?.compensates !== undefined,
       'O13',
       `attempt of ${task.key} after its cancel was acknowledged`,
     )

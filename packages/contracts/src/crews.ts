@@ -82,6 +82,21 @@ const ManifestApproval = Type.Object(
   { ...closed, description: 'people decide about the input before the task begins' },
 )
 
+const Compensate = Type.Object(
+  {
+    member: Type.Optional(Name),
+    skill: Type.Optional(SkillId),
+    input: Type.Optional(Json),
+    retry: Type.Optional(Retry),
+    timeouts: Type.Optional(Timeouts),
+  },
+  {
+    ...closed,
+    description:
+      'who undoes the task, a member or a skill, when it was completed and its mission fails or is canceled; the last completed task first',
+  },
+)
+
 /** A task as a manifest, or a manager, writes it. */
 export const ManifestTask = Type.Object(
   {
@@ -116,6 +131,7 @@ export const ManifestTask = Type.Object(
     timeouts: Type.Optional(Timeouts),
     approval: Type.Optional(ManifestApproval),
     verify: Type.Optional(ManifestVerify),
+    compensate: Type.Optional(Compensate),
   },
   closed,
 )

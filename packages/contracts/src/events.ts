@@ -11,6 +11,7 @@ export const MISSION_EVENTS = [
   'mission.resumed',
   'mission.cancel_requested',
   'mission.signaled',
+  'mission.compensating',
   'mission.completed',
   'mission.failed',
   'mission.canceled',

@@ -76,6 +76,9 @@ export const Mission = Type.Object(
     endedAt: Type.Optional(Timestamp),
     deadlineAt: Type.Optional(Timestamp),
     cancelRequestedAt: Type.Optional(Timestamp),
+    compensatingAt: Type.Optional(
+      Type.Unsafe<string>({ ...Timestamp, description: 'since when it undoes what its tasks have done' }),
+    ),
     version: Type.Integer({ description: 'grows with every change' }),
   },
   { $id: 'Mission', additionalProperties: false },

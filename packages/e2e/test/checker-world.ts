@@ -158,6 +158,38 @@ const MISSIONS: readonly MissionSketch[] = [
     ],
   },
   {
+    name: 'undone',
+    state: 'failed',
+    tasks: {
+      first: { state: 'completed', attempts: ['completed'], more: { policy: `'{"compensate": {}}'` } },
+      second: { state: 'completed', attempts: ['completed'], more: { policy: `'{"compensate": {}}'` } },
+      third: { state: 'failed', attempts: ['failed'] },
+      second_undone: {
+        state: 'completed',
+        attempts: ['completed'],
+        more: {
+          policy: `'{"compensates": "second"}'`,
+          parent_id: '$second',
+          ended_at: `now() - interval '20 minutes'`,
+        },
+      },
+      first_undone: {
+        state: 'completed',
+        needs: 'second_undone',
+        attempts: ['completed'],
+        more: { policy: `'{"compensates": "first"}'`, parent_id: '$first' },
+      },
+    },
+    events: [
+      ...['mission.submitted', 'task.queued first', 'task.queued second', 'task.queued third', 'task.claimed first'],
+      ...['mission.started', 'task.completed first', 'task.claimed second', 'task.completed second'],
+      ...['task.claimed third', 'task.failed third', 'mission.compensating', 'task.queued second_undone'],
+      ...['task.claimed second_undone', 'task.completed second_undone', 'task.queued first_undone'],
+      ...['task.claimed first_undone', 'task.completed first_undone', 'mission.failed'],
+    ],
+    more: { compensating_at: `now() - interval '19 minutes'` },
+  },
+  {
     name: 'ended',
     state: 'canceled',
     tasks: { x: { state: 'canceled' } },
@@ -300,7 +332,8 @@ const REST = [
     values ($look, $ours, $checked, $shown, 'shown', 1, 'Good?', 'null', 'hash', '{}', 1, 'open', 'reject', '{}')`,
   `insert into verifications (task_id, round, tenant_id, mission_id, attempt, kind, state, verifier_task_id, approval_id, decided_at) values
     ($pass, 1, $ours, $checked, 1, 'agent', 'passed', $judge, null, now()), ($shown, 1, $ours, $checked, 1, 'human', 'open', null, $look, null)`,
-  `insert into dead_letters (id, tenant_id, mission_id, task_id, key, error) values ($letter, $ours, $broken, $f, 'f', '{}')`,
+  `insert into dead_letters (id, tenant_id, mission_id, task_id, key, error) values
+    ($letter, $ours, $broken, $f, 'f', '{}'), ($lost, $ours, $undone, $third, 'third', '{}')`,
 ]
 
 const NO_GUARDS = `do $$ declare r record; begin

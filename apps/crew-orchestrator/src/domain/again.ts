@@ -1,5 +1,6 @@
 /** Missions that do another one again: what of it is kept, and what the plan becomes. */
 import type { CrewPlan, PlannedTask } from '../manifest/compile.ts'
+import { baseOf } from './keys.ts'
 
 /** A task that another mission has completed. */
 export interface Kept {
@@ -8,14 +9,14 @@ export interface Kept {
   output: unknown
   /** Characters of the output. */
   chars: number
+  /** What it did has been undone, or that was begun. */
+  undone: boolean
 }
 
-/** The key of a task in the manifest; elements of a forEach belong to it. */
-const baseOf = (key: string): string => key.replace(/\[\d+\]$/, '')
-
-/** Completed tasks without those that begin anew: `from` and all that waits for it, near or far. */
-export function keptAfterFork(plan: CrewPlan, kept: ReadonlyMap<string, Kept>, from: string): Map<string, Kept> {
-  const anew = new Set([from])
+/** Completed tasks without those that begin anew: `from`, what is undone, and all that waits for one of them, near or far. */
+export function keptAfter(plan: CrewPlan, kept: ReadonlyMap<string, Kept>, from?: string): Map<string, Kept> {
+  const undone = [...kept].flatMap(([key, one]) => (one.undone ? [baseOf(key)] : []))
+  const anew = new Set(from === undefined ? undone : [from, ...undone])
   // Tasks stand in an order in which each comes after those that it waits for.
   for (const task of plan.tasks) if (task.dependsOn.some((parent) => anew.has(parent))) anew.add(task.key)
   return new Map([...kept].filter(([key]) => !anew.has(baseOf(key))))

@@ -7,6 +7,7 @@ import { exhaust } from './exhaust.ts'
 import type { Ledger } from './ledger.ts'
 import { timeWait } from './waits.ts'
 import { missionOf, move } from './ledger.ts'
+import { isBeingCanceled } from './states.ts'
 
 /** Which instants of a task lie in the past, by the clock of the database. */
 export interface Overdue {
@@ -35,7 +36,7 @@ export function decideDue(
   random: number,
   waited: { wait?: { name: string; kind: Wait['kind'] } | undefined; approval?: DueApproval | undefined } = {},
 ): void {
-  const canceling = missionOf(ledger, task).canceling
+  const canceling = isBeingCanceled(missionOf(ledger, task))
   if (task.state === 'executing') {
     const found = overdueAttempt(task, overdue)
     if (found !== undefined) endAttempt(ledger, task, found, random)

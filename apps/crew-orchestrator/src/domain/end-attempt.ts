@@ -6,6 +6,7 @@ import type { Ledger } from './ledger.ts'
 import { outputSizeFault } from './output-size.ts'
 import { decideRetry } from './retry.ts'
 import type { Failure } from './retry.ts'
+import { isBeingCanceled } from './states.ts'
 import { stopsMission } from './stop-mission.ts'
 import { suspend, waitFault } from './suspend.ts'
 import type { KnownWaits } from './suspend.ts'
@@ -24,6 +25,7 @@ export type Ending =
 /** Ends the attempt in hand of an executing task and decides what becomes of the task. `random` is in [0, 1). */
 export function endAttempt(ledger: Ledger, task: TaskFacts, ending: Ending, random: number): void {
   const mission = missionOf(ledger, task)
+  const canceling = isBeingCanceled(mission)
   const close = (outcome: string, error: TaskError | null = null, outputHash: string | null = null): void => {
     ledger.endedAttempts.push({ taskId: task.id, attempt: task.attempt, outcome, error, outputHash })
   }
@@ -54,10 +56,10 @@ export function endAttempt(ledger: Ledger, task: TaskFacts, ending: Ending, rand
     move(ledger, task, 'rejected', { error: ending.error, reason: `rejected: ${cutReason(ending.error.message)}` })
     return
   }
-  if (mission.canceling || ending.kind === 'canceled') {
+  if (canceling || ending.kind === 'canceled') {
     close(ending.kind === 'failed' ? ending.outcome : 'canceled', ending.kind === 'failed' ? ending.error : null)
     move(ledger, task, 'canceled', {
-      reason: mission.canceling ? 'the mission is being canceled' : 'canceled by the agent',
+      reason: canceling ? 'the mission is being canceled' : 'canceled by the agent',
     })
     return
   }
@@ -99,7 +101,7 @@ export function endAttempt(ledger: Ledger, task: TaskFacts, ending: Ending, rand
 /** Ends the attempt of a task that a person has to look at before it goes on. It was no failure: the attempt is given back. */
 export function pauseAttempt(ledger: Ledger, task: TaskFacts, outcome: string, error: TaskError): void {
   ledger.endedAttempts.push({ taskId: task.id, attempt: task.attempt, outcome, error, outputHash: null })
-  if (missionOf(ledger, task).canceling) {
+  if (isBeingCanceled(missionOf(ledger, task))) {
     move(ledger, task, 'canceled', { error, reason: 'the mission is being canceled' })
     return
   }

@@ -11,16 +11,17 @@ const since = (at: Date | null): { since: string } | undefined =>
 const until = (at: Date | null): { expectedAt: string } | undefined =>
   at === null ? undefined : { expectedAt: at.toISOString() }
 
-const mission: GateOf = ({ missionId, mission: { cancelRequestedAt, isPaused } }) => {
+const mission: GateOf = ({ missionId, mission: { cancelRequestedAt, isCompensating, isPaused } }) => {
   const shut = { gate: 'mission', status: 'fail', holders: [{ kind: 'mission', id: missionId }] } as const
-  if (cancelRequestedAt !== null)
+  if (cancelRequestedAt !== null && !isCompensating)
     return {
       ...shut,
       detail: 'the mission is being canceled, and begins nothing any more',
       holders: [...shut.holders],
       ...since(cancelRequestedAt),
     }
-  if (!isPaused) return pass('mission', 'the mission goes on')
+  if (!isPaused)
+    return pass('mission', isCompensating ? 'the mission undoes what its tasks have done' : 'the mission goes on')
   return {
     ...shut,
     detail: 'the mission is paused, and begins nothing until somebody resumes it',

@@ -16,7 +16,7 @@ export interface ExplainFacts {
   createdAt: Date
   /** When it may be claimed, or became so. */
   availableAt: Date | null
-  mission: { cancelRequestedAt: Date | null; isPaused: boolean }
+  mission: { cancelRequestedAt: Date | null; isCompensating: boolean; isPaused: boolean }
   /** Of what it waits for, as many as are named, and how many there are. */
   blockers: readonly Holder[]
   blockedBy: number

@@ -22,6 +22,16 @@ export interface Timeouts {
   totalMs: number | null
 }
 
+/** Who undoes a task, and how. */
+export interface Compensation {
+  queue: string
+  requires: readonly string[]
+  retry: RetryPolicy
+  timeouts: Timeouts
+  /** Template; without one it is the input and the output of the task. */
+  input?: unknown
+}
+
 /** What a task is held to beside retries and time-outs; the database keeps it and does not look into it. */
 export interface TaskPolicy {
   /** Of a forEach task: with `continue`, elements that do not succeed are null in its output. */
@@ -40,6 +50,10 @@ export interface TaskPolicy {
   plans?: number
   /** Of a planned task: the name of the plan that it belongs to. */
   plan?: string
+  /** What undoes it, once it is completed, when its mission does not succeed. */
+  compensate?: Compensation
+  /** Of a compensation: the key of the task that it undoes. */
+  compensates?: string
   /** A stored crew (`name` or `name@version`) whose mission does its work; its forEach elements have one each. */
   crew?: string
 }

@@ -5,13 +5,21 @@ import type { Spend } from './references.ts'
 /** Most characters that the inputs which are filled in of a mission's tasks may have in one transaction. */
 export const FILLED_CHARS_MAX = 16 * 1024 * 1024
 
-/** What `${mission.…}` may look up. */
-export const missionScope = ({ id, tenantId, crew, correlationId, input }: MissionFacts): Record<string, unknown> => ({
+/** What `${mission.…}` may look up; the error, in compensations alone. */
+export const missionScope = ({
+  id,
+  tenantId,
+  crew,
+  correlationId,
+  input,
+  error,
+}: MissionFacts): Record<string, unknown> => ({
   id,
   tenantId,
   crew,
   correlationId,
   input: input ?? null,
+  error,
 })
 
 /** Counts what is filled in for the mission, and throws a ReferenceError when it becomes too much. */

@@ -9,7 +9,7 @@ import { addPlanned } from './instantiate.ts'
 import { missionOf, move } from './ledger.ts'
 import type { Ledger } from './ledger.ts'
 import { MISSION_TASKS_MAX } from './release.ts'
-import { isTerminal } from './states.ts'
+import { isBeingCanceled, isTerminal } from './states.ts'
 import { WAITS_MAX, endWait } from './waits.ts'
 
 export interface Plan {
@@ -78,7 +78,7 @@ export function carryOut(ledger: Ledger, manager: TaskFacts, plan: Plan): TaskFa
 
 /** All tasks of a plan have ended: the manager is told how. */
 export function endPlan(ledger: Ledger, manager: TaskFacts, name: string, results: readonly PlannedResult[]): void {
-  if (missionOf(ledger, manager).canceling)
+  if (isBeingCanceled(missionOf(ledger, manager)))
     move(ledger, manager, 'canceled', { reason: 'the mission is being canceled' })
   else endWait(ledger, manager, name, { timedOut: false, payload: { planned: results } })
 }

@@ -2,12 +2,13 @@
  * What the end of a task means for the rest of its mission. The caller loads what a step asks for and calls again until there is no
  * news; nothing here reads a database.
  */
+import { isCompensation, noteCompensation } from './compensate.ts'
 import type { MissionFacts, TaskFacts } from './facts.ts'
 import { missionOf, move, tell } from './ledger.ts'
 import type { Ledger } from './ledger.ts'
 import { release } from './release.ts'
 import type { Outputs } from './release.ts'
-import { assertMissionMove, isDone, isTerminal } from './states.ts'
+import { assertMissionMove, isBeingCanceled, isDone, isTerminal } from './states.ts'
 
 /** Characters of an error's message. */
 const MESSAGE_MAX = 8000
@@ -24,6 +25,7 @@ export function takeNews(ledger: Ledger): TaskFacts[] {
   ledger.news = []
   for (const task of news) {
     const mission = missionOf(ledger, task)
+    if (isCompensation(task)) noteCompensation(ledger, task)
     if (!isFailure(task, mission)) continue
     mission.error ??= {
       code: task.error?.code ?? task.state,
@@ -42,6 +44,7 @@ export function takeNews(ledger: Ledger): TaskFacts[] {
 /** A cancel that nobody asked for leaves the mission without a result just as a failure does. */
 const isFailure = (task: TaskFacts, mission: MissionFacts): boolean =>
   task.policy?.tolerated !== true &&
+  !isCompensation(task) &&
   (task.state === 'failed' || task.state === 'rejected' || (task.state === 'canceled' && !mission.canceling))
 
 /** At most as long as the message of an error may be, and no character cut in half: Postgres stores no half of one. */
@@ -54,7 +57,7 @@ export function countDown(ledger: Ledger, dependents: readonly Dependent[]): Tas
     if (isTerminal(task.state)) continue
     task.blockedBy -= ended.length
     ledger.changed.add(task)
-    const broken = ended.find((parent) => !letsOthersGo(parent))
+    const broken = isCompensation(task) ? undefined : ended.find((parent) => !letsOthersGo(parent))
     if (broken !== undefined && task.state === 'blocked') leaveOut(ledger, task, broken)
     else if (task.blockedBy === 0) free.push(task)
   }
@@ -68,7 +71,7 @@ const letsOthersGo = (parent: TaskFacts): boolean =>
 /** Ends a task that can never run because of `broken`. */
 function leaveOut(ledger: Ledger, task: TaskFacts, broken: TaskFacts): void {
   const reason = `${broken.key} ended ${broken.state}`
-  if (missionOf(ledger, task).canceling) move(ledger, task, 'canceled', { reason })
+  if (isBeingCanceled(missionOf(ledger, task))) move(ledger, task, 'canceled', { reason })
   else move(ledger, task, 'skipped', { reason, error: { code: 'dependency_failed', message: reason } })
 }
 
@@ -80,13 +83,14 @@ export function letGo(
   elements: readonly Pick<TaskFacts, 'key' | 'state' | 'output'>[],
 ): void {
   if (task.state === 'blocked') {
-    if (missionOf(ledger, task).canceling) move(ledger, task, 'canceled', { reason: 'the mission is being canceled' })
+    if (isBeingCanceled(missionOf(ledger, task)))
+      move(ledger, task, 'canceled', { reason: 'the mission is being canceled' })
     else release(ledger, task, outputs)
     return
   }
   const broken = elements.find((element) => !isDone(element.state))
   // What a cancel has ended did not fail.
-  const tolerates = task.policy?.childFailure === 'continue' && !missionOf(ledger, task).canceling
+  const tolerates = task.policy?.childFailure === 'continue' && !isBeingCanceled(missionOf(ledger, task))
   if (broken === undefined || tolerates) move(ledger, task, 'completed', { output: elements.map(outputOf) })
   else if (broken.state === 'canceled') move(ledger, task, 'canceled', { reason: `${broken.key} was canceled` })
   else
@@ -99,7 +103,7 @@ const outputOf = ({ state, output }: Pick<TaskFacts, 'state' | 'output'>): unkno
 /** Ends what waits in a mission that is failing or being canceled. Executing tasks are told by their agent's next beat. */
 export function cancelWaiting(ledger: Ledger, waiting: readonly TaskFacts[]): void {
   for (const task of waiting) {
-    if (!isTerminal(task.state) && task.state !== 'executing')
+    if (!isTerminal(task.state) && task.state !== 'executing' && !isCompensation(task))
       move(ledger, task, 'canceled', { reason: 'the mission is being canceled' })
   }
 }

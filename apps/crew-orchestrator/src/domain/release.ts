@@ -1,6 +1,8 @@
 import { newId } from '@hypercode/contracts'
 import { begin } from './approvals.ts'
+import { isCompensation } from './compensate.ts'
 import { evaluate } from './condition.ts'
+import { exhaust } from './exhaust.ts'
 import type { Concurrency, TaskFacts, TaskPolicy, Template } from './facts.ts'
 import { missionOf, move, plan } from './ledger.ts'
 import type { Ledger } from './ledger.ts'
@@ -13,8 +15,8 @@ export const FOR_EACH_MAX = 10_000
 /** Most tasks that a mission may have, the elements of all its forEach together. */
 export const MISSION_TASKS_MAX = 20_000
 
-/** Outputs of the tasks of a mission by their key; `output` is null for one that was skipped. */
-export type Outputs = Readonly<Record<string, { output: unknown; state: string }>>
+/** Outputs of the tasks of a mission by their key; `output` is null for one that was skipped. Inputs are for compensations alone. */
+export type Outputs = Readonly<Record<string, { output: unknown; state: string; input?: unknown }>>
 
 /** All dependencies of a blocked task are done: fills its input and queues it (or asks for approval), skips it, or opens its forEach. */
 export function release(ledger: Ledger, task: TaskFacts, outputs: Outputs): void {
@@ -37,7 +39,10 @@ export function release(ledger: Ledger, task: TaskFacts, outputs: Outputs): void
     }
   } catch (error) {
     if (!(error instanceof ReferenceError)) throw error
-    move(ledger, task, 'failed', { error: { code: 'reference_unresolved', message: error.message } })
+    const fault = { code: 'reference_unresolved', message: error.message }
+    // What is not undone is for people to look at.
+    if (isCompensation(task)) exhaust(ledger, task, fault, 'fail')
+    else move(ledger, task, 'failed', { error: fault })
   }
 }
 

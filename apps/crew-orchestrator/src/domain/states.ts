@@ -1,5 +1,6 @@
 import type { MissionState, TaskState } from '@hypercode/contracts'
 import { InvariantError } from './errors.ts'
+import type { MissionFacts } from './facts.ts'
 
 /** Every move that a task may make. Whatever is not here is refused, so a terminal state is never left. */
 export const TASK_MOVES: Readonly<Record<TaskState, readonly TaskState[]>> = {
@@ -44,6 +45,9 @@ export const isMissionTerminal = (state: MissionState): boolean => MISSION_MOVES
 
 /** Terminal states after which what depends on the task may go on. */
 export const isDone = (state: TaskState): boolean => state === 'completed' || state === 'skipped'
+
+/** What is open in the mission is to end. What a mission that compensates has open came after its cancel. */
+export const isBeingCanceled = ({ canceling, compensating }: MissionFacts): boolean => canceling && !compensating
 
 export function assertTaskMove(from: TaskState, to: TaskState): void {
   if (!TASK_MOVES[from].includes(to)) throw new InvariantError(`task: ${from} → ${to} is not a move`)

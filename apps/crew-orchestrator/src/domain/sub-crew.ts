@@ -1,8 +1,10 @@
 import type { MissionState, TaskError } from '@hypercode/contracts'
+import { NOT_UNDONE } from './compensate.ts'
 import type { TaskFacts } from './facts.ts'
 import { missionOf, move } from './ledger.ts'
 import type { Ledger } from './ledger.ts'
 import { outputSizeFault } from './output-size.ts'
+import { isBeingCanceled } from './states.ts'
 
 /** How many crews may stand one within the other, and missions that one of them may begin in all. */
 export const CREW_DEPTH_MAX = 5
@@ -19,6 +21,11 @@ export interface ChildEnd {
 
 /** Ends the task that waits for a mission as that mission has ended. Its output is the output of the mission. */
 export function endWithChild(ledger: Ledger, task: TaskFacts, child: ChildEnd): void {
+  // A cancel that went on to the child ends its task as it ends any other, unless what the child has done could not be undone.
+  if (isBeingCanceled(missionOf(ledger, task)) && child.state !== 'completed' && child.error?.code !== NOT_UNDONE) {
+    move(ledger, task, 'canceled', { reason: 'the mission is being canceled' })
+    return
+  }
   if (child.state !== 'completed') {
     failForCrew(ledger, task, {
       code: child.error?.code ?? 'crew_canceled',

@@ -18,6 +18,7 @@ import { outputSizeFault } from './output-size.ts'
 import { ReferenceError, fill } from './references.ts'
 import { MISSION_TASKS_MAX } from './release.ts'
 import { DEFAULT_RETRY } from './retry.ts'
+import { isBeingCanceled } from './states.ts'
 import type { RoundDraft, Verify } from './verify-terms.ts'
 
 /** What an attempt has brought; `chars` is its length as JSON. */
@@ -35,7 +36,7 @@ export interface RoundVerdict {
 /** Begins the verification of what the attempt in hand has brought; a schema decides at once. */
 export function verify(ledger: Ledger, task: TaskFacts, check: Verify, { output, chars, round }: Delivery): void {
   const { id: taskId, tenantId, missionId, attempt } = task
-  if (missionOf(ledger, task).canceling) {
+  if (isBeingCanceled(missionOf(ledger, task))) {
     move(ledger, task, 'canceled', { reason: 'the mission is being canceled' })
     return
   }
@@ -165,7 +166,7 @@ export function undecidedOf({ unverified, endedRounds, rounds }: Ledger): string
 
 function sendBack(ledger: Ledger, task: TaskFacts, round: number, reason: string): void {
   const error = { code: 'verification_failed', message: reason }
-  if (missionOf(ledger, task).canceling) {
+  if (isBeingCanceled(missionOf(ledger, task))) {
     move(ledger, task, 'canceled', { error, reason: 'the mission is being canceled' })
     return
   }

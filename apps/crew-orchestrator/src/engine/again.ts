@@ -2,7 +2,7 @@ import type { ForkMission } from '@hypercode/contracts'
 import type { Db } from '@hypercode/db'
 import { AppError } from '@hypercode/http'
 import { canonical, hashText } from '@hypercode/manifest'
-import { keptAfterFork, withInput } from '../domain/again.ts'
+import { keptAfter, withInput } from '../domain/again.ts'
 import type { Kept } from '../domain/again.ts'
 import type { CrewPlan } from '../manifest/compile.ts'
 import { findMissionToRepeat, readKept } from '../store/again.ts'
@@ -35,7 +35,8 @@ export async function orderAgain(db: Db, plans: PlanSource, order: AgainOrder): 
   const reference = crewVersion === null ? { manifest: manifest ?? {} } : { crew: `${crew}@${crewVersion}` }
   const source = await plans.planOf(tenantId, reference)
   const done = await readKept(db, missionId)
-  const { plan, kept } = fork === undefined ? { plan: source.plan, kept: done } : forked(source.plan, done, fork)
+  const { plan, kept } =
+    fork === undefined ? { plan: source.plan, kept: keptAfter(source.plan, done) } : forked(source.plan, done, fork)
   const request = canonical({ missionId, fork: fork ?? null })
   return {
     ...source,
@@ -63,7 +64,7 @@ function forked(
   const refuse = (message: string): AppError =>
     new AppError('unprocessable', { detail: message, faults: [{ pointer: '/from', message }] })
   if (!plan.tasks.some((task) => task.key === fork.from)) throw refuse(`there is no task "${fork.from}"`)
-  const kept = keptAfterFork(plan, done, fork.from)
+  const kept = keptAfter(plan, done, fork.from)
   if (!('input' in fork)) return { plan, kept }
   const changed = withInput(plan, fork.from, fork.input)
   if (changed === undefined)

@@ -4,7 +4,7 @@ import { AppError } from '@hypercode/http'
 import { openLedger, tell } from '../domain/ledger.ts'
 import type { Ledger } from '../domain/ledger.ts'
 import { cancelWaiting } from '../domain/propagate.ts'
-import { isMissionTerminal } from '../domain/states.ts'
+import { isBeingCanceled, isMissionTerminal } from '../domain/states.ts'
 import { lockMissions, lockWaiting } from '../store/load.ts'
 import { NOTHING_SAVED } from '../store/save-ledger.ts'
 import type { Saved } from '../store/save-ledger.ts'
@@ -21,7 +21,7 @@ export interface CancelOrder extends Via {
 
 /**
  * Asks for the end of a mission: what waits is canceled now, what executes is told by its agent's next beat and ended by a sweep after
- * the grace time. A mission that has ended stays as it is; asking twice changes nothing.
+ * the grace time. A mission that has ended stays as it is; asking twice changes nothing, and what undoes its work is not canceled.
  */
 export async function cancelMission(db: Db, order: CancelOrder): Promise<Saved> {
   return await inTransaction(db, async (trx) => {
@@ -50,6 +50,7 @@ export async function cancelMission(db: Db, order: CancelOrder): Promise<Saved> 
 
 /** Cancels what waits in the locked missions of the ledger and follows the consequences. */
 export async function endWaiting(trx: Trx, ledger: Ledger): Promise<Saved> {
-  cancelWaiting(ledger, await lockWaiting(trx, ledger, [...ledger.missions.keys()]))
+  const ids = [...ledger.missions.values()].filter(isBeingCanceled).map(({ id }) => id)
+  cancelWaiting(ledger, await lockWaiting(trx, ledger, ids))
   return await settle(trx, ledger)
 }

@@ -3,9 +3,10 @@ import { inTransaction } from '@hypercode/db'
 import type { Db } from '@hypercode/db'
 import { AppError } from '@hypercode/http'
 import type { TaskFacts } from '../domain/facts.ts'
-import { openLedger } from '../domain/ledger.ts'
+import { missionOf, openLedger } from '../domain/ledger.ts'
 import { carryOut, planFault } from '../domain/plan-tasks.ts'
 import type { Plan } from '../domain/plan-tasks.ts'
+import { isBeingCanceled } from '../domain/states.ts'
 import { enter, lockMissions } from '../store/load.ts'
 import { findPlanned, readKnownPlans } from '../store/plans.ts'
 import { lockReported } from '../store/reports.ts'
@@ -35,7 +36,7 @@ export async function planTasks(
     if (reported.task.mission_id !== missionId) throw new AppError('not_found')
     await lockMissions(trx, ledger, [missionId])
     const [manager] = enter(ledger, [reported.task]) as [TaskFacts]
-    if (ledger.missions.get(missionId)?.canceling === true) return undefined
+    if (isBeingCanceled(missionOf(ledger, manager))) return undefined
     const keys = plan.tasks.map(({ key }) => key)
     const fault = planFault(ledger, manager, plan, await readKnownPlans(trx, manager, plan.name, keys))
     if (fault !== undefined) throw new AppError('unprocessable', { detail: fault })

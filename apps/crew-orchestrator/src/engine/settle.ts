@@ -1,14 +1,17 @@
 import type { Trx } from '@hypercode/db'
+import { isCompensation } from '../domain/compensate.ts'
 import type { TaskFacts } from '../domain/facts.ts'
 import type { Ledger } from '../domain/ledger.ts'
 import { endPlan, isPlanning } from '../domain/plan-tasks.ts'
 import { cancelWaiting, closeMissions, countDown, letGo, takeNews } from '../domain/propagate.ts'
 import { isMissionTerminal } from '../domain/states.ts'
+import { readCompensated } from '../store/compensations.ts'
 import { lockDependents, lockWaiting, readElements, readInputs, readLeafOutputs, readOutputs } from '../store/load.ts'
 import { readPlanResults } from '../store/plans.ts'
 import { holdTasks } from '../store/held-tasks.ts'
 import { saveLedger } from '../store/save-ledger.ts'
 import type { Saved } from '../store/save-ledger.ts'
+import { beginCompensations } from './compensate.ts'
 import { hearReviewers, withdrawReviewers } from './verifications.ts'
 
 /**
@@ -16,9 +19,21 @@ import { hearReviewers, withdrawReviewers } from './verifications.ts'
  * without open tasks are closed and all of it is written in one statement. The missions of the ledger must be locked.
  */
 export async function settle(trx: Trx, ledger: Ledger): Promise<Saved> {
+  await followNews(trx, ledger)
+  await beginCompensations(trx, ledger)
+  await followNews(trx, ledger)
+  const ending = [...ledger.missions.values()]
+    .filter((mission) => mission.openTasks === 0 && !isMissionTerminal(mission.state))
+    .map((mission) => mission.id)
+  if (ending.length > 0) closeMissions(ledger, await readLeafOutputs(trx, ledger, ending))
+  for (const id of ledger.pausing) await holdTasks(trx, id)
+  return await saveLedger(trx, ledger)
+}
+
+async function followNews(trx: Trx, ledger: Ledger): Promise<void> {
   for (;;) {
     await withdrawReviewers(trx, ledger)
-    if (ledger.news.length === 0) break
+    if (ledger.news.length === 0) return
     const news = takeNews(ledger)
     if (ledger.failing.size > 0) {
       const failing = [...ledger.failing]
@@ -28,12 +43,6 @@ export async function settle(trx: Trx, ledger: Ledger): Promise<Saved> {
     await hearReviewers(trx, ledger, news)
     await tellDependents(trx, ledger, news)
   }
-  const ending = [...ledger.missions.values()]
-    .filter((mission) => mission.openTasks === 0 && !isMissionTerminal(mission.state))
-    .map((mission) => mission.id)
-  if (ending.length > 0) closeMissions(ledger, await readLeafOutputs(trx, ledger, ending))
-  for (const id of ledger.pausing) await holdTasks(trx, id)
-  return await saveLedger(trx, ledger)
 }
 
 async function tellDependents(trx: Trx, ledger: Ledger, news: readonly TaskFacts[]): Promise<void> {
@@ -47,6 +56,7 @@ async function tellDependents(trx: Trx, ledger: Ledger, news: readonly TaskFacts
     ledger,
     free.filter((task) => task.state === 'blocked'),
   )
+  const compensated = await readCompensated(trx, ledger, free.filter(isCompensation))
   const elements = await readElements(
     trx,
     ledger,
@@ -60,6 +70,6 @@ async function tellDependents(trx: Trx, ledger: Ledger, news: readonly TaskFacts
   for (const task of free) {
     const plan = plans.get(task.id)
     if (plan !== undefined) endPlan(ledger, task, plan.name, plan.results)
-    else letGo(ledger, task, outputs.get(task.missionId) ?? {}, elements.get(task.id) ?? [])
+    else letGo(ledger, task, compensated.get(task.id) ?? outputs.get(task.missionId) ?? {}, elements.get(task.id) ?? [])
   }
 }

@@ -148,7 +148,7 @@ async function endAtDeadline(db: Db, missionId: string): Promise<Saved> {
     const ledger = openLedger()
     await lockMissions(trx, ledger, [missionId])
     const mission = ledger.missions.get(missionId)
-    if (mission !== undefined && !isMissionTerminal(mission.state) && !mission.canceling) {
+    if (mission !== undefined && !isMissionTerminal(mission.state) && !mission.canceling && !mission.compensating) {
       mission.canceling = true
       mission.error = { code: 'deadline_exceeded', message: 'the mission was not done by its deadline' }
       tell(ledger, mission, 'mission.cancel_requested', null, { reason: 'deadline' })

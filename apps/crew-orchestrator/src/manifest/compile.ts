@@ -1,6 +1,6 @@
 import { blueprintMark, claimSkill, durationMs } from '@hypercode/contracts'
 import type { CrewManifest } from '@hypercode/contracts'
-import type { Concurrency, OnTaskFailure, TaskPolicy, Template, Timeouts } from '../domain/facts.ts'
+import type { Compensation, Concurrency, OnTaskFailure, TaskPolicy, Template, Timeouts } from '../domain/facts.ts'
 import { PLAN_DEPTH_MAX } from '../domain/plan-depth.ts'
 import { parsePath, referencesIn } from '../domain/references.ts'
 import { DEFAULT_RETRY } from '../domain/retry.ts'
@@ -47,6 +47,8 @@ export interface NamedBlueprint {
   pointer: string
   /** Keys of the tasks that only its instances may take. */
   tasks: readonly string[]
+  /** Keys of the tasks that only its instances may undo. */
+  compensations: readonly string[]
 }
 
 type ManifestTask = CrewManifest['spec']['tasks'][number]
@@ -90,7 +92,7 @@ export function compile(manifest: CrewManifest): CrewPlan {
 
 /** What who does the task must claim. Nobody claims a task that a crew does; its queue says so. */
 function workerOf(
-  task: ManifestTask,
+  task: Pick<ManifestTask, 'member' | 'crew'>,
   members: CrewManifest['spec']['members'],
 ): Pick<PlannedTask, 'queue' | 'requires'> {
   const member = members.find((one) => one.id === task.member)
@@ -105,24 +107,39 @@ function workerOf(
 function blueprintsOf({ spec: { members, tasks } }: CrewManifest): NamedBlueprint[] {
   return members.flatMap(({ id, blueprint }, index) => {
     if (blueprint === undefined) return []
-    const keys = tasks.filter((task) => task.member === id).map((task) => task.id)
-    return [{ reference: blueprint, pointer: `/spec/members/${index}/blueprint`, tasks: keys }]
+    const keysWhere = (isOf: (task: ManifestTask) => boolean): string[] => tasks.filter(isOf).map((task) => task.id)
+    return [
+      {
+        reference: blueprint,
+        pointer: `/spec/members/${index}/blueprint`,
+        tasks: keysWhere((task) => task.member === id),
+        compensations: keysWhere((task) => task.compensate?.member === id),
+      },
+    ]
   })
 }
 
 /** The plan with the versions that its blueprints mean now; every task of a member can be taken only by instances of its version. */
 export function withBlueprints(plan: CrewPlan, versions: ReadonlyMap<string, number>): CrewPlan {
-  const marks = new Map(
-    plan.blueprints.flatMap(({ reference, tasks }) => {
-      const [name, version] = [reference.split('@')[0] as string, versions.get(reference)]
-      return version === undefined ? [] : tasks.map((key) => [key, blueprintMark(name, version)] as const)
-    }),
-  )
-  const tasks = plan.tasks.map((task) => {
-    const mark = marks.get(task.key)
-    return mark === undefined ? task : { ...task, requires: [...task.requires, mark] }
-  })
+  const marksOf = (keysOf: (blueprint: NamedBlueprint) => readonly string[]): ReadonlyMap<string, string> =>
+    new Map(
+      plan.blueprints.flatMap((blueprint) => {
+        const [name, version] = [blueprint.reference.split('@')[0] as string, versions.get(blueprint.reference)]
+        return version === undefined ? [] : keysOf(blueprint).map((key) => [key, blueprintMark(name, version)] as const)
+      }),
+    )
+  const marks = marksOf((blueprint) => blueprint.tasks)
+  const undoing = marksOf((blueprint) => blueprint.compensations)
+  const tasks = plan.tasks.map((task) => withMark(markCompensation(task, undoing.get(task.key)), marks.get(task.key)))
   return { ...plan, tasks }
+}
+
+const withMark = <T extends Pick<PlannedTask, 'requires'>>(one: T, mark: string | undefined): T =>
+  mark === undefined ? one : { ...one, requires: [...one.requires, mark] }
+
+function markCompensation(task: PlannedTask, mark: string | undefined): PlannedTask {
+  if (task.policy?.compensate === undefined) return task
+  return { ...task, policy: { ...task.policy, compensate: withMark(task.policy.compensate, mark) } }
 }
 
 function templateOf(task: ManifestTask): Template | null {
@@ -147,18 +164,31 @@ function templateOf(task: ManifestTask): Template | null {
 
 function policyOf(manifest: CrewManifest, task: ManifestTask): TaskPolicy | null {
   const outputSchema = outputSchemaOf(manifest, task)
+  const compensate = compensationOf(manifest, task)
   const policy: TaskPolicy = {
     ...(task.onChildFailure === 'continue' ? { childFailure: task.onChildFailure } : {}),
     ...(task.crew === undefined ? {} : { crew: task.crew }),
     ...(task.member !== undefined && task.member === manifest.spec.manager ? { plans: PLAN_DEPTH_MAX } : {}),
     ...(outputSchema === undefined ? {} : { outputSchema }),
     ...(task.verify === undefined ? {} : { verify: verifyOf(manifest, task.id, task.verify) }),
+    ...(compensate === undefined ? {} : { compensate }),
     ...(task.approval === undefined ? {} : { approval: approvalOf(task.id, task.approval) }),
   }
   return Object.keys(policy).length === 0 ? null : policy
 }
 
-function retryOf({ retry }: ManifestTask): RetryPolicy {
+function compensationOf({ spec }: CrewManifest, { compensate }: ManifestTask): Compensation | undefined {
+  if (compensate === undefined) return undefined
+  const { skill, ...terms } = compensate
+  return {
+    ...(skill === undefined ? workerOf(terms, spec.members) : { queue: skill, requires: [] }),
+    retry: retryOf(terms),
+    timeouts: timeoutsOf(terms),
+    ...('input' in terms ? { input: terms.input } : {}),
+  }
+}
+
+function retryOf({ retry }: Pick<ManifestTask, 'retry'>): RetryPolicy {
   const initialIntervalMs = ms(retry?.initialInterval) ?? DEFAULT_RETRY.initialIntervalMs
   return {
     maxAttempts: retry?.maxAttempts ?? DEFAULT_RETRY.maxAttempts,
@@ -170,7 +200,7 @@ function retryOf({ retry }: ManifestTask): RetryPolicy {
   }
 }
 
-const timeoutsOf = ({ timeouts }: ManifestTask): Timeouts => ({
+const timeoutsOf = ({ timeouts }: Pick<ManifestTask, 'timeouts'>): Timeouts => ({
   queueMs: ms(timeouts?.queue),
   attemptMs: ms(timeouts?.attempt),
   heartbeatMs: ms(timeouts?.heartbeat),

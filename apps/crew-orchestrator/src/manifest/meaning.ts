@@ -1,11 +1,13 @@
 import type { CrewManifest, Fault } from '@hypercode/contracts'
 import { termsFault } from '../domain/approvals.ts'
 import { parseCondition } from '../domain/condition.ts'
-import { ROOTS, parsePath, referencesIn } from '../domain/references.ts'
+import { ROOTS, parsePath } from '../domain/references.ts'
 import { approvalOf } from './approval-terms.ts'
+import { compensationFaults } from './compensations.ts'
 import { dependenciesOf, findCycle, reachable } from './graph.ts'
 import { MISSION_MEMBERS } from './mission-members.ts'
 import { schemaFaults } from './schemas.ts'
+import { textFaults } from './texts.ts'
 import { verifyFaults } from './verify-terms.ts'
 import { walk } from './walk.ts'
 
@@ -24,7 +26,7 @@ export function meaningFaults(manifest: CrewManifest): Fault[] {
   faults.push(...managerFaults(manifest, memberIds))
   for (const [index, task] of tasks.entries()) {
     const at = `/spec/tasks/${index}`
-    faults.push(...crewFaults(task, at))
+    faults.push(...crewFaults(task, at), ...compensationFaults(task, at, memberIds))
     if (task.member !== undefined && !memberIds.has(task.member))
       faults.push({
         pointer: `${at}/member`,
@@ -102,12 +104,7 @@ function referenceFaults(
 ): Fault[] {
   const faults: Fault[] = []
   const check = (pointer: string, text: string, inElement: boolean): void => {
-    const stray = text.replace(/\$\{[^{}]*\}/g, '').includes('${')
-    if (stray) faults.push({ pointer, message: 'a "${" has no end' })
-    for (const reference of referencesIn(text)) {
-      const message = referenceFault(reference, taskIds, ancestors, inElement)
-      if (message !== undefined) faults.push({ pointer, ...message })
-    }
+    faults.push(...textFaults(pointer, text, (reference) => referenceFault(reference, taskIds, ancestors, inElement)))
   }
   walk(task.input, `${at}/input`, (pointer, text) => check(pointer, text, task.forEach !== undefined))
   if (task.concurrency !== undefined) check(`${at}/concurrency/key`, task.concurrency.key, task.forEach !== undefined)

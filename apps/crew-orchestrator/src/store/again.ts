@@ -21,10 +21,16 @@ export async function findMissionToRepeat(db: Db, tenantId: string, id: string):
   return found.rows[0]
 }
 
-/** The completed tasks of a mission by key, with their outputs, which are bounded together. */
+/**
+ * The completed tasks of a mission by key, with their outputs, which are bounded together. One whose compensation a person skipped stands
+ * as it is; that of one whose compensation failed is not known to, and it is done again.
+ */
 export async function readKept(db: Db, missionId: string): Promise<Map<string, Kept>> {
   const found = await sql<Kept & { key: string }>`
-    select t.key, coalesce(t.kept_from, t.id) as "taskId", t.output, coalesce(octet_length(t.output::text), 0) as chars
-    from tasks t where t.mission_id = ${missionId} and t.state = 'completed'`.execute(db)
+    select t.key, coalesce(t.kept_from, t.id) as "taskId", t.output, coalesce(octet_length(t.output::text), 0) as chars,
+      exists (select from tasks c where c.mission_id = t.mission_id and c.parent_id = t.id and c.policy ? 'compensates' and c.state <> 'skipped') as undone
+    from tasks t where t.mission_id = ${missionId} and t.state = 'completed' and not coalesce(t.policy ? 'compensates', false)`.execute(
+    db,
+  )
   return new Map(found.rows.map(({ key, ...kept }) => [key, kept]))
 }

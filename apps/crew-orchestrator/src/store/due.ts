@@ -2,6 +2,7 @@ import { repeatable } from '@hypercode/db'
 import type { Trx, Db } from '@hypercode/db'
 import { sql } from 'kysely'
 import type { Overdue } from '../domain/due.ts'
+import { HAS_OPEN_CREW } from './load.ts'
 import { TASK_FACTS } from './task-facts.ts'
 import type { TaskFactsRow } from './task-facts.ts'
 
@@ -72,7 +73,8 @@ export async function findOverdueMissions(db: Db, limit: number): Promise<string
 export async function findLeftWaiting(db: Db, limit: number): Promise<string[]> {
   const found = await sql<{ id: string }>`
     select m.id from missions m where m.ended_at is null and m.cancel_requested_at is not null and m.compensating_at is null
-      and exists (select 1 from tasks t where t.mission_id = m.id and t.state in ('blocked', 'scheduled', 'queued', 'waiting', 'input_required', 'verifying', 'paused'))
+      and exists (select 1 from tasks t where t.mission_id = m.id and t.state in ('blocked', 'scheduled', 'queued', 'waiting', 'input_required', 'verifying', 'paused')
+        and not ${HAS_OPEN_CREW})
     order by m.cancel_requested_at limit ${limit}`.execute(db)
   return found.rows.map((row) => row.id)
 }

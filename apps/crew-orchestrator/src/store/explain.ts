@@ -27,6 +27,7 @@ interface Row {
   attempt_deadline_at: Date | null
   attempt_started_at: Date | null
   cancel_requested_at: Date | null
+  compensating_at: Date | null
   is_paused: boolean
   child: { id: string; name: string } | null
   wait_name: string | null
@@ -64,7 +65,7 @@ export async function readExplainFacts(db: Db, tenantId: string, id: string): Pr
       const [row] = (
         await sql<Row>`
           select now() as at, t.id, t.tenant_id, t.mission_id, t.key, t.state, t.reason, t.queue, t.requires, t.attempt, t.blocked_by, t.created_at,
-            t.available_at, t.lease_owner, t.lease_expires_at, t.attempt_deadline_at, a.started_at as attempt_started_at, m.cancel_requested_at,
+            t.available_at, t.lease_owner, t.lease_expires_at, t.attempt_deadline_at, a.started_at as attempt_started_at, m.cancel_requested_at, m.compensating_at,
             m.state = 'paused' as is_paused, w.name as wait_name, w.kind as wait_kind, w.signal as wait_signal, w.created_at as wait_since,
             w.fire_at as wait_fire_at, p.id as approval_id, p.title as approval_title, p.created_at as approval_since, p.deadline_at as approval_deadline_at,
             v.kind as verify_kind, v.round as verify_round, v.created_at as verify_since,
@@ -137,7 +138,11 @@ const toFacts = (row: Row, agents: Agents): ExplainFacts => ({
   attempt: row.attempt,
   createdAt: row.created_at,
   availableAt: row.available_at,
-  mission: { cancelRequestedAt: row.cancel_requested_at, isPaused: row.is_paused },
+  mission: {
+    cancelRequestedAt: row.cancel_requested_at,
+    isCompensating: row.compensating_at !== null,
+    isPaused: row.is_paused,
+  },
   ...toWaits(row),
   control: { pausedAt: row.queue_paused_at, maxExecuting: row.queue_max, executing: row.queue_executing },
   concurrency:

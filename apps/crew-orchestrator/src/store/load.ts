@@ -85,6 +85,11 @@ export async function lockDependents(trx: Trx, ledger: Ledger, ended: readonly T
   return [...dependents.values()]
 }
 
+/** The task waits for a mission of its own. That is canceled with this one, undoes what it has done, and then ends its task. */
+export const HAS_OPEN_CREW = sql.raw(
+  `(t.state = 'waiting' and exists (select from missions c where c.parent_task_id = t.id and c.ended_at is null))`,
+)
+
 /**
  * What still waits in these missions, locked. A task in the hands of a claim or a sweep is skipped: it will meet the mission's mark when
  * that has committed, or be found by the next turn of the cancel sweep.
@@ -92,7 +97,7 @@ export async function lockDependents(trx: Trx, ledger: Ledger, ended: readonly T
 export async function lockWaiting(trx: Trx, ledger: Ledger, missionIds: readonly string[]): Promise<TaskFacts[]> {
   const found = await sql<TaskFactsRow>`
     select ${TASK_FACTS} from tasks t where t.mission_id = any(${missionIds}::uuid[])
-      and t.state in ('blocked', 'scheduled', 'queued', 'waiting', 'input_required', 'verifying', 'paused')
+      and t.state in ('blocked', 'scheduled', 'queued', 'waiting', 'input_required', 'verifying', 'paused') and not ${HAS_OPEN_CREW}
     order by t.id for no key update skip locked`.execute(trx)
   return enter(ledger, found.rows)
 }

@@ -25,12 +25,13 @@ interface Row {
   ended_at: Date | null
   deadline_at: Date | null
   cancel_requested_at: Date | null
+  compensating_at: Date | null
   version: number
 }
 
 const COLUMNS =
   sql.raw(`m.id, m.crew, m.crew_version, m.state, m.input, m.output, m.error, m.priority, m.labels, m.total_tasks, m.open_tasks, m.correlation_id,
-  m.created_by, m.created_at, m.started_at, m.ended_at, m.deadline_at, m.cancel_requested_at, m.version, m.parent_mission_id, m.parent_task_id`)
+  m.created_by, m.created_at, m.started_at, m.ended_at, m.deadline_at, m.cancel_requested_at, m.compensating_at, m.version, m.parent_mission_id, m.parent_task_id`)
 
 const instant = <K extends string>(key: K, at: Date | null): Partial<Record<K, string>> =>
   at === null ? {} : ({ [key]: at.toISOString() } as Record<K, string>)
@@ -55,6 +56,7 @@ const toMission = (row: Row): Mission => ({
   ...instant('endedAt', row.ended_at),
   ...instant('deadlineAt', row.deadline_at),
   ...instant('cancelRequestedAt', row.cancel_requested_at),
+  ...instant('compensatingAt', row.compensating_at),
   version: row.version,
 })
 

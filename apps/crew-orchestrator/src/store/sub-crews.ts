@@ -42,11 +42,12 @@ export async function findEndedCrews(db: Db, limit: number): Promise<{ task_id: 
   return found.rows
 }
 
-/** Open missions of tasks that have ended without them. */
+/** Open missions of tasks that have ended without them, or are to end. */
 export async function findOrphanedCrews(db: Db, limit: number): Promise<{ id: string; tenant_id: string }[]> {
   const found = await sql<{ id: string; tenant_id: string }>`
-    select c.id, c.tenant_id from missions c join tasks t on t.id = c.parent_task_id
-    where c.parent_task_id is not null and c.ended_at is null and c.cancel_requested_at is null and t.ended_at is not null
+    select c.id, c.tenant_id from missions c join tasks t on t.id = c.parent_task_id join missions m on m.id = t.mission_id
+    where c.parent_task_id is not null and c.ended_at is null and c.cancel_requested_at is null
+      and (t.ended_at is not null or (m.cancel_requested_at is not null and m.compensating_at is null))
     order by c.id limit ${limit}`.execute(db)
   return found.rows
 }

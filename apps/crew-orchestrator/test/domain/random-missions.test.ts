@@ -1,14 +1,16 @@
 import { MISSION_EVENTS } from '@hypercode/contracts'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import type { TaskFacts } from '../../src/domain/facts.ts'
+import { isCompensation } from '../../src/domain/compensate.ts'
+import type { Compensation, TaskFacts } from '../../src/domain/facts.ts'
 import type { Ending } from '../../src/domain/end-attempt.ts'
 import { move } from '../../src/domain/ledger.ts'
 import type { Ledger } from '../../src/domain/ledger.ts'
+import { DEFAULT_RETRY } from '../../src/domain/retry.ts'
 import { isTerminal } from '../../src/domain/states.ts'
 import type { Verify } from '../../src/domain/verify-terms.ts'
 import type { PlannedTask } from '../../src/manifest/compile.ts'
-import { aPlan, plannedTask } from './builders.ts'
+import { NO_TIMEOUTS, aPlan, plannedTask } from './builders.ts'
 import { World } from './world.ts'
 
 /** Tasks in an order in which each can only wait for earlier ones. */
@@ -26,11 +28,12 @@ const dag = fc
         { kind: 'schema', schema: { type: 'array' }, maxRounds: 2 },
         { kind: 'agent', skill: 'review', maxRounds: 2 },
       ),
+      undoes: fc.boolean(),
     }),
     { minLength: 1, maxLength: 12 },
   )
   .map((nodes) =>
-    nodes.map(({ parents, kind, size, pauses, tolerates, check }, index): PlannedTask => {
+    nodes.map(({ parents, kind, size, pauses, tolerates, check, undoes }, index): PlannedTask => {
       const dependsOn = index === 0 ? [] : [...new Set(parents.map((parent) => `t${parent % index}`))]
       const first = dependsOn[0]
       const forEach =
@@ -45,6 +48,7 @@ const dag = fc
         policy: {
           ...(tolerates && forEach !== undefined ? { childFailure: 'continue' } : {}),
           ...(check === null ? {} : { verify: check }),
+          ...(undoes ? { compensate: compensation(pauses) } : {}),
         },
         template:
           kind === 'plain'
@@ -58,6 +62,13 @@ const dag = fc
       })
     }),
   )
+
+const compensation = (pauses: boolean): Compensation => ({
+  queue: 'undo',
+  requires: [],
+  retry: { ...DEFAULT_RETRY, onExhausted: pauses ? 'pause' : 'fail' },
+  timeouts: NO_TIMEOUTS,
+})
 
 const failure = (retryable: boolean): Ending => ({
   kind: 'failed',
@@ -97,13 +108,13 @@ function expectSound(world: World): void {
     const parents = world.parentsOf(task)
     if (task.state === 'blocked' || task.state === 'waiting')
       expect(task.blockedBy).toBe(parents.filter((parent) => !isTerminal(parent.state)).length)
-    if (['queued', 'scheduled', 'executing', 'paused', 'completed'].includes(task.state))
+    if (!isCompensation(task) && ['queued', 'scheduled', 'executing', 'paused', 'completed'].includes(task.state))
       expectDone(parents.filter((parent) => parent.policy?.tolerated !== true))
     expect(task.attempt).toBeLessThanOrEqual(task.maxAttempts)
     expect(task.held).toBe(task.state === 'queued' && world.mission.state === 'paused')
     expectVerified(world, task)
   }
-  if (!world.over && !world.mission.canceling)
+  if (!world.over && (!world.mission.canceling || world.mission.compensating))
     expect(world.in('queued', 'scheduled', 'executing', 'paused').length, 'something can go on').toBeGreaterThan(0)
 }
 
@@ -122,6 +133,25 @@ const reportOf = (task: TaskFacts, end: Ending): Ending =>
   task.policy?.verifies === undefined || end.kind !== 'completed'
     ? end
     : { ...end, output: { passed: Array.isArray(end.output), reason: 'no list' } }
+
+/** Each completed task that says how was undone once, one after the other, the last one first; and nothing was in a mission that went well. */
+function expectUndone(world: World): number {
+  const undoable = world.completed.filter(
+    ({ policy, template }) => policy?.compensate !== undefined && template?.forEach === undefined,
+  )
+  const told = world.events.filter(({ taskId }) =>
+    world.tasks.some((task) => task.id === taskId && isCompensation(task)),
+  )
+  const wanted = world.mission.state === 'completed' ? [] : undoable.toReversed().map(({ key }) => `${key}:compensate`)
+  const begun = [...new Set(told.map(({ body }) => body['key']))]
+  expect(begun).toEqual(wanted)
+  expect(world.tasks.filter(isCompensation)).toHaveLength(wanted.length)
+  // What is told of one is told before anything is told of the next.
+  expect(told.map(({ body }) => body['key'])).toEqual(
+    told.map(({ body }) => body['key']).toSorted((a, b) => begun.indexOf(a) - begun.indexOf(b)),
+  )
+  return wanted.length
+}
 
 /** Completed, or left out by its own condition. */
 function expectDone(parents: readonly TaskFacts[]): void {
@@ -156,6 +186,7 @@ function step(world: World, { pick, what, ending: end }: typeof act extends fc.A
 
 test('any crew and any course of events: what is counted is right, order is kept, and the mission ends', () => {
   let completed = 0
+  let undone = 0
   fc.assert(
     fc.property(
       dag,
@@ -172,12 +203,14 @@ test('any crew and any course of events: what is counted is right, order is kept
         }
         driveToTheEnd(world)
         expectEnded(world)
+        undone += expectUndone(world)
         if (world.mission.state === 'completed') completed += 1
       },
     ),
     { numRuns: 400 },
   )
   expect(completed).toBeGreaterThan(10)
+  expect(undone).toBeGreaterThan(20)
 })
 
 function driveToTheEnd(world: World): void {

@@ -2,7 +2,9 @@ import type { TaskFacts } from '../../src/domain/facts.ts'
 import type { MissionFacts } from '../../src/domain/facts.ts'
 import { endAttempt } from '../../src/domain/end-attempt.ts'
 import type { Ending } from '../../src/domain/end-attempt.ts'
+import { isCompensation, mustCompensate, planCompensations } from '../../src/domain/compensate.ts'
 import { instantiate } from '../../src/domain/instantiate.ts'
+import { baseOf } from '../../src/domain/keys.ts'
 import { openLedger } from '../../src/domain/ledger.ts'
 import type { Edge, EventDraft, Ledger } from '../../src/domain/ledger.ts'
 import { cancelWaiting, closeMissions, countDown, letGo, takeNews } from '../../src/domain/propagate.ts'
@@ -99,6 +101,19 @@ export class World {
     ledger.missions.set(this.mission.id, this.mission)
     act(ledger)
     this.#take(ledger)
+    this.#follow(ledger)
+    if (mustCompensate(this.mission)) this.#compensate(ledger)
+    this.#follow(ledger)
+    if (this.mission.openTasks === 0 && !this.over) closeMissions(ledger, new Map([[this.mission.id, {}]]))
+    if (ledger.pausing.has(this.mission.id)) for (const task of this.in('queued')) task.held = true
+    for (const { taskId, state } of ledger.rounds) this.rounds.set(taskId, [...(this.rounds.get(taskId) ?? []), state])
+    for (const { taskId, round, state } of ledger.endedRounds) (this.rounds.get(taskId) as string[])[round - 1] = state
+    this.events.push(...ledger.events)
+    this.deadLetters.push(...ledger.deadLetters.map(({ key, error }) => ({ key, code: error.code })))
+    return ledger
+  }
+
+  #follow(ledger: Ledger): void {
     while (ledger.news.length > 0) {
       const news = new Map(takeNews(ledger).map((task) => [task.id, task]))
       if (ledger.failing.delete(this.mission.id)) cancelWaiting(ledger, this.tasks)
@@ -110,16 +125,36 @@ export class World {
           ended: this.edges.filter((edge) => edge.taskId === task.id).flatMap((edge) => news.get(edge.dependsOn) ?? []),
         }))
         .filter(({ ended }) => ended.length > 0)
-      for (const task of countDown(ledger, dependents)) letGo(ledger, task, this.#outputs(), this.#elementsOf(task))
+      for (const task of countDown(ledger, dependents))
+        letGo(ledger, task, this.#outputsFor(task), this.#elementsOf(task))
       this.#take(ledger)
     }
-    if (this.mission.openTasks === 0 && !this.over) closeMissions(ledger, new Map([[this.mission.id, {}]]))
-    if (ledger.pausing.has(this.mission.id)) for (const task of this.in('queued')) task.held = true
-    for (const { taskId, state } of ledger.rounds) this.rounds.set(taskId, [...(this.rounds.get(taskId) ?? []), state])
-    for (const { taskId, round, state } of ledger.endedRounds) (this.rounds.get(taskId) as string[])[round - 1] = state
-    this.events.push(...ledger.events)
-    this.deadLetters.push(...ledger.deadLetters.map(({ key, error }) => ({ key, code: error.code })))
-    return ledger
+  }
+
+  #compensate(ledger: Ledger): void {
+    this.events.push(...ledger.events.splice(0))
+    const undoable = this.completed.filter(({ template }) => template?.forEach === undefined)
+    const chain = planCompensations(ledger, this.mission, undoable)
+    this.#take(ledger)
+    for (const task of chain) {
+      task.blockedBy = 0
+      letGo(ledger, task, this.#outputsFor(task), [])
+      if (!isTerminal(task.state)) break
+    }
+  }
+
+  /** In the order in which they were completed. */
+  get completed(): TaskFacts[] {
+    return this.events
+      .filter(({ type }) => type === 'task.completed')
+      .flatMap(({ taskId }) => this.tasks.filter(({ id }) => id === taskId))
+  }
+
+  #outputsFor(task: TaskFacts): Record<string, { output: unknown; state: string; input?: unknown }> {
+    const undone = this.tasks.find(({ id }) => isCompensation(task) && id === task.parentId)
+    return undone === undefined
+      ? this.#outputs()
+      : { [baseOf(undone.key)]: { ...undone, output: undone.output ?? null } }
   }
 
   /** What was planned is there from now on. */

@@ -165,7 +165,9 @@ async function checkCancels(
   const started = await sql<{ missionId: string; startedAtMs: number }>`
     select t.mission_id as "missionId", (extract(epoch from max(a.started_at)) * 1000)::float8 as "startedAtMs"
     from attempts a join tasks t on t.id = a.task_id join missions m on m.id = t.mission_id
-    where m.cancel_requested_at is not null group by t.mission_id`.execute(db)
+    where m.cancel_requested_at is not null and not coalesce(t.policy ? 'compensates', false) group by t.mission_id`.execute(
+    db,
+  )
   for (const { missionId, startedAtMs } of started.rows) {
     const ack = ackedAt.get(missionId)
     if (ack !== undefined && startedAtMs > ack.atMs) {

@@ -41,7 +41,7 @@ interface MissionNow {
 
 const ENDS = new Set(['mission.completed', 'mission.failed', 'mission.canceled'])
 /** Events about a mission that leave it in the state in which it is. */
-const NO_MOVES = new Set(['mission.cancel_requested', 'mission.signaled'])
+const NO_MOVES = new Set(['mission.cancel_requested', 'mission.signaled', 'mission.compensating'])
 
 /** What a mission is told to be by events that do not name its state, from what it was told to be before. */
 const MISSION_TOLD: Readonly<Record<string, (before: string, begun: boolean) => string>> = {

@@ -164,6 +164,5 @@ export const findLeftWaiting: Statement = {
     'm.cancel_requested_at is not null and m.compensating_at is null and exists',
     'order by m.cancel_requested_at',
   ],
-  run: (call) =>
-    canceling(call, `${between(call.text, 't.mission_id = m.id and', ')) order by')})`, Number.POSITIVE_INFINITY),
+  run: (call) => canceling(call, between(call.text, 't.mission_id = m.id and', 'and not ('), Number.POSITIVE_INFINITY),
 }

@@ -53,9 +53,10 @@ const whereTasks = (call: Call, text: string): ((task: TaskRow) => boolean) => {
 
 export const lockWaiting: Statement = {
   name: 'lockWaiting',
-  marks: ['from tasks t where t.mission_id = any(', "'paused') order by t.id for no key update skip locked"],
+  marks: ['from tasks t where t.mission_id = any(', 'order by t.id for no key update skip locked'],
   run: async (call) =>
-    lockTasksWhere(call, true, whereTasks(call, between(call.text, 'from tasks t where', 'order by t.id'))),
+    // No task of the simulation waits for a mission of its own.
+    lockTasksWhere(call, true, whereTasks(call, between(call.text, 'from tasks t where', 'and not ('))),
 }
 
 export const lockExecuting: Statement = {
