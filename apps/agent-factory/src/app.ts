@@ -15,6 +15,7 @@ import { blueprintRoutes } from './routes/blueprints.ts'
 import { instanceRoutes } from './routes/instances.ts'
 import { logRoutes } from './routes/logs.ts'
 import { deleteOldLines } from './store/logs.ts'
+import { forgetOldSpawns } from './store/spawns.ts'
 
 export interface AppOptions {
   readonly auth: Pick<AuthOptions, 'issuer' | 'audience' | 'keys'>
@@ -111,6 +112,7 @@ export async function buildApp(options: AppOptions, deps: AppDeps): Promise<Fact
       start('logs', LOGS_EVERY_MS, async () => await parts.pump.pump(engine.running()))
       start('platform', PROBE_EVERY_MS, async () => await parts.probe.look())
       start('old-logs', CLEAN_EVERY_MS, async () => void (await deleteOldLines(db, options.logKeepMs)))
+      start('old-spawns', CLEAN_EVERY_MS, async () => void (await forgetOldSpawns(db)))
     },
     async stop() {
       await loops.stop()

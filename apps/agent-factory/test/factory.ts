@@ -22,7 +22,12 @@ export interface Answer<T = Record<string, unknown>> {
 }
 
 export interface Caller {
-  call<T = Record<string, unknown>>(method: 'GET' | 'POST', url: string, body?: object | string): Promise<Answer<T>>
+  call<T = Record<string, unknown>>(
+    method: 'GET' | 'POST',
+    url: string,
+    body?: object | string,
+    headers?: Readonly<Record<string, string>>,
+  ): Promise<Answer<T>>
   /** Stores a blueprint of the mute agent; the spec is merged over a small one. */
   blueprint(name: string, spec?: Record<string, unknown>): Promise<Blueprint>
   spawn(name: string, version: number | string, body?: object): Promise<Instance[]>
@@ -128,12 +133,12 @@ function callerOf(
   { tenantId, scopes = SCOPES }: { tenantId: string; scopes?: readonly Scope[] },
 ): Caller {
   const authorization = `Bearer ${signTestToken({ tenantId, scopes })}`
-  const call: Caller['call'] = async (method, url, body) => {
+  const call: Caller['call'] = async (method, url, body, headers = {}) => {
     const isText = typeof body === 'string'
     const answer = await app.inject({
       method,
       url,
-      headers: { authorization, ...(isText && { 'content-type': 'application/yaml' }) },
+      headers: { authorization, ...headers, ...(isText && { 'content-type': 'application/yaml' }) },
       ...(body !== undefined && { payload: body }),
     })
     const isJson = String(answer.headers['content-type']).includes('json')

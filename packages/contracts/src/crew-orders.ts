@@ -1,6 +1,7 @@
 import { Type } from '@sinclair/typebox'
 import type { Static } from '@sinclair/typebox'
 import { Name } from './common.ts'
+import { idempotencyHeaders } from './idempotency.ts'
 import { Id } from './ids.ts'
 import { defineRoute } from './route.ts'
 import { SendSignal } from './waits.ts'
@@ -47,9 +48,7 @@ export const broadcastToCrew = defineRoute({
   summary: 'Give a signal to every open mission of a crew; a repeat with its Idempotency-Key reaches each mission once',
   access: ['mission:write'],
   params,
-  headers: Type.Object({
-    'idempotency-key': Type.Optional(Type.String({ minLength: 1, maxLength: 200, pattern: '^[\\x21-\\x7e]+$' })),
-  }),
+  headers: Type.Object(idempotencyHeaders),
   body: Broadcast,
   answers: { 200: CrewOrderAnswer },
 })

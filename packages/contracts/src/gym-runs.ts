@@ -3,6 +3,7 @@ import type { Static } from '@sinclair/typebox'
 import { BlueprintVersionRef } from './blueprints.ts'
 import { IdParams, Json, Name, Page, Timestamp, pageQuery } from './common.ts'
 import { GateRule } from './gym-suites.ts'
+import { idempotencyHeaders } from './idempotency.ts'
 import { Id } from './ids.ts'
 import { defineRoute } from './route.ts'
 import { StringEnum } from './string-enum.ts'
@@ -138,7 +139,7 @@ export const startGymRun = defineRoute({
   method: 'POST',
   path: '/v1/gym/runs',
   summary: 'Run a suite against instances of exactly one blueprint version',
-  headers: Type.Object({ 'idempotency-key': Type.Optional(Type.String({ minLength: 1, maxLength: 200 })) }),
+  headers: Type.Object(idempotencyHeaders),
   body: Type.Object(
     {
       suite: Name,

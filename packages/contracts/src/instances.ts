@@ -3,6 +3,7 @@ import type { Static } from '@sinclair/typebox'
 import { Lifecycle, SkillId } from './agents.ts'
 import { BlueprintVersionRef, DriverName, EnvVariables } from './blueprints.ts'
 import { IdParams, Labels, Name, Page, Timestamp, pageQuery } from './common.ts'
+import { idempotencyHeaders } from './idempotency.ts'
 import { Id } from './ids.ts'
 import { defineRoute } from './route.ts'
 import { StringEnum } from './string-enum.ts'
@@ -121,6 +122,7 @@ export const spawnInstances = defineRoute({
   summary: 'Start instances of a blueprint version; a warm spare is promoted when there is one',
   access: ['instance:write'],
   params: Type.Object({ name: Name, version: BlueprintVersionRef }, closed),
+  headers: Type.Object(idempotencyHeaders),
   body: Type.Optional(SpawnRequest),
   answers: { 201: SpawnAnswer },
   longLived: true,

@@ -1,6 +1,7 @@
 import { Type } from '@sinclair/typebox'
 import type { Static } from '@sinclair/typebox'
 import { IdParams, Name } from './common.ts'
+import { idempotencyHeaders } from './idempotency.ts'
 import { Mission } from './missions.ts'
 import { defineRoute } from './route.ts'
 
@@ -19,9 +20,7 @@ const again = {
   method: 'POST',
   access: ['mission:write'],
   params: IdParams,
-  headers: Type.Object({
-    'idempotency-key': Type.Optional(Type.String({ minLength: 1, maxLength: 200, pattern: '^[\\x21-\\x7e]+$' })),
-  }),
+  headers: Type.Object(idempotencyHeaders),
   answers: { 202: Mission },
 } as const
 

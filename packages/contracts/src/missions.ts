@@ -1,6 +1,7 @@
 import { Type } from '@sinclair/typebox'
 import type { Static } from '@sinclair/typebox'
 import { IdParams, Json, Labels, Name, Page, Timestamp, pageQuery } from './common.ts'
+import { IdempotencyKey, idempotencyHeaders } from './idempotency.ts'
 import { Id } from './ids.ts'
 import { Problem } from './problem.ts'
 import { defineRoute } from './route.ts'
@@ -13,7 +14,6 @@ export const MissionState = StringEnum(MISSION_STATES)
 export type MissionState = Static<typeof MissionState>
 
 const closed = { additionalProperties: false } as const
-const IdempotencyKey = Type.String({ minLength: 1, maxLength: 200, pattern: '^[\\x21-\\x7e]+$' })
 
 export const SubmitMission = Type.Object(
   {
@@ -125,7 +125,7 @@ export const JournalEntry = Type.Object(
 export type JournalEntry = Static<typeof JournalEntry>
 
 const submitHeaders = Type.Object({
-  'idempotency-key': Type.Optional(IdempotencyKey),
+  ...idempotencyHeaders,
   prefer: Type.Optional(
     Type.String({ maxLength: 200, description: 'wait=N holds the answer until the mission ends, at most N seconds' }),
   ),

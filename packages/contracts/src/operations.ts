@@ -2,6 +2,7 @@ import { Type } from '@sinclair/typebox'
 import type { Static } from '@sinclair/typebox'
 import { SkillId } from './agents.ts'
 import { IdParams, Labels, Name, Page, Timestamp, pageQuery } from './common.ts'
+import { idempotencyHeaders } from './idempotency.ts'
 import { Id } from './ids.ts'
 import { MISSION_STATES } from './missions.ts'
 import { QueueName } from './queues.ts'
@@ -128,9 +129,7 @@ export const startOperation = defineRoute({
   path: '/v1/operations',
   summary:
     'Do one thing to all missions, tasks or dead letters that fit a filter; 202 with a handle, 200 for a dry run',
-  headers: Type.Object({
-    'idempotency-key': Type.Optional(Type.String({ minLength: 1, maxLength: 200, pattern: '^[\\x21-\\x7e]+$' })),
-  }),
+  headers: Type.Object(idempotencyHeaders),
   body: StartOperation,
   answers: { 200: OperationPreview, 202: Operation },
 })

@@ -1,5 +1,6 @@
 import { Type } from '@sinclair/typebox'
 import type { Static } from '@sinclair/typebox'
+import { idempotencyHeaders } from './idempotency.ts'
 import { Id } from './ids.ts'
 import { IdParams, Json } from './common.ts'
 import { Approvers, approvalTerms } from './approvals.ts'
@@ -85,9 +86,7 @@ export const signalMission = defineRoute({
   summary: 'Give a signal to the task that has waited longest for it; one that comes before its wait is kept',
   access: ['mission:write'],
   params: IdParams,
-  headers: Type.Object({
-    'idempotency-key': Type.Optional(Type.String({ minLength: 1, maxLength: 200, pattern: '^[\\x21-\\x7e]+$' })),
-  }),
+  headers: Type.Object(idempotencyHeaders),
   body: SendSignal,
   answers: { 200: SignalAnswer, 202: SignalAnswer },
 })

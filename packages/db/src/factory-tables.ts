@@ -72,6 +72,15 @@ export interface FactoryInstanceTable {
   version_no: Generated<number>
 }
 
+/** What was spawned under an idempotency key. */
+export interface SpawnTable {
+  tenant_id: string
+  idempotency_key: string
+  request_hash: string
+  instance_ids: string[]
+  created_at: SetOnce
+}
+
 export interface InstanceLogTable {
   instance_id: string
   seq: number

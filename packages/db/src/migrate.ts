@@ -17,6 +17,7 @@ import * as again from './migrations/0012-again.ts'
 import * as operations from './migrations/0013-operations.ts'
 import * as verification from './migrations/0014-verification.ts'
 import * as compensation from './migrations/0015-compensation.ts'
+import * as spawns from './migrations/0016-spawns.ts'
 import { grantTo } from './roles.ts'
 import type { Database } from './schema.ts'
 
@@ -36,6 +37,7 @@ const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0013-operations': operations,
   '0014-verification': verification,
   '0015-compensation': compensation,
+  '0016-spawns': spawns,
 }
 
 export interface MigrateOptions {

@@ -10,6 +10,7 @@ import type {
   FactoryInstanceTable,
   InstanceLogTable,
   PromotionTable,
+  SpawnTable,
 } from './factory-tables.ts'
 import type { GymLiveScoreTable, GymLiveWatchTable, GymRunTable, GymSampleTable, GymSuiteTable } from './gym-tables.ts'
 import type { OperationTable } from './operation-tables.ts'
@@ -326,6 +327,7 @@ export interface Database {
   promotions: PromotionTable
   factory_instances: FactoryInstanceTable
   instance_logs: InstanceLogTable
+  spawns: SpawnTable
   gym_suites: GymSuiteTable
   gym_runs: GymRunTable
   gym_samples: GymSampleTable

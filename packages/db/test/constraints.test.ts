@@ -61,6 +61,11 @@ const CASES: readonly {
     bad: [['no place at all', 'max_executing > 0', { max_executing: 0 }]],
   },
   {
+    table: 'spawns',
+    good: (tenant_id) => ({ tenant_id, idempotency_key: 'k', request_hash: 'h', instance_ids: [newId()] }),
+    bad: [['of nothing', 'cardinality(instance_ids) > 0', { instance_ids: [] }]],
+  },
+  {
     table: 'schedules',
     good: (tenant_id) => ({
       id: newId(),

@@ -8,6 +8,7 @@ import type { Recipe } from '../domain/recipe.ts'
 import type { BlueprintRecord } from '../store/blueprints.ts'
 import { addInstances, countLive, promoteSpares } from '../store/new-instances.ts'
 import type { Mould, Origin } from '../store/new-instances.ts'
+import { findSpawned, keepSpawned } from '../store/spawns.ts'
 import type { Fleet } from './fleet.ts'
 
 export interface SpawnOrder {
@@ -17,19 +18,34 @@ export interface SpawnOrder {
   readonly labels?: Labels | undefined
   readonly env?: Readonly<Record<string, string>> | undefined
   readonly actor: string
+  /** Under the same key nothing is spawned twice; `requestHash` tells the same request from another one. */
+  readonly once?: { readonly key: string; readonly requestHash: string } | undefined
+}
+
+export interface SpawnResult {
+  readonly ids: readonly string[]
+  /** They were spawned by an earlier request with the same key. */
+  readonly replayed: boolean
 }
 
 /**
- * Makes instances of a version, warm spares first, and answers their ids. What is to run with variables of its own, or in a pool, cannot
+ * Makes instances of a version, warm spares first. What is to run with variables of its own, or in a pool, cannot
  * be a spare, which has started without.
  */
-export async function spawn(fleet: Fleet, blueprint: BlueprintRecord, order: SpawnOrder): Promise<string[]> {
+export async function spawn(fleet: Fleet, blueprint: BlueprintRecord, order: SpawnOrder): Promise<SpawnResult> {
   const { db, publish, limits } = fleet
-  refuseUnfit(blueprint, limits)
+  const { tenantId } = blueprint
+  const { once } = order
   const recipe = recipeOf(blueprint.manifest, limits.populationMax)
   const mould = mouldOf(blueprint, recipe)
   let queues: readonly QueueRef[] = []
-  const ids = await changeFleet(db, publish, [blueprint.tenantId], async (trx, journal) => {
+  const result = await changeFleet(db, publish, [tenantId], async (trx, journal): Promise<SpawnResult> => {
+    const known = once === undefined ? undefined : await findSpawned(trx, tenantId, once.key)
+    if (known !== undefined) {
+      if (known.requestHash !== once?.requestHash) throw new AppError('idempotency_mismatch')
+      return { ids: known.instanceIds, replayed: true }
+    }
+    refuseUnfit(blueprint, limits)
     const live = await countLive(trx, mould, order.pool)
     refuseBeyond(order.count, live.members, recipe.population.max)
     const mayBeWarm = order.pool === undefined && Object.keys(order.env ?? {}).length === 0
@@ -41,11 +57,13 @@ export async function spawn(fleet: Fleet, blueprint: BlueprintRecord, order: Spa
       })
     }
     queues = promoted.queues
-    return [...promoted.ids, ...(await addInstances(trx, journal, mould, { ...order, count, role: 'member' }))]
+    const ids = [...promoted.ids, ...(await addInstances(trx, journal, mould, { ...order, count, role: 'member' }))]
+    if (once !== undefined) await keepSpawned(trx, tenantId, once.key, { ...once, instanceIds: ids })
+    return { ids, replayed: false }
   })
   fleet.nudge()
   await fleet.ring(queues)
-  return ids
+  return result
 }
 
 export const mouldOf = ({ tenantId, name, version, hash }: BlueprintRecord, { driver, skills }: Recipe): Mould => ({

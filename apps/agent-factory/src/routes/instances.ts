@@ -3,6 +3,7 @@ import { ROUTES } from '@hypercode/contracts'
 import type { Fault, Instance } from '@hypercode/contracts'
 import { AppError, checkIdCursor, implement, pageOf } from '@hypercode/http'
 import type { Principal, ServiceApp } from '@hypercode/http'
+import { contentHash } from '@hypercode/manifest'
 import { envNameFault } from '../domain/env-rules.ts'
 import type { RequestName } from '../domain/requests.ts'
 import { assemble } from '../engine/assemble.ts'
@@ -38,13 +39,18 @@ export function instanceRoutes(app: ServiceApp, fleet: Fleet): void {
     return await read(tenantId, id)
   }
 
-  implement(app, ROUTES.spawnInstances, async ({ principal, params, body }, reply) => {
+  implement(app, ROUTES.spawnInstances, async ({ principal, params, headers, body }, reply) => {
     const { tenantId, subject: actor } = principal
     const { count = 1, pool, labels, env, waitMs = 0 } = body ?? {}
     refuseEnv(env)
     const blueprint = await findBlueprint(db, tenantId, params.name, params.version)
     if (blueprint === undefined) throw await noSuchVersion(fleet, tenantId, params)
-    const ids = await spawn(fleet, blueprint, { count, origin: 'spawned', pool, labels, env, actor })
+    const key = headers['idempotency-key']
+    // How long to wait is no part of what is asked for, and neither is what an alias means today.
+    const once = key === undefined ? undefined : { key, requestHash: contentHash([params, count, pool, labels, env]) }
+    const wanted = { count, origin: 'spawned', pool, labels, env, actor, once } as const
+    const { ids, replayed } = await spawn(fleet, blueprint, wanted)
+    if (replayed) reply.header('idempotency-replayed', 'true')
     const instances = await settled(fleet, tenantId, ids, {
       waitMs,
       signal: app.drainSignal,
