@@ -69,7 +69,9 @@ export interface CrewRef {
 
 /** One crew per reference, in order; undefined for one that does not exist. One statement for all. */
 export async function findCrews(db: Db, refs: readonly CrewRef[]): Promise<(Crew | undefined)[]> {
-  const rows = refs.map((ref, ord) => ({
+  // A bulk of a thousand missions asks for one crew a thousand times.
+  const distinct = new Map(refs.map((ref) => [keyOf(ref), ref]))
+  const rows = Array.from(distinct.values(), (ref, ord) => ({
     ord,
     tenant_id: ref.tenantId,
     name: ref.name,
@@ -81,8 +83,11 @@ export async function findCrews(db: Db, refs: readonly CrewRef[]): Promise<(Crew
       select * from crews c where c.tenant_id = r.tenant_id and c.name = r.name and (r.version is null or c.version = r.version)
       order by c.version desc limit 1) c`.execute(db)
   const byOrd = new Map(found.rows.map((row) => [row.ord, toCrew(row)]))
-  return refs.map((_, ord) => byOrd.get(ord))
+  const ordOf = new Map(Array.from(distinct.keys(), (key, ord) => [key, ord]))
+  return refs.map((ref) => byOrd.get(ordOf.get(keyOf(ref)) as number))
 }
+
+const keyOf = ({ tenantId, name, version }: CrewRef): string => `${tenantId} ${name}@${version}`
 
 /** The latest version of every crew, by name, after `cursor`. */
 export async function listCrews(
