@@ -103,6 +103,10 @@ const MISSION_FAULTS: readonly Fault[] = [
     `update verifications set state = 'failed', decided_at = now() where task_id = $shown`,
   ],
   [
+    ['O24 a round that is open although the task that verifies has ended'],
+    `update verifications set kind = 'agent', verifier_task_id = $judge where task_id = $shown`,
+  ],
+  [
     ['O24 rounds that are not 1, 2, 3, or more of an attempt than one'],
     `update verifications set round = 2 where task_id = $pass`,
   ],

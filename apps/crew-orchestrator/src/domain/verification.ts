@@ -70,7 +70,7 @@ const VERDICT = {
 } as const
 
 /** Key of the task that verifies a round of another one; no id of a manifest holds a colon. */
-export const reviewerKey = (key: string, round: number): string => `${key}:verify:${round}`
+const reviewerKey = (key: string, round: number): string => `${key}:verify:${round}`
 
 /** Plans the task that verifies: one of its own, never the attempt that did the work. Answers its id. */
 function askReviewer(
@@ -85,7 +85,7 @@ function askReviewer(
   const { id, tenantId, missionId, key, priority, timeouts } = task
   const work = { key, input: task.input ?? null, output: output ?? null, round }
   const scope = { mission: missionScope(mission), task: work }
-  const asked = check.kind === 'agent' ? (check.input ?? ASKED) : { ...ASKED, command: check.command }
+  const asked = fill(check.kind === 'agent' ? (check.input ?? ASKED) : ASKED, scope, spendOf(mission))
   const reviewer: TaskFacts = {
     id: newId(),
     tenantId,
@@ -108,7 +108,8 @@ function askReviewer(
     maxAttempts: DEFAULT_RETRY.maxAttempts,
     retry: DEFAULT_RETRY,
     timeouts,
-    input: fill(asked, scope, spendOf(mission)),
+    // A command is taken as it stands: what looks like a reference in it is not ours.
+    input: check.kind === 'command' ? { ...(asked as object), command: check.command } : asked,
     output: null,
     error: null,
     delayMs: 0,
@@ -160,6 +161,7 @@ export function endRound(
 
 /** Tasks that are no longer verified, and of which nobody has decided. */
 export function undecidedOf({ unverified, endedRounds, rounds }: Ledger): string[] {
+  if (unverified.size === 0) return []
   const decided = new Set([...endedRounds, ...rounds].map(({ taskId }) => taskId))
   return [...unverified].filter((id) => !decided.has(id))
 }

@@ -122,8 +122,11 @@ function expectSound(world: World): void {
 function expectVerified(world: World, task: TaskFacts): void {
   if (task.policy?.verify === undefined || task.template?.forEach !== undefined) return
   const rounds = world.rounds.get(task.id) ?? []
-  if (task.state === 'completed') expect(rounds.at(-1)).toBe('passed')
-  else expect(rounds).not.toContain('passed')
+  if (task.state === 'completed') {
+    expect(rounds.at(-1)).toBe('passed')
+    if (task.policy.verify.kind === 'schema') expect(task.output).toBeInstanceOf(Array)
+    else expect(world.task(`${task.key}:verify:${rounds.length}`).output).toMatchObject({ passed: true })
+  } else expect(rounds).not.toContain('passed')
   if (task.state === 'verifying') expect(rounds.at(-1)).toBe('open')
   expect(rounds.length).toBeLessThanOrEqual(task.attempt)
 }

@@ -237,11 +237,11 @@ describe('by an agent', () => {
 
 test('by a command: a task with the skill for it is given the command and the output', async ({ stage }) => {
   const [agent, runner] = [await stage.agent(['work']), await stage.agent(['code.verify'])]
-  const mission = await stage.submit(one({ kind: 'command', command: ['npm', 'test'] }))
+  const mission = await stage.submit(one({ kind: 'command', command: ['node', '-e', '`${x}`'] }))
   await agent.complete(await next(agent), 'patch')
   const run = await next(runner)
   expect(run.input).toEqual({
-    command: ['npm', 'test'],
+    command: ['node', '-e', '`${x}`'],
     task: 'a',
     input: { goal: 'g' },
     output: 'patch',

@@ -123,6 +123,8 @@ export const MISSION_STATEMENTS: Statements = {
   'O24 a round that is open without its task verifying, or the reverse': `
     select t.id from tasks t left join verifications v on v.task_id = t.id and v.state = 'open' group by t.id, t.state
     having count(v.task_id) <> case when t.state = 'verifying' then 1 else 0 end`,
+  'O24 a round that is open although the task that verifies has ended': `
+    select v.task_id from verifications v join tasks r on r.id = v.verifier_task_id where v.state = 'open' and r.ended_at is not null`,
   'O24 rounds that are not 1, 2, 3, or more of an attempt than one': `
     select task_id from verifications group by task_id having max(round) <> count(*) or count(distinct attempt) <> count(*)`,
   'O24 a round that a task has passed which did not say so': `
