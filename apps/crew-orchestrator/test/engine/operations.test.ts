@@ -54,7 +54,7 @@ describe('done to many missions', () => {
     await expectInvariants(stage.db)
   })
 
-  test('retry: each as a new mission, and what a task began is left to the mission of that task', async ({ stage }) => {
+  test('retry: each as a new mission, with who did it for whom in the audit', async ({ stage }) => {
     await failedMissions(stage, ['one', 'two', 'one'], { maxAttempts: 1 })
     const operation = await doAll(stage, 'retryMission', { crew: 'one', state: 'failed' })
     expect(operation).toMatchObject(all(2))
