@@ -1,53 +1,17 @@
 import { createHash } from 'node:crypto'
 import { runInNewContext } from 'node:vm'
 import { DOMParser, parseHTML } from 'linkedom'
-import type { GymSample } from '@hypercode/contracts'
 import { describe, expect, it } from 'vitest'
 import { renderReport } from '../src/report/index.ts'
 import type { ReportInput } from '../src/report/index.ts'
 import { comparedRun, finishedRun } from './support/finished-run.ts'
+import { hostile } from './support/hostile-run.ts'
 
 const RATES = { 'fix-range': 1, 'rename-files': 0.7, 'survives-a-kill': 0.3 }
 const INPUT = comparedRun(
   { rates: RATES, repetitions: 12 },
   { rates: { ...RATES, 'survives-a-kill': 1 }, repetitions: 12, seed: 5 },
 )
-
-/** What an agent, or a suite, could say to get out of its place. */
-const HOSTILE = `</script><script>alert(1)</script><img src=x onerror=alert(2)>"'\`]]>&lt;\u0000\u0007\u202e\ud800 <style>*{display:none}`
-
-function hostile(input: ReportInput): ReportInput {
-  const spoil = (sample: GymSample): GymSample => ({
-    ...sample,
-    scenario: HOSTILE,
-    outcome: HOSTILE,
-    output: { [HOSTILE]: HOSTILE },
-    error: HOSTILE,
-    faultsInjected: [HOSTILE],
-    scores: [{ scorer: HOSTILE, kind: HOSTILE, score: 0, passed: false, detail: HOSTILE }],
-  })
-  const { run, comparison, samples } = input
-  return {
-    run: {
-      ...run,
-      suite: HOSTILE,
-      blueprint: HOSTILE,
-      blueprintHash: HOSTILE,
-      createdBy: HOSTILE,
-      error: HOSTILE,
-      reasons: [HOSTILE],
-      scenarios: (run.scenarios ?? []).map((one) => ({ ...one, id: HOSTILE })),
-    },
-    samples: samples.map(spoil),
-    ...(comparison !== undefined && {
-      comparison: {
-        ...comparison,
-        baselineId: HOSTILE,
-        scenarios: comparison.scenarios.map((one) => ({ ...one, id: HOSTILE })),
-      },
-    }),
-  }
-}
 
 const parse = (input: ReportInput) => parseHTML(renderReport(input, 'html').body).document
 
@@ -148,14 +112,14 @@ describe('the page', () => {
     const document = parse(INPUT)
     const script = document.querySelector('script')?.textContent ?? ''
     runInNewContext(script, { document })
-    const form = document.querySelector('form')
+    const filter = document.querySelector('.filter')
     const [text, state] = [document.querySelector('input'), document.querySelector('select')]
-    if (form === null || text === null || state === null) throw new Error('the page has no filter')
-    expect(form.hasAttribute('hidden')).toBe(false)
+    if (filter === null || text === null || state === null) throw new Error('the page has no filter')
+    expect(filter.hasAttribute('hidden')).toBe(false)
     const shown = (words: string, is: string): number => {
       Object.defineProperty(text, 'value', { value: words, configurable: true })
       Object.defineProperty(state, 'value', { value: is, configurable: true })
-      form.dispatchEvent(new (document.defaultView?.Event ?? Event)('input'))
+      filter.dispatchEvent(new (document.defaultView?.Event ?? Event)('input'))
       return [...document.querySelectorAll('#samples tbody tr')].filter((row) => !row.hasAttribute('hidden')).length
     }
     const failed = INPUT.samples.filter((sample) => sample.state === 'failed').length

@@ -1,9 +1,12 @@
-/** Filters the table of samples. Without it the page shows all of them; the fields appear only when it runs. */
+/**
+ * Filters the table of samples. Without it the page shows all of them; the fields appear only when it runs. They stand in no form, since
+ * the policy of the page lets none be sent, and a browser would complain at every Enter.
+ */
 export const FILTER_SCRIPT = `
 (() => {
-  const form = document.querySelector('.filter')
-  if (form === null) return
-  const [text, state, count] = [form.querySelector('input'), form.querySelector('select'), form.querySelector('output')]
+  const filter = document.querySelector('.filter')
+  if (filter === null) return
+  const [text, state, count] = [filter.querySelector('input'), filter.querySelector('select'), filter.querySelector('output')]
   const rows = [...document.querySelectorAll('#samples tbody tr')].map((row) => ({ row, state: row.dataset.state, text: row.textContent.toLowerCase() }))
   const show = () => {
     const words = text.value.toLowerCase().split(/\\s+/).filter((word) => word !== '')
@@ -15,9 +18,8 @@ export const FILTER_SCRIPT = `
     }
     count.value = shown === rows.length ? rows.length + ' samples' : shown + ' of ' + rows.length + ' samples'
   }
-  form.addEventListener('submit', (event) => event.preventDefault())
-  form.addEventListener('input', show)
-  form.hidden = false
+  filter.addEventListener('input', show)
+  filter.hidden = false
   show()
 })()
 `

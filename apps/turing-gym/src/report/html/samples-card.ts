@@ -26,7 +26,7 @@ export function samplesCard(samples: readonly GymSample[]): Markup {
       : 'Those that failed or errored first.'
   const states = STATES.filter((state) => shown.some((sample) => sample.state === state))
   return html`<section class="card" id="samples"><h2>Samples</h2><p>${note}</p>
-<form class="filter" hidden><input type="search" placeholder="Scenario, scorer, text of an output …" aria-label="Filter by text" autocomplete="off"><select aria-label="Filter by state"><option value="">all states</option>${states.map((state) => html`<option value="${state}">${state}</option>`)}</select><output></output></form>
+<div class="filter" role="search" hidden><input type="search" placeholder="Scenario, scorer, text of an output …" aria-label="Filter by text" autocomplete="off"><select aria-label="Filter by state"><option value="">all states</option>${states.map((state) => html`<option value="${state}">${state}</option>`)}</select><output></output></div>
 <div class="scroll"><table><thead><tr><th>Scenario</th><th>State</th><th class="number">Score</th><th class="number">Latency</th><th class="number">Tokens</th><th class="number">Cost</th><th>What was seen</th></tr></thead><tbody>
 ${shown.map(rowOf)}
 </tbody></table></div></section>`
