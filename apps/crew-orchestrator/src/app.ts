@@ -130,7 +130,7 @@ export async function buildApp(config: OrchestratorConfig, deps: AppDeps): Promi
 
   const stuck = metrics.counter({
     name: 'hypercode_sweep_faults_total',
-    help: 'Tasks and missions whose time has come and that a sweep could not change',
+    help: 'Tasks, missions and dead letters that a sweep or an operation should have changed and could not',
   })
   const known = new Set<string>()
   const onFault = (err: unknown, id: string): void => {
@@ -138,7 +138,7 @@ export async function buildApp(config: OrchestratorConfig, deps: AppDeps): Promi
     // It comes back every second until somebody helps: one line about each is enough.
     if (known.size >= STUCK_MAX || known.has(id)) return
     known.add(id)
-    logger.error({ err, id }, 'a sweep cannot change it')
+    logger.error({ err, id }, 'a sweep or an operation cannot change it')
   }
   const operations = createOperationTurns({ engine, plans, batchMax: config.OPERATION_BATCH_MAX, onFault })
   const brake = createBrake(config.AGENT_LEASE_MS, config.ORCHESTRATOR_SWEEP_MS)

@@ -1,5 +1,6 @@
 import { ROUTES, defineRoute } from '@hypercode/contracts'
-import { implement } from '@hypercode/http'
+import type { Scope } from '@hypercode/contracts'
+import { implement, requireScopes } from '@hypercode/http'
 import { describe, expect, test } from 'vitest'
 import { CLIENT, TENANT, bearer, buildService, problemOf, serve, tokenFor } from './service.ts'
 
@@ -98,6 +99,24 @@ describe('an answer to a caller without the right', () => {
       code: 'insufficient_scope',
       detail: 'The token lacks task:claim.',
     })
+  })
+
+  test('403 names a scope that the body asks for, in the same words', async () => {
+    const { url } = await serve((app) => {
+      app.post('/guarded', { config: { scopes: ['agent:read'] } }, (request) => {
+        requireScopes(request.principal, ['agent:read', 'task:claim'])
+        return { entered: true }
+      })
+    })
+    const call = async (...scopes: Scope[]) =>
+      await fetch(`${url}/guarded`, { method: 'POST', headers: await bearer(...scopes) })
+    const refused = await call('agent:read')
+    expect([refused.status, refused.headers.get('www-authenticate')]).toEqual([
+      403,
+      'Bearer error="insufficient_scope", scope="agent:read task:claim"',
+    ])
+    expect((await problemOf(refused)).detail).toBe('The token lacks task:claim.')
+    expect((await call('agent:read', 'task:claim')).status).toBe(200)
   })
 
   test('comes before the body is read', async () => {
