@@ -8,6 +8,7 @@ import type { CallRecord } from './call-record.ts'
 import { Conversation } from './conversation.ts'
 import { JournalRoom } from './journal-room.ts'
 import type { ModelSettings } from './model-settings.ts'
+import { refusalOf, saidOf } from './refusal.ts'
 import { runCall } from './run-call.ts'
 import type { Toolbox } from './run-call.ts'
 import type { ToolCall, Turn } from './turn.ts'
@@ -30,6 +31,7 @@ export interface LoopOptions extends Toolbox {
  * - L1: every turn and every call is a step. What the journal holds is neither asked nor done again, and the conversation and the
  *   workspace come out as they were.
  * - L2: nothing goes on without end: turns, tokens, money and time have limits, and so has nonsense.
+ * - L3: a result that was refused is gone on from; why it was is a step too.
  */
 export async function runLoop(options: LoopOptions): Promise<Turn> {
   const { ctx, budget, isDone } = options
@@ -38,7 +40,7 @@ export async function runLoop(options: LoopOptions): Promise<Turn> {
   let nonsense = 0
   for (let number = 1; ; number += 1) {
     const name = `turn-${number}`
-    const turn = await takeTurn(options, conversation, name, room)
+    const { turn, isReplayed } = await takeTurn(options, conversation, name, room)
     const records: CallRecord[] = []
     for (const [index, call] of turn.calls.entries()) {
       records.push(await takeCall(options, `${name}/call-${index + 1} ${stepWord(call, options)}`, call, room))
@@ -48,7 +50,13 @@ export async function runLoop(options: LoopOptions): Promise<Turn> {
       records.map(({ text }) => text),
     )
     const done = isDone(turn, records)
-    if (done === true) return turn
+    if (done === true) {
+      const refusal = isReplayed ? await refusalOf(ctx, name) : undefined
+      if (refusal === undefined) return turn
+      room.add(refusal)
+      conversation.say(saidOf(refusal))
+      continue
+    }
     // L2
     nonsense = turn.calls.length > 0 && records.some(({ refused }) => refused !== 'input') ? 0 : nonsense + 1
     if (nonsense >= NONSENSE_MAX) {
@@ -69,9 +77,11 @@ async function takeTurn(
   conversation: Conversation,
   name: string,
   room: JournalRoom,
-): Promise<Turn> {
+): Promise<{ turn: Turn; isReplayed: boolean }> {
   const { ctx, budget, model } = options
+  let isReplayed = true
   const turn: Turn = await ctx.step(name, async () => {
+    isReplayed = false
     budget.assertLeft()
     room.assertLeft()
     return await askWithin(options, conversation, name)
@@ -81,7 +91,7 @@ async function takeTurn(
   // The same key in every attempt: told again after a resume, counted once.
   const { inputTokens, outputTokens, usd } = turn.usage
   await ctx.usage({ key: name, model: model.name, inputTokens, outputTokens, usd })
-  return turn
+  return { turn, isReplayed }
 }
 
 /** Asks for as long as there is time. */
