@@ -221,6 +221,24 @@ describe('by an agent', () => {
     await expectInvariants(stage.db)
   })
 
+  // Two reports of one transaction: what the first one has begun to verify is not seen by the cancel that the second one causes.
+  test('what is delivered in the moment in which its mission fails ends with it', async ({ stage }) => {
+    const [agent, reviewer] = [await stage.agent(['work']), await stage.agent(['review'])]
+    const mission = await stage.submit(crewOf('x', [{ id: 'a', verify }, { id: 'b' }]))
+    const [a, b] = (await agent.claim()) as [ClaimedTask, ClaimedTask]
+    const results = [
+      { taskId: a.taskId, attempt: 1, outcome: 'completed', output: 'draft' },
+      { taskId: b.taskId, attempt: 1, outcome: 'failed', error: { code: 'no', message: 'no', retryable: false } },
+    ]
+    await agent.call('POST', '/v1/completions', { incarnation: agent.incarnation, results })
+    expect(await reviewer.claim({ waitMs: 0 })).toEqual([])
+    await expectInvariants(stage.db)
+    await sweep(stage)
+    expect(await stage.mission(mission.id)).toMatchObject({ state: 'failed', error: { code: 'no' } })
+    expect((await taskOf(stage, mission.id, 'a')).verification).toMatchObject({ state: 'withdrawn' })
+    await expectInvariants(stage.db)
+  })
+
   test('the total time of the task runs while it is verified, and calls the verifier back', async ({ stage, db }) => {
     const [agent, reviewer] = [await stage.agent(['work']), await stage.agent(['review'])]
     const mission = await stage.submit(one(verify, { timeouts: { total: '1h' } }))
