@@ -161,6 +161,19 @@ test('a beat brings back what is canceled and what is lost', async ({ registry, 
   expect(answer.body).toMatchObject({ canceled: [{ taskId: canceled.taskId, attempt: 2 }], lost })
 })
 
+test('what undoes the work of a canceled mission is not canceled', async ({ registry, db, tenant }) => {
+  const agent = registry.caller()
+  const { body } = await agent.register()
+  const missionId = await makeMission(db, tenant.id)
+  const undoing = await giveTask(db, { tenantId: tenant.id, ...body, missionId })
+  await sql`update missions set cancel_requested_at = now(), compensating_at = now() where id = ${missionId}`.execute(
+    db,
+  )
+  const tasks = [{ taskId: undoing.taskId, attempt: 1 }]
+  const answer = await agent.beat(body.id, { incarnation: 1, seq: 1, tasks })
+  expect(answer.body).toMatchObject({ canceled: [], lost: [] })
+})
+
 test('a task row that somebody is just changing is passed over, and renewed by the next beat', async ({
   registry,
   db,

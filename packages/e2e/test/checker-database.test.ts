@@ -37,15 +37,15 @@ const MISSION_FAULTS: readonly Fault[] = [
     `update tasks set progress_deadline_at = now() + interval '1 hour' where id = $d`,
   ],
   [
-    ['O24 a task that is not undone, or twice, although its mission did not succeed'],
+    ['O25 a task that is not undone, or twice, although its mission did not succeed'],
     `update tasks set policy = null where id = $first_undone`,
   ],
   [
-    ['O24 a compensation of what was not completed, or in a mission that undoes nothing'],
+    ['O25 a compensation of what was not completed, or in a mission that undoes nothing'],
     `update missions set compensating_at = null where id = $undone`,
   ],
   [
-    ['O24 a compensation that began before the one of what was completed after it had ended'],
+    ['O25 a compensation that began before the one of what was completed after it had ended'],
     `update attempts set started_at = started_at - interval '1 hour' where task_id = $first_undone`,
     `delete from task_dependencies where task_id = $first_undone`,
   ],

@@ -11,12 +11,20 @@ export interface Kept {
   chars: number
   /** What it did has been undone, or that was begun. */
   undone: boolean
+  /** Key of the task that planned it, or of the forEach that it is an element of. */
+  parent: string | null
 }
 
-/** Completed tasks without those that begin anew: `from`, what is undone, and all that waits for one of them, near or far. */
+/**
+ * Completed tasks without those that begin anew: `from`, what is undone with whoever planned it, and all that waits for one of
+ * them, near or far.
+ */
 export function keptAfter(plan: CrewPlan, kept: ReadonlyMap<string, Kept>, from?: string): Map<string, Kept> {
-  const undone = [...kept].flatMap(([key, one]) => (one.undone ? [baseOf(key)] : []))
-  const anew = new Set(from === undefined ? undone : [from, ...undone])
+  const anew = new Set(from === undefined ? [] : [from])
+  for (const [undone, one] of kept) {
+    if (!one.undone) continue
+    for (let key: string | null = undone; key !== null; key = kept.get(key)?.parent ?? null) anew.add(baseOf(key))
+  }
   // Tasks stand in an order in which each comes after those that it waits for.
   for (const task of plan.tasks) if (task.dependsOn.some((parent) => anew.has(parent))) anew.add(task.key)
   return new Map([...kept].filter(([key]) => !anew.has(baseOf(key))))

@@ -28,7 +28,8 @@ export async function findMissionToRepeat(db: Db, tenantId: string, id: string):
 export async function readKept(db: Db, missionId: string): Promise<Map<string, Kept>> {
   const found = await sql<Kept & { key: string }>`
     select t.key, coalesce(t.kept_from, t.id) as "taskId", t.output, coalesce(octet_length(t.output::text), 0) as chars,
-      exists (select from tasks c where c.mission_id = t.mission_id and c.parent_id = t.id and c.policy ? 'compensates' and c.state <> 'skipped') as undone
+      exists (select from tasks c where c.mission_id = t.mission_id and c.parent_id = t.id and c.policy ? 'compensates' and c.state <> 'skipped') as undone,
+      (select p.key from tasks p where p.id = t.parent_id) as parent
     from tasks t where t.mission_id = ${missionId} and t.state = 'completed' and not coalesce(t.policy ? 'compensates', false)`.execute(
     db,
   )

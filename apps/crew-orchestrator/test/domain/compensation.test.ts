@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { keptAfter } from '../../src/domain/again.ts'
 import { operate } from '../../src/domain/operate.ts'
 import { move } from '../../src/domain/ledger.ts'
 import { DEFAULT_RETRY } from '../../src/domain/retry.ts'
@@ -193,5 +194,36 @@ describe('what is undone', () => {
     expect(world.mission.compensating).toBe(false)
     world.decide((ledger) => move(ledger, world.task('b'), 'failed'))
     expect(world.task('a:compensate').state).toBe('queued')
+  })
+})
+
+describe('a mission that is done again', () => {
+  const kept = (parent: string | null = null, undone = false) => ({
+    taskId: 'x',
+    output: null,
+    chars: 4,
+    undone,
+    parent,
+  })
+
+  test('does again what was undone, whoever planned that, and what waits for them', () => {
+    const plan = aPlan([
+      plannedTask('plan'),
+      plannedTask('each'),
+      plannedTask('other'),
+      plannedTask('last', { dependsOn: ['plan'] }),
+    ])
+    const done = new Map([
+      ['plan', kept()],
+      ['made', kept('plan')],
+      ['made-by-made', kept('made', true)],
+      ['each', kept()],
+      ['each[0]', kept('each', true)],
+      ['each[1]', kept('each')],
+      ['other', kept()],
+      ['last', kept()],
+    ])
+    expect([...keptAfter(plan, done).keys()]).toEqual(['other'])
+    expect([...keptAfter(plan, done, 'other').keys()]).toEqual([])
   })
 })

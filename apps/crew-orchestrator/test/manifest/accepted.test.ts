@@ -3,7 +3,7 @@ import { cpuMsOf } from '@hypercode/testkit/tools'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { stringify } from 'yaml'
-import { compile } from '../../src/manifest/compile.ts'
+import { compile, withBlueprints } from '../../src/manifest/compile.ts'
 import { dependenciesOf, findCycle, reachable, waves } from '../../src/manifest/graph.ts'
 import { parseManifest, readManifest } from '../../src/manifest/parse.ts'
 import { crewOf } from '../crew-of.ts'
@@ -39,6 +39,27 @@ spec:
 `
 
 describe('a manifest becomes a plan', () => {
+  test('with who undoes a task, of the version that the blueprint means', () => {
+    const members = [{ id: 'm', skill: 'undo', requires: ['db'], pool: 'p', blueprint: 'fixer@stable' }]
+    const compensate = { member: 'm', retry: { maxAttempts: 9 }, timeouts: { attempt: '1m' } }
+    const tasks = [
+      { id: 'a', member: 'w', compensate },
+      { id: 'b', member: 'w', compensate: { skill: 'undo', input: null } },
+    ]
+    const crew = crewOf('x', tasks, { members: [{ id: 'w', skill: 'w' }, ...members] })
+    const plan = compile(readManifest(crew).manifest as CrewManifest)
+    const [a, b] = withBlueprints(plan, new Map([['fixer@stable', 4]])).tasks
+    expect(a).toMatchObject({ queue: 'w', requires: [] })
+    expect(a?.policy?.compensate).toMatchObject({
+      queue: 'undo@p',
+      requires: ['db@p', 'blueprint:fixer@4'],
+      retry: { maxAttempts: 9 },
+      timeouts: { attemptMs: 60_000 },
+    })
+    expect(a?.policy?.compensate).not.toHaveProperty('input')
+    expect(b?.policy?.compensate).toMatchObject({ queue: 'undo', requires: [], input: null })
+  })
+
   test('in an order in which each task comes after those that it waits for, with every limit in milliseconds', () => {
     const plan = compile(parsed(FULL))
     expect(plan).toMatchObject({ crew: 'feature-crew', onTaskFailure: 'continue', deadlineMs: 21_600_000 })

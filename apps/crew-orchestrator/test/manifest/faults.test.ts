@@ -211,6 +211,37 @@ describe('faults of meaning, with the place of each', () => {
       [['/spec/tasks/0/forEach', 7, 41, 'must be one reference or a list']],
     ],
     [
+      'a compensation by nobody, and one by two',
+      tasks(
+        '    - { id: a, member: worker, compensate: {} }\n    - { id: b, member: worker, compensate: { member: worker, skill: undo } }\n',
+      ),
+      [
+        ['/spec/tasks/0/compensate', 7, 44, 'needs either a "member" or a "skill"'],
+        ['/spec/tasks/1/compensate', 8, 44, 'needs either a "member" or a "skill"'],
+      ],
+    ],
+    [
+      'a compensation by a member that does not exist',
+      tasks('    - { id: a, member: worker, compensate: { member: nobody } }\n'),
+      [['/spec/tasks/0/compensate/member', 7, 54, 'there is no member "nobody"']],
+    ],
+    [
+      'references of a compensation to what is not known then',
+      tasks(
+        '    - { id: a, member: worker }\n    - id: b\n      member: worker\n      dependsOn: [a]\n      compensate:\n        skill: undo\n        input:\n          own: "${tasks.b.output.id} ${tasks.b.input} ${mission.error.code}"\n          other: "${tasks.a.output}"\n          element: "${item}"\n          open: "${tasks"\n',
+      ),
+      [
+        ['/spec/tasks/1/compensate/input/other', 15, 18, 'is not known when "b" is undone'],
+        ['/spec/tasks/1/compensate/input/element', 16, 20, 'is not known when "b" is undone'],
+        ['/spec/tasks/1/compensate/input/open', 17, 17, 'has no end'],
+      ],
+    ],
+    [
+      'the error of the mission before there is one',
+      tasks('    - { id: a, member: worker, input: "${mission.error}" }\n'),
+      [['/spec/tasks/0/input', 7, 39, 'a mission has']],
+    ],
+    [
       'onChildFailure without children',
       tasks('    - { id: a, member: worker, onChildFailure: continue }\n'),
       [['/spec/tasks/0/onChildFailure', 7, 48, 'has a meaning only beside forEach']],

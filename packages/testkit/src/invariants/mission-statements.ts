@@ -91,16 +91,16 @@ export const MISSION_STATEMENTS: Statements = {
   'O22 a task that is kept, and was not completed by the task that it names': `
     select t.id from tasks t left join tasks b on b.id = t.kept_from and b.tenant_id = t.tenant_id
     where t.kept_from is not null and (t.state <> 'completed' or t.attempt > 0 or b.state is distinct from 'completed' or b.output is distinct from t.output)`,
-  'O24 a task that is not undone, or twice, although its mission did not succeed': `
+  'O25 a task that is not undone, or twice, although its mission did not succeed': `
     select t.id from tasks t join missions m on m.id = t.mission_id left join tasks c on c.parent_id = t.id and c.policy ? 'compensates'
     where m.state in ('failed', 'canceled') and t.state = 'completed' and t.policy ? 'compensate' and t.kept_from is null
       and not coalesce(t.template ? 'forEach', false)
     group by t.id having count(c.id) <> 1`,
-  'O24 a compensation of what was not completed, or in a mission that undoes nothing': `
+  'O25 a compensation of what was not completed, or in a mission that undoes nothing': `
     select c.id from tasks c join missions m on m.id = c.mission_id left join tasks t on t.id = c.parent_id and t.mission_id = c.mission_id
     where c.policy ? 'compensates' and (t.state is distinct from 'completed' or not coalesce(t.policy ? 'compensate', false)
       or m.compensating_at is null or m.state = 'completed')`,
-  'O24 a compensation that began before the one of what was completed after it had ended': `
+  'O25 a compensation that began before the one of what was completed after it had ended': `
     select u.id from (
       select c.id, a.started_at, lag(c.id) over later as id_before, lag(c.ended_at) over later as ended_before
       from tasks c join mission_events e on e.mission_id = c.mission_id and e.task_id = c.parent_id and e.type = 'task.completed'
