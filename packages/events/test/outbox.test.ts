@@ -1,4 +1,4 @@
-import { addToOutbox, createPublisher, deleteSent, openRedis, parseHints, takeDue } from '@hypercode/events'
+import { addToOutbox, createPublisher, deleteSent, openRedis, parseHints, ringBell, takeDue } from '@hypercode/events'
 import type { Publisher } from '@hypercode/events'
 import { test as base } from '@hypercode/testkit'
 import fc from 'fast-check'
@@ -132,6 +132,26 @@ describe('publishing', () => {
     await publisher.idle()
     const entries = await redis.xrange(keys.events, '-', '+')
     expect(entries.map(([, fields]) => parseHints(fields[1]).length)).toEqual([500, 500, 234])
+  })
+
+  // Method: Redis is given more entries than a stream keeps, by a script of its own, before one more comes by the usual way.
+  test('however many come, and whether anybody reads, neither stream grows without end', async ({
+    db,
+    redis,
+    keys,
+    publishing: { publisher },
+  }) => {
+    const fill = `for n = 1, tonumber(ARGV[1]) do redis.call('XADD', KEYS[1], '*', 'hints', '[]') end`
+    await redis.eval(fill, 1, keys.events, 105_000)
+    publisher.publishSoon(await commit(db, [missionHint(1)]))
+    await publisher.idle()
+    // Redis cuts off whole nodes of a hundred entries.
+    expect(await redis.xlen(keys.events)).toBeLessThanOrEqual(100_100)
+    const [[, last]] = (await redis.xrevrange(keys.events, '+', '-', 'COUNT', 1)) as [[string, string[]]]
+    expect(parseHints(last[1])).toMatchObject([{ seq: 1 }])
+    await redis.eval(fill, 1, keys.bell, 1500)
+    await ringBell(redis, keys, [{ tenantId: 't', queue: 'q' }])
+    expect(await redis.xlen(keys.bell)).toBeLessThanOrEqual(1100)
   })
 
   test('what nobody published in time is sent by a relay turn', async ({

@@ -1,8 +1,9 @@
-import type { Crew, CrewValidation, Problem } from '@hypercode/contracts'
+import type { ClaimedTask, Crew, CrewValidation, Mission, Problem } from '@hypercode/contracts'
 import { describe, expect } from 'vitest'
 import { stringify } from 'yaml'
 import { STILL, crewOf, test } from '../harness.ts'
 import type { Caller } from '../harness.ts'
+import { expectInvariants } from '../invariants.ts'
 
 test.override({ settings: STILL })
 
@@ -52,6 +53,29 @@ describe('storing a crew', () => {
     expect(different.map((answer) => answer.body.version).sort((a, b) => a - b)).toEqual([
       1, 2, 3, 4, 5, 6, 7, 8, 9, 10,
     ])
+  })
+
+  test('changes nothing of the missions that have begun, also what they plan only later', async ({ stage }) => {
+    const agent = await stage.agent(['work'])
+    const version = (input: string): object =>
+      crewOf('team', [
+        { id: 'a' },
+        { id: 'b', dependsOn: ['a'], input: `${input} ${'${tasks.a.output[0]}'}` },
+        { id: 'c', dependsOn: ['a'], forEach: '${tasks.a.output}', input: `${input} ${'${item}'}` },
+      ])
+    const submit = async (): Promise<Mission> =>
+      (await stage.operator.call<Mission>('POST', '/v1/missions', { crew: 'team' })).body
+    await store(stage.operator, version('old'))
+    const mission = await submit()
+    const [first] = (await agent.claim()) as [ClaimedTask]
+    await store(stage.operator, crewOf('team', [{ id: 'other', input: 'new' }]))
+    await agent.complete(first, ['x', 'y'])
+    const rest = await agent.claim()
+    expect(rest.map((task) => String(task.input)).toSorted()).toEqual(['old x', 'old x', 'old y'])
+    for (const task of rest) await agent.complete(task)
+    expect(await stage.mission(mission.id)).toMatchObject({ state: 'completed', crewVersion: 1 })
+    expect(await submit()).toMatchObject({ crewVersion: 2, tasks: { total: 1 } })
+    await expectInvariants(stage.db)
   })
 
   test('with faults is refused with all of them at once, each with its place', async ({ stage }) => {

@@ -2,6 +2,7 @@ import { Agent, request } from 'node:http'
 import type { IncomingMessage } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import { newId } from '@hypercode/contracts'
+import type { ClaimedTask } from '@hypercode/contracts'
 import { signTestToken, waitFor } from '@hypercode/testkit'
 import { expect } from 'vitest'
 import { STILL, crewOf, test } from '../harness.ts'
@@ -62,4 +63,25 @@ test('a caller that hangs up waits no more, and is given nothing', async ({ stag
   const mission = await stage.submit(crewOf('x', [{ id: 'a' }]))
   expect((await stage.tasks(mission.id))[0]?.state).toBe('queued')
   close()
+})
+
+test('a caller that hangs up while it waits for the end of its mission stops nothing', async ({ stage, tenant }) => {
+  const { app } = stage.orchestrator
+  const url = await app.listen({ host: '127.0.0.1', port: 0 })
+  const token = signTestToken({ subject: newId(), tenantId: tenant.id, scopes: ['mission:write', 'mission:read'] })
+  const caller = new AbortController()
+  const submitted = fetch(`${url}/v1/missions`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json', prefer: 'wait=60' },
+    body: JSON.stringify({ manifest: crewOf('x', [{ id: 'a' }, { id: 'b', dependsOn: ['a'] }]) }),
+    signal: caller.signal,
+  })
+  const agent = await stage.agent(['work'])
+  const [first] = (await agent.claim()) as [ClaimedTask]
+  caller.abort()
+  await expect(submitted).rejects.toThrow('aborted')
+  await agent.complete(first)
+  const [second] = (await agent.claim()) as [ClaimedTask]
+  await agent.complete(second)
+  expect((await stage.mission(first.missionId)).state).toBe('completed')
 })

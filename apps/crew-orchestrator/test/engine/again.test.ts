@@ -106,6 +106,20 @@ describe('a retry', () => {
     await expectInvariants(stage.db)
   })
 
+  test('is of the mission that is named, however many of its crew came and ended after it', async ({ stage }) => {
+    const agent = await stage.agent(['work'])
+    const crew = crewOf('x', [{ id: 'a', input: '${mission.input}' }])
+    const [first, ...later] = [await stage.submit(crew, 1), await stage.submit(crew, 2), await stage.submit(crew, 3)]
+    for (const task of await agent.claim()) {
+      if (task.missionId === later[1]?.id) await agent.complete(task)
+      else await agent.fail(task, { retryable: false })
+    }
+    const next = await again(stage, (first as Mission).id, 'retry')
+    expect(next).toMatchObject({ status: 202, body: { parentMissionId: first?.id, input: 1 } })
+    expect(await one(agent)).toMatchObject({ missionId: next.body.id, input: 1 })
+    await expectInvariants(stage.db)
+  })
+
   test('of a stored crew takes the version of the mission; a canceled one is retried too, an open or completed one is not', async ({
     stage,
   }) => {

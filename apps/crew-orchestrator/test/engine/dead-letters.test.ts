@@ -142,3 +142,23 @@ test('letters are listed newest first, page by page, by mission, and only for th
     body: { code: 'insufficient_scope' },
   })
 })
+
+test('what failed, is paused, is given up or waits for a further attempt holds up no other mission', async ({
+  stage,
+}) => {
+  const { agent, letter: paused } = await exhausted(stage)
+  const { letter: discarded } = await exhausted(stage)
+  await act(stage, discarded.id, 'discard')
+  await exhausted(stage, { maxAttempts: 1 })
+  const late = await stage.submit(crewOf('late', [{ id: 'a', retry: { initialInterval: '1h' } }]))
+  await agent.fail(((await agent.claim({ max: 1 })) as [ClaimedTask])[0])
+  const next = await stage.submit(crewOf('next', [{ id: 'a' }]))
+  const [task, ...more] = (await agent.claim()) as [ClaimedTask]
+  expect([task.missionId, more]).toEqual([next.id, []])
+  await agent.complete(task)
+  expect((await stage.mission(next.id)).state).toBe('completed')
+  // And the others are what they were.
+  expect((await stage.tasks(late.id)).map(({ state }) => state)).toEqual(['scheduled'])
+  expect((await stage.tasks(paused.missionId)).map(({ state }) => state)).toEqual(['paused', 'blocked'])
+  await expectInvariants(stage.db)
+})

@@ -112,3 +112,26 @@ test('pausing is audited, and a mission of another tenant is not there', async (
     ['mission.paused', 'mission.resumed'].map((action) => ({ actor: stage.operator.subject, action })),
   )
 })
+
+test('resumed by many at once, in two replicas, it goes on once', async ({ stage, replica }) => {
+  const agent = await stage.agent(['work'])
+  const mission = await stage.submit(crewOf('one', [{ id: 'only' }]))
+  await stage.operator.call('POST', `/v1/missions/${mission.id}:pause`)
+  const answers = await Promise.all(
+    Array.from({ length: 10 }, async (_, index) => {
+      const { operator } = index % 2 === 0 ? stage : replica
+      return await operator.call('POST', `/v1/missions/${mission.id}:resume`)
+    }),
+  )
+  expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200]))
+  const [task, ...more] = (await agent.claim()) as [ClaimedTask]
+  expect(more).toEqual([])
+  await agent.complete(task)
+  const types = (await stage.events(mission.id)).map((event) => event.type)
+  for (const type of ['mission.resumed', 'task.claimed', 'task.completed'])
+    expect(
+      types.filter((one) => one === type),
+      type,
+    ).toHaveLength(1)
+  await expectInvariants(stage.db)
+})

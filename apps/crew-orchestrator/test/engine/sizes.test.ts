@@ -129,3 +129,35 @@ test('the artifacts of a task are bounded in number and in size, and each can be
   expect((await put('b', 'xx')).status).toBe(201)
   expect((await put('c', 'x')).status).toBe(422)
 })
+
+// Goal: what a mission leaves behind grows with what it did, not with its square. Method: chains of 10 and of 40 tasks whose outputs
+// are carried on; the bytes of all rows of each.
+test('a mission of four times as many tasks leaves about four times as much', async ({ stage }) => {
+  const agent = await stage.agent(['work'])
+  const bytesOf = async (length: number): Promise<number> => {
+    const mission = await stage.submit(
+      crewOf(
+        'chain',
+        Array.from({ length }, (_, n) =>
+          n === 0 ? { id: 't0' } : { id: `t${n}`, dependsOn: [`t${n - 1}`], input: `\${tasks.t${n - 1}.output}` },
+        ),
+      ),
+    )
+    for (let n = 0; n < length; n += 1) {
+      const [task] = (await agent.claim({ max: 1 })) as [ClaimedTask]
+      await agent.call('PUT', `/v1/tasks/${task.taskId}/steps/only`, { incarnation: 1, attempt: 1, response: n })
+      await agent.complete(task, `output ${n} `.repeat(20))
+    }
+    expect((await stage.mission(mission.id)).state).toBe('completed')
+    const { rows } = await sql<{ bytes: number }>`
+      select (select sum(pg_column_size(t)) from tasks t where mission_id = ${mission.id})
+        + (select sum(pg_column_size(e)) from mission_events e where mission_id = ${mission.id})
+        + (select sum(pg_column_size(a)) from attempts a join tasks t on t.id = a.task_id where t.mission_id = ${mission.id})
+        + (select sum(pg_column_size(s)) from steps s join tasks t on t.id = s.task_id where t.mission_id = ${mission.id})
+        + (select pg_column_size(m) from missions m where id = ${mission.id}) as bytes`.execute(stage.db)
+    return Number(rows[0]?.bytes)
+  }
+  const [small, large] = [await bytesOf(10), await bytesOf(40)]
+  expect(small).toBeGreaterThan(10_000)
+  expect(large / small).toBeLessThan(5)
+})

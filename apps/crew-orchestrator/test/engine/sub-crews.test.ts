@@ -143,3 +143,20 @@ test('a task has a member or a crew, and a crew is tried by its own rules', asyn
     '/manifest/spec/tasks/1/retry',
   ])
 })
+
+test('a mission within that a person cancels by itself ends the task that waits for it', async ({ stage }) => {
+  await store(stage, inner)
+  const agent = await stage.agent(['work'])
+  const mission = await stage.submit(outer())
+  await agent.complete(((await agent.claim()) as [ClaimedTask])[0])
+  await turn(stage)
+  const [child] = (await missions(stage, 'inner')) as [Mission]
+  await stage.operator.call('POST', `/v1/missions/${child.id}:cancel`)
+  expect((await stage.mission(child.id)).state).toBe('canceled')
+  await turn(stage)
+  const ended = await stage.mission(mission.id)
+  expect(ended).toMatchObject({ state: 'failed', tasks: { open: 0 } })
+  expect(ended.error?.message).toContain(`mission ${child.id} of crew inner ended canceled`)
+  expect(await turn(stage)).toBe(0)
+  await expectInvariants(stage.db)
+})
