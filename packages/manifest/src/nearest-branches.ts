@@ -2,7 +2,8 @@ import type { ErrorObject } from 'ajv'
 
 /**
  * A value that fits none of several shapes breaks rules of all of them. Its author meant one: of every `anyOf` only the errors of the
- * branch that fits best are kept, and of branches that fit equally badly none, but the word that none of them fits.
+ * branch that fits best are kept, and of branches that fit equally badly none, but the word that none of them fits. Branches that are told
+ * apart by a word, which is none of theirs, are one fault of that word.
  */
 export function nearestBranches(errors: readonly ErrorObject[]): readonly ErrorObject[] {
   const choices = errors.filter((error) => error.keyword === 'anyOf')
@@ -20,11 +21,29 @@ function settle(errors: readonly ErrorObject[], choice: ErrorObject): readonly E
   const ranked = [...branches.values()].sort((a, b) => distance(a, choice) - distance(b, choice))
   const [best, second] = ranked
   if (best === undefined) return errors
+  const inBranches = [...branches.values()].flat()
+  const unknown = unknownWord([...branches.values()], choice)
+  if (unknown !== undefined)
+    return [...errors.filter((error) => error !== choice && !inBranches.includes(error)), unknown]
   const isClear = second === undefined || distance(best, choice) < distance(second, choice)
-  const dropped = new Set([...branches.values()].flat().filter((error) => !isClear || !best.includes(error)))
+  const dropped = new Set(inBranches.filter((error) => !isClear || !best.includes(error)))
   if (isClear) dropped.add(choice)
   return errors.filter((error) => !dropped.has(error))
 }
+
+/** What every branch says about the same word, as one error; undefined when they do not. */
+function unknownWord(branches: readonly ErrorObject[][], choice: ErrorObject): ErrorObject | undefined {
+  const words = branches.map((errors) =>
+    errors.find((error) => error.keyword === 'const' && depthOf(error, choice) === 1),
+  )
+  const [first] = words
+  if (first === undefined || !words.every((word) => word?.instancePath === first.instancePath)) return undefined
+  const allowedValues = words.map((word): unknown => (word as ErrorObject<'const'>).params['allowedValue'])
+  return { ...first, keyword: 'enum', params: { allowedValues } }
+}
+
+const depthOf = (error: ErrorObject, { instancePath }: ErrorObject): number =>
+  error.instancePath.slice(instancePath.length).split('/').length - 1
 
 /** The number of the branch that the error comes from; undefined for an error outside of the choice. */
 function branchOf(error: ErrorObject, choice: ErrorObject): string | undefined {
@@ -35,9 +54,9 @@ function branchOf(error: ErrorObject, choice: ErrorObject): string | undefined {
 }
 
 /** How far the value is from a branch: another type, or another constant, says that a different shape was meant. */
-function distance(errors: readonly ErrorObject[], { instancePath }: ErrorObject): number {
+function distance(errors: readonly ErrorObject[], choice: ErrorObject): number {
   return errors.reduce((sum, error) => {
-    const depth = error.instancePath.slice(instancePath.length).split('/').length - 1
+    const depth = depthOf(error, choice)
     if (depth === 0 && error.keyword === 'type') return sum + 10_000
     if (depth === 1 && error.keyword === 'const') return sum + 1000
     if (depth === 0 && (error.keyword === 'required' || error.keyword === 'additionalProperties')) return sum + 10

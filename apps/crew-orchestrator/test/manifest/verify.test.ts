@@ -14,7 +14,7 @@ spec:
 `
 
 test.for<[string, string, string, string]>([
-  ['an unknown kind', '{ kind: oracle }', '', 'must match a schema in anyOf'],
+  ['an unknown kind', '{ kind: oracle }', '/kind', 'must be one of schema, agent, command, human'],
   ['no skill', '{ kind: agent }', '', '"skill" is missing'],
   ['no command', '{ kind: command, command: [] }', '/command', 'fewer than 1'],
   ['no round at all', '{ kind: schema, schema: {}, maxRounds: 0 }', '/maxRounds', '>= 1'],
