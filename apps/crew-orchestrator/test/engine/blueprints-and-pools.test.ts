@@ -150,11 +150,17 @@ describe('a pool', () => {
 })
 
 // Goal: a spare that is promoted works at once, although no work was queued and no poll is due for 30 s. Method: spares whose claims
-// wait at the desk, a task that nobody may take, a promotion as the factory does it, five times.
+// wait at the desk, a task that nobody may take, a promotion as the factory does it, five times. What a claim takes that waits for nothing
+// is the measure of how busy the machine is.
 test('a spare that is made ready has work in less than 50 ms', async ({ stage, tenant, redis, keys }) => {
   await blueprint(stage.db, tenant.id, 'coder', 3)
   const tookMs: number[] = []
+  const atOnceMs: number[] = []
+  const idle = await stage.agent(['other'])
   for (let turn = 0; turn < 5; turn += 1) {
+    const askedMs = performance.now()
+    expect(await idle.claim({ waitMs: 0 })).toEqual([])
+    atOnceMs.push(performance.now() - askedMs)
     const spare = await stage.agent(['code.edit', 'blueprint:coder@3'])
     await setLifecycle(stage.db, spare, 'warming')
     const claim = spare.claim({ waitMs: 20_000 })
@@ -181,9 +187,12 @@ test('a spare that is made ready has work in less than 50 ms', async ({ stage, t
     await spare.complete(task)
     await setLifecycle(stage.db, spare, 'stopped')
   }
-  expect(tookMs.toSorted((a, b) => a - b)[2]).toBeLessThan(50)
+  expect(median(tookMs)).toBeLessThan(50 + 3 * median(atOnceMs))
   await expectInvariants(stage.db)
 })
+
+const median = (figures: readonly number[]): number =>
+  figures.toSorted((a, b) => a - b)[figures.length >> 1] ?? Number.NaN
 
 const setLifecycle = async (db: Db, { instanceId }: AgentCaller, lifecycle: 'warming' | 'ready' | 'stopped') =>
   await db.updateTable('agent_instances').set({ lifecycle }).where('id', '=', instanceId).execute()

@@ -53,7 +53,7 @@ export interface FakeControlPlane {
   comeBack(): void
   /** Resolves when the task has ended. */
   ended(taskId: string, timeoutMs?: number): Promise<Task>
-  /** Resolves with the first value of `look` that is neither false nor undefined. Throws `what` after `timeoutMs` (10 s). */
+  /** Resolves with the first value of `look` that is neither false nor undefined. Throws `what` after `timeoutMs` (15 s). */
   until<T>(what: string, look: () => T | false | undefined, timeoutMs?: number): Promise<T>
   close(): Promise<void>
 }
@@ -133,7 +133,7 @@ export async function createFakeControlPlane(options: FakeOptions = {}): Promise
   }
 }
 
-async function until<T>(what: string, look: () => T | false | undefined, timeoutMs = 10_000): Promise<T> {
+async function until<T>(what: string, look: () => T | false | undefined, timeoutMs = 15_000): Promise<T> {
   const deadline = performance.now() + timeoutMs
   for (;;) {
     const seen = look()
