@@ -77,6 +77,39 @@ test('the same submit again, after all that, is the same mission', async () => {
   expect(second.id).toBe(first.id)
 })
 
+// Goal: what a mission undoes is undone once and in its order although the orchestrator dies meanwhile. Method: as above; the mission fails
+// with two tasks to undo, and whoever decides is killed while the first of them is at work.
+test('the orchestrator is killed while a mission undoes its work', async () => {
+  await scenario.worker('undo')
+  const undo = { member: 'worker', input: { waitMs: 2500 } }
+  const mission = await submit(
+    crewOf('undo', [
+      { id: 'a', input: {}, compensate: undo },
+      { id: 'b', input: {}, dependsOn: ['a'], compensate: undo },
+      { id: 'c', input: { waitMs: 'never' }, dependsOn: ['b'], retry: { maxAttempts: 1 } },
+    ]),
+    'undo-1',
+  )
+  const idOf = async (key: string): Promise<string | undefined> => {
+    const { body } = await scenario.client.call(ROUTES.listMissionTasks, { params: { id: mission.id }, query: {} })
+    return body.items.find((task) => task.key === key)?.id
+  }
+  const first = await waitFor(async () => await idOf('b:compensate'), { what: 'b to be undone', timeoutMs: 20_000 })
+  await waitFor(() => scenario.effects().some(({ at, taskId }) => at === 'begin' && taskId === first), {
+    what: 'the compensation of b to be at work',
+    timeoutMs: 20_000,
+  })
+  const orchestrator = scenario.orchestrators[0] as ServiceProcess
+  orchestrator.kill('SIGKILL')
+  await orchestrator.exited
+  await orchestrator.restart()
+  const ended = await scenario.end(mission.id, 60_000)
+  expect(ended).toMatchObject({ state: 'failed', tasks: { total: 5, open: 0 }, error: { code: 'input_invalid' } })
+  const second = await idOf('a:compensate')
+  const done = scenario.effects().filter(({ at, taskId }) => at === 'end' && (taskId === first || taskId === second))
+  expect(done.map(({ taskId }) => taskId)).toEqual([first, second])
+})
+
 test('an agent that is asked to stop hands its task back unharmed', async () => {
   const leaving = await scenario.worker('leaving', { DRAIN_MS: '200' })
   await waitFor(
