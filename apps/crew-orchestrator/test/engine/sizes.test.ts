@@ -5,16 +5,21 @@ import { crewOf, STILL, test } from '../harness.ts'
 import { expectInvariants } from '../invariants.ts'
 test.override({ settings: STILL })
 // Goal: why tasks wait is answered for a full page and many agents. Method: 500 queued tasks, 5,000 instances that fit; asked one by
-// one, that is 2.5 million looks at an instance and its leases: three seconds, and with 10,000 agents more than a statement may take.
+// one, that is 2.5 million looks at an instance and its leases: three seconds, and with 10,000 agents more than a statement may take. The
+// same page with one agent says how busy the machine is.
 test('a page of queued tasks is read with thousands of agents about', async ({ stage, tenant }) => {
   const agent = await stage.agent(['work'])
+  const mission = await stage.submit(crewOf('wide', [{ id: 'a', forEach: Array.from({ length: 499 }, (_, n) => n) }]))
+  const timed = async () => {
+    const began = performance.now()
+    return { tasks: await stage.tasks(mission.id), tookMs: performance.now() - began }
+  }
+  const alone = await timed()
   await sql`insert into agent_instances (id, tenant_id, agent_id, subject, version, skills, slots, lifecycle, health, incarnation, registered_at, lease_expires_at)
     select gen_random_uuid(), ${tenant.id}, agent_id, 'many/' || n, version, skills, slots, lifecycle, health, 1, now(), lease_expires_at
     from agent_instances cross join generate_series(1, 5000) n where id = ${agent.instanceId}`.execute(stage.db)
-  const mission = await stage.submit(crewOf('wide', [{ id: 'a', forEach: Array.from({ length: 499 }, (_, n) => n) }]))
-  const began = performance.now()
-  const tasks = await stage.tasks(mission.id)
-  expect(performance.now() - began).toBeLessThan(1500)
+  const { tasks, tookMs } = await timed()
+  expect(tookMs).toBeLessThan(1000 + 5 * alone.tookMs)
   expect(tasks).toHaveLength(500)
   expect(new Set(tasks.filter((task) => task.state === 'queued').map((task) => task.reason))).toEqual(
     new Set(['an agent will take it at its next claim']),
