@@ -256,13 +256,13 @@ describe('of a great many', () => {
 
   // Goal: ten thousand targets take a minute on a machine of their own, and no more memory than a hundred do.
   // Method: a busy machine takes longer, so the bound is on processor time.
-  test('ten thousand missions are canceled', { timeout: 300_000 }, async ({ stage }) => {
+  test('ten thousand missions are canceled', { timeout: 600_000 }, async ({ stage }) => {
     await manyMissions(stage, 'one', 10_000)
     const operation = await begin(stage, 'cancelMission', { crew: 'one' })
     expect(operation.matched).toBe(10_000)
     const before = process.memoryUsage.rss()
     const began = process.cpuUsage()
-    const ended = await carriedOut(stage, operation, 240_000)
+    const ended = await carriedOut(stage, operation, 540_000)
     const { user, system } = process.cpuUsage(began)
     expect(ended).toMatchObject({ state: 'completed', done: 10_000, skipped: 0, failed: 0 })
     expect(await statesOf(stage)).toEqual({ canceled: 10_000 })
