@@ -151,15 +151,21 @@ export async function readDueApprovals(trx: Trx, taskIds: readonly string[]): Pr
 
 /** The parts by which a ledger with approvals is saved, each with its number of rows. */
 export const approvalParts = (ledger: Ledger): [name: string, rows: number, part: () => RawBuilder<unknown>][] => [
-  ['approvals_in', ledger.approvals.length, () => insertApprovals(ledger)],
+  ['approvals_in', ledger.approvals.length, () => insertApprovals([ledger])],
   ['approvals_closed', ledger.closedApprovals.length, () => closeApprovals(ledger)],
   ['approvals_withdrawn', withdrawnOf(ledger).length, () => withdrawApprovals(ledger)],
   ['approvals_escalated', ledger.escalatedApprovals.length, () => escalateApprovals(ledger)],
 ]
 
-/** `only` may hold a where clause over the rows `r`. */
-export function insertApprovals({ approvals }: Pick<Ledger, 'approvals'>, only: RawBuilder<unknown> = sql``) {
-  const rows = approvals.map((approval) => ({
+/**
+ * `only` may hold a where clause over the rows `r`. A task that was asked about and canceled in one transaction leaves an approval that is
+ * withdrawn from the beginning: the statement that inserts it could not change it.
+ */
+export function insertApprovals(ledgers: readonly Ledger[], only: RawBuilder<unknown> = sql``) {
+  const asked = ledgers.flatMap(({ approvals, unasked }) =>
+    approvals.map((approval) => ({ ...approval, state: unasked.has(approval.taskId) ? 'withdrawn' : 'open' })),
+  )
+  const rows = asked.map((approval) => ({
     id: approval.id,
     tenant_id: approval.tenantId,
     mission_id: approval.missionId,
@@ -172,19 +178,21 @@ export function insertApprovals({ approvals }: Pick<Ledger, 'approvals'>, only: 
     hash: approval.hash,
     approvers: approval.approvers,
     quorum: approval.quorum,
+    state: approval.state,
     on_timeout: approval.onTimeout,
     deadline_ms: approval.deadlineMs,
     escalate_ms: approval.escalate?.afterMs ?? null,
     escalate_to: approval.escalate?.approvers ?? [],
   }))
   return sql`insert into approvals (id, tenant_id, mission_id, task_id, task_key, wait, verifies, title, data, hash, approvers, quorum, state, on_timeout,
-      deadline_at, escalate_at, escalate_to)
-    select r.id, r.tenant_id, r.mission_id, r.task_id, r.task_key, r.wait, r.verifies, r.title, coalesce(r.data, 'null'), r.hash, r.approvers, r.quorum, 'open', r.on_timeout,
-      now() + r.deadline_ms * interval '1 millisecond', now() + r.escalate_ms * interval '1 millisecond', r.escalate_to
+      deadline_at, escalate_at, escalate_to, decided_at)
+    select r.id, r.tenant_id, r.mission_id, r.task_id, r.task_key, r.wait, r.verifies, r.title, coalesce(r.data, 'null'), r.hash, r.approvers, r.quorum, r.state, r.on_timeout,
+      now() + r.deadline_ms * interval '1 millisecond', now() + r.escalate_ms * interval '1 millisecond', r.escalate_to,
+      case when r.state = 'withdrawn' then now() end
     from ${recordset(
       rows,
       'r',
-      `id uuid, tenant_id uuid, mission_id uuid, task_id uuid, task_key text, wait text, verifies int, title text, data jsonb, hash text, approvers text[], quorum int,
+      `id uuid, tenant_id uuid, mission_id uuid, task_id uuid, task_key text, wait text, verifies int, title text, data jsonb, hash text, approvers text[], quorum int, state text,
        on_timeout text, deadline_ms bigint, escalate_ms bigint, escalate_to text[]`,
     )} ${only}`
 }

@@ -54,7 +54,7 @@ export async function storeMissions(db: Db, orders: readonly NewMissionRow[]): P
   const events = orders.flatMap((order) =>
     order.ledger.events.map((event) => ({ ...event, tenantId: order.mission.tenantId })),
   )
-  const approvals = orders.flatMap((order) => order.ledger.approvals)
+  const asking = orders.map((order) => order.ledger).filter((ledger) => ledger.approvals.length > 0)
   const statement = sql<{ stored: string[] | null; outbox_id: number | null }>`
     with stored as (${insertMissions(orders)}),
       tasks_in as (${insertTasks(
@@ -62,7 +62,7 @@ export async function storeMissions(db: Db, orders: readonly NewMissionRow[]): P
         ONLY_STORED,
       )}),
       ${edges.length === 0 ? sql`` : sql`edges_in as (${insertEdges(edges, sql`where r.task_id in (select t.id from ${taskMissions(orders)} join stored s on s.id = t.mission_id)`)}),`}
-      ${approvals.length === 0 ? sql`` : sql`approvals_in as (${insertApprovals({ approvals }, ONLY_STORED)}),`}
+      ${asking.length === 0 ? sql`` : sql`approvals_in as (${insertApprovals(asking, ONLY_STORED)}),`}
       events_in as (${insertEvents(events, ONLY_STORED)}),
       audit_in as (insert into audit (tenant_id, actor, action, ref)
         select tenant_id, created_by, 'mission.submitted', id::text from stored),

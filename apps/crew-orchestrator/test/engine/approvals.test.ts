@@ -194,6 +194,24 @@ describe('an approval that the manifest asks for', () => {
     await expectInvariants(stage.db)
   })
 
+  test('is withdrawn from the beginning when what fails beside it ends its mission in the same moment', async ({
+    stage,
+  }) => {
+    const agent = await stage.agent(['work'])
+    const mission = await stage.submit(
+      crewOf('x', [
+        { id: 'first' },
+        { id: 'asks', dependsOn: ['first'], approval: {} },
+        { id: 'fails', dependsOn: ['first'], input: { of: '${tasks.first.output.missing}' } },
+      ]),
+    )
+    await agent.complete(await one(agent), { said: 1 })
+    expect((await stage.mission(mission.id)).state).toBe('failed')
+    expect((await stateOf(stage, mission, 'asks'))?.state).toBe('canceled')
+    expect(only(await inbox(stage))).toMatchObject({ state: 'withdrawn', decidedAt: expect.any(String) })
+    await expectInvariants(stage.db)
+  })
+
   test('that nobody could fulfil is a fault of the manifest', async ({ stage }) => {
     for (const [approval, message] of [
       [{ approvers: ['lead'], quorum: 2 }, 'only 1 approvers'],
