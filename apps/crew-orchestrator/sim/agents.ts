@@ -1,7 +1,8 @@
 import { newId } from '@hypercode/contracts'
-import type { ClaimedTask, CompletionReport } from '@hypercode/contracts'
+import type { ClaimedTask, CompletionReport, Wait } from '@hypercode/contracts'
 import { reportOf } from '../src/engine/complete.ts'
-import { SKILLS } from './crews.ts'
+import { SKILLS, randomTerms } from './crews.ts'
+import type { Random } from './random.ts'
 import { beat, register } from './registry.ts'
 import { useTools } from './tools.ts'
 import { call, isPassing } from './world.ts'
@@ -227,6 +228,19 @@ async function send(world: World, life: Life, report: CompletionReport): Promise
 const base = (task: ClaimedTask, outcome: CompletionReport['outcome']): CompletionReport =>
   ({ taskId: task.taskId, attempt: task.attempt, outcome }) as CompletionReport
 
+function randomWait(random: Random, name: string): Wait {
+  const delayMs = random.int(50, 3000)
+  const kind = random.pick(['timer', 'signal', 'approval'] as const)
+  if (kind === 'timer') return { kind, name, delayMs }
+  if (kind === 'signal') return { kind, name, signal: 'go', timeoutMs: delayMs }
+  const { approvers, deadlineMs, ...terms } = randomTerms(random)
+  const escalate = { afterMs: 800, approvers: ['cyd'] }
+  return {
+    ...{ kind, name, ...terms, approvers: [...approvers] },
+    ...(deadlineMs === null ? {} : { deadlineMs, escalate }),
+  }
+}
+
 /** What the agent makes of its task. Each report has a mark by which its author is known again. */
 function randomReport(world: World, life: Life, task: ClaimedTask): CompletionReport {
   const { random } = world
@@ -244,12 +258,7 @@ function randomReport(world: World, life: Life, task: ClaimedTask): CompletionRe
   if (die > 0.84) return { ...base(task, 'rejected'), error: { code: 'no', message: mark, retryable: false } }
   if (die > 0.79) return base(task, 'released')
   if (die > 0.75) {
-    const name = `w${attempt}`
-    const delayMs = random.int(50, 3000)
-    const wait = random.chance(0.5)
-      ? ({ kind: 'timer', name, delayMs } as const)
-      : ({ kind: 'signal', name, signal: 'go', timeoutMs: delayMs } as const)
-    return { ...base(task, 'waiting'), wait }
+    return { ...base(task, 'waiting'), wait: randomWait(random, `w${attempt}`) }
   }
   const report = { ...base(task, 'completed'), output: [mark] }
   const fence = { tenantId: world.tenantId, subject: instance.subject, incarnation, taskId, attempt }

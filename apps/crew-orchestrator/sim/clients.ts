@@ -95,14 +95,16 @@ async function interfere(world: World, history: History): Promise<void> {
   }
 }
 
-const CONFLICTS = ['conflict', 'not_found']
+const CONFLICTS = ['conflict', 'not_found', 'version_mismatch', 'not_an_approver']
 
-/** What is not there any more, or not so, is no fault. */
-export async function gently(work: () => Promise<void>): Promise<void> {
+/** What is not there any more, or not so, is no fault; answers whether it was done. */
+export async function gently(work: () => Promise<void>): Promise<boolean> {
   try {
     await work()
+    return true
   } catch (error) {
     if (!CONFLICTS.includes(String((error as { code?: unknown }).code))) throw error
+    return false
   }
 }
 

@@ -1,3 +1,5 @@
+import type { ApprovalTerms } from '../src/domain/approvals.ts'
+import type { TaskPolicy } from '../src/domain/facts.ts'
 import { DEFAULT_RETRY } from '../src/domain/retry.ts'
 import type { CrewPlan, PlannedTask } from '../src/manifest/compile.ts'
 import type { Random } from './random.ts'
@@ -29,7 +31,9 @@ function randomTask(random: Random, index: number): PlannedTask {
   const dependsOn =
     index === 0 ? [] : [...new Set(Array.from({ length: random.int(0, 2) }, () => `t${random.int(0, index - 1)}`))]
   const kind = random.pick(['plain', 'plain', 'plain', 'filled', 'forEach', 'left out'] as const)
-  const input = dependsOn.map((key) => `\${tasks.${key}.output}`)
+  // What a dependency does not say fails the task before it begins.
+  const member = random.chance(0.15) ? '.missing' : ''
+  const input = dependsOn.map((key) => `\${tasks.${key}.output${member}}`)
   return {
     key: `t${index}`,
     queue: random.pick(SKILLS),
@@ -60,7 +64,31 @@ function randomTask(random: Random, index: number): PlannedTask {
             ...(kind === 'forEach' ? { forEach: Array.from({ length: random.int(0, 3) }, (_, item) => item) } : {}),
             ...(kind === 'left out' ? { when: 'false' } : {}),
           },
-    policy: kind === 'forEach' && random.chance(0.5) ? { childFailure: 'continue' } : null,
+    policy: randomPolicy(random, kind === 'forEach'),
     concurrency: random.chance(0.2) ? random.pick(KEYS) : null,
+  }
+}
+
+function randomPolicy(random: Random, isForEach: boolean): TaskPolicy | null {
+  const policy: TaskPolicy = {
+    ...(isForEach && random.chance(0.5) ? { childFailure: 'continue' } : {}),
+    ...(random.chance(0.25) ? { approval: { ...randomTerms(random), escalate: null } } : {}),
+  }
+  return Object.keys(policy).length === 0 ? null : policy
+}
+
+/** Whom tasks wait for. */
+export const PEOPLE = ['ann', 'bob', 'cyd'] as const
+
+/** Terms that can be fulfilled. */
+export function randomTerms(random: Random): Omit<ApprovalTerms, 'escalate'> {
+  const approvers = random.pick([[], ['ann', 'bob'], [...PEOPLE]])
+  const deadlineMs = random.pick([null, random.int(1000, 8000)])
+  return {
+    title: 'may it?',
+    approvers,
+    quorum: random.int(1, 2),
+    deadlineMs,
+    onTimeout: random.pick(['reject', 'approve']),
   }
 }

@@ -6,6 +6,7 @@ import { TASK_MOVES } from '../src/domain/states.ts'
 import type { TaskState } from '@hypercode/contracts'
 import { TASK_STATE_AFTER } from '@hypercode/testkit/invariants'
 import { createLimitRules } from './limit-rules.ts'
+import { createApprovalRules } from './approval-rules.ts'
 import { checkEffect } from './effect-rules.ts'
 import { ENDS, checkNeeds, checkResult, checkTaskChange, must } from './rules.ts'
 import type { Change, Commit, Database } from './database/database.ts'
@@ -49,6 +50,7 @@ export function createChecker(database: () => Database, leaseMs: () => number): 
   const instances = createVersions<InstanceRow>()
   const endedAt = new Map<string, number>()
   const limits = createLimitRules(database)
+  const approvals = createApprovalRules(database)
   const authors = new Map<string, Author>()
   const cancelAcked = new Map<string, number>()
 
@@ -90,6 +92,12 @@ export function createChecker(database: () => Database, leaseMs: () => number): 
     if (change.table === 'tasks' && change.before !== undefined) checkTaskChange(change.before, change.after, begunAt)
     if (change.table === 'waits' && change.after.kind === 'timer' && change.after.fired_at !== null)
       must(change.after.fired_at >= (change.after.fire_at ?? 0), 'O17', `timer ${change.after.name} was early`)
+    if (change.table === 'waits')
+      must(
+        change.before === undefined || change.before.fired_at === null,
+        'W2',
+        `the wait ${change.after.name} of ${change.after.task_id} is over twice`,
+      )
     if (change.table === 'effects') checkEffect(change, database().tables.tasks.get(change.after.task_id))
     if (change.table !== 'attempts') return
     const { before, after } = change
@@ -280,6 +288,7 @@ export function createChecker(database: () => Database, leaseMs: () => number): 
         else if (table === 'missions') touched.add(after.id)
       }
       for (const id of touched) checkMission(id)
+      approvals.check(commit)
     },
   }
 }

@@ -1,7 +1,8 @@
 import { CORE_MUTANTS } from './mutants/core.ts'
 import { EFFECT_MUTANTS } from './mutants/effects.ts'
 import { LIMIT_MUTANTS } from './mutants/limits.ts'
+import { WAIT_MUTANTS } from './mutants/waits.ts'
 import type { Mutant } from './mutants/edit.ts'
 
 /** Faults that are put into the real sources as they are loaded, to see that the simulation finds them. */
-export const MUTANTS: readonly Mutant[] = [...CORE_MUTANTS, ...EFFECT_MUTANTS, ...LIMIT_MUTANTS]
+export const MUTANTS: readonly Mutant[] = [...CORE_MUTANTS, ...EFFECT_MUTANTS, ...LIMIT_MUTANTS, ...WAIT_MUTANTS]

@@ -1,14 +1,18 @@
 /** People who step in where the platform waits for them. */
+import { decideApproval } from '../src/engine/approvals.ts'
 import { resolveEffect } from '../src/engine/effects.ts'
 import { limitQueue, pauseQueue, resumeQueue } from '../src/engine/queues.ts'
 import { gently, persist } from './clients.ts'
-import { SKILLS } from './crews.ts'
+import { PEOPLE, SKILLS } from './crews.ts'
 import type { Replica } from './replica.ts'
+import type { ApprovalRow } from './database/rows.ts'
+import { must } from './rules.ts'
 import type { World } from './world.ts'
 
 export function startPeople(world: World): void {
   world.background('people resolve effects', resolveEffects(world))
   world.background('people control queues', controlQueues(world))
+  world.background('people decide', decideApprovals(world))
 }
 
 /** Says whether unknown effects have happened; never while an agent may still be about to have one. */
@@ -58,4 +62,36 @@ const CONTROLS: Readonly<Record<'pause' | 'resume' | 'limit' | 'unlimit', Contro
   resume: resumeQueue,
   limit: limitQueue,
   unlimit: async (db, order) => limitQueue(db, order, null),
+}
+
+/** Looks at what is to be approved, and decides about it a while later, as several do at once. In the end all is approved. */
+async function decideApprovals(world: World): Promise<void> {
+  const { random, scheduler, database } = world
+  for (;;) {
+    await scheduler.wait(200 + random.next() * 1500, 'people look for approvals')
+    const open = [...database.tables.approvals.values()].filter((one) => one.state === 'open')
+    if (open.length === 0) continue
+    const approval = random.pick(open)
+    const times = random.pick([1, 1, 2])
+    for (let time = 0; time < times; time += 1) world.background('a person decides', decide(world, approval))
+  }
+}
+
+async function decide(world: World, { id, hash }: ApprovalRow): Promise<void> {
+  const { random, scheduler, tenantId, database } = world
+  const subject = random.pick(PEOPLE)
+  const verdict = world.calm ? 'approve' : random.pick(['approve', 'approve', 'approve', 'reject', 'edit'] as const)
+  await scheduler.wait(random.next() * 1500, `${subject} thinks`)
+  const order = { tenantId, id, subject, verdict, hash, comment: undefined, data: { by: subject } }
+  const isTaken = await gently(async () =>
+    persist(world, `${subject} decides to ${verdict}`, async ({ engine, db }) =>
+      engine.after((await decideApproval(db, order)).saved),
+    ),
+  )
+  if (!isTaken) return
+  const decisions = [...database.tables.approval_decisions.values()]
+  const own = decisions.filter((one) => one.approval_id === id && one.client === subject && one.verdict === verdict)
+  must(own.length > 0, 'H2', `the decision of ${subject} about ${id} was taken and is not there`)
+  const isAsShown = verdict === 'edit' || own.some((one) => one.hash === hash)
+  must(isAsShown, 'A1', `the decision of ${subject} about ${id} counts for other data than it was about`)
 }

@@ -1,6 +1,7 @@
 import type { Session } from './database.ts'
 import { flat } from './statement.ts'
 import type { Call, Statement } from './statement.ts'
+import * as approvals from './statements/approvals.ts'
 import * as compensations from './statements/compensations.ts'
 import * as due from './statements/due.ts'
 import * as effects from './statements/effects.ts'
@@ -16,7 +17,21 @@ import * as waits from './statements/waits.ts'
 
 const isStatement = (one: unknown): one is Statement => typeof one === 'object' && one !== null && 'marks' in one
 
-const FILES = [compensations, due, effects, journal, lease, load, people, queues, reports, save, submit, waits]
+const FILES = [
+  approvals,
+  compensations,
+  due,
+  effects,
+  journal,
+  lease,
+  load,
+  people,
+  queues,
+  reports,
+  save,
+  submit,
+  waits,
+]
 const ALL = FILES.flatMap((file) => Object.values(file).filter(isStatement))
 const known = new Map<string, { statement: Statement; text: string }>()
 

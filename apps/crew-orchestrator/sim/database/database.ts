@@ -55,6 +55,8 @@ export class Database {
     effects: new Map(),
     waits: new Map(),
     signals: new Map(),
+    approvals: new Map(),
+    approval_decisions: new Map(),
     queue_controls: new Map(),
     outbox: new Map(),
   }

@@ -130,6 +130,42 @@ export interface SignalRow {
   taken_at: Instant
 }
 
+export interface ApprovalRow {
+  id: string
+  tenant_id: string
+  mission_id: string
+  task_id: string
+  task_key: string
+  wait: string | null
+  verifies: number | null
+  title: string
+  data: unknown
+  hash: string
+  approvers: readonly string[]
+  quorum: number
+  round: number
+  state: 'open' | 'approved' | 'rejected' | 'expired' | 'withdrawn'
+  on_timeout: 'reject' | 'approve'
+  deadline_at: Instant
+  escalate_at: Instant
+  escalate_to: readonly string[]
+  escalated_at: Instant
+  created_at: number
+  decided_at: Instant
+}
+
+export interface DecisionRow {
+  approval_id: string
+  round: number
+  client: string
+  tenant_id: string
+  subject: string
+  verdict: string
+  comment: string | null
+  hash: string
+  at: number
+}
+
 export interface ControlRow {
   tenant_id: string
   queue: string
@@ -155,6 +191,8 @@ export interface Rows {
   effects: EffectRow
   waits: WaitRow
   signals: SignalRow
+  approvals: ApprovalRow
+  approval_decisions: DecisionRow
   queue_controls: ControlRow
   outbox: OutboxRow
 }
@@ -173,6 +211,8 @@ export const KEYS: { readonly [T in TableName]: (row: Rows[T]) => string } = {
   effects: (row) => `${row.task_id}/${row.name}`,
   waits: (row) => `${row.task_id}/${row.name}`,
   signals: (row) => row.id,
+  approvals: (row) => row.id,
+  approval_decisions: (row) => `${row.approval_id}/${row.round}/${row.client}`,
   queue_controls: (row) => `${row.tenant_id}/${row.queue}`,
   outbox: (row) => row.id,
 }

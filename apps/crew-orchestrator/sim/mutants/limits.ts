@@ -50,8 +50,8 @@ export const LIMIT_MUTANTS: readonly Mutant[] = [
     edits: [
       edit(
         'store/lease.ts',
-        `where c.paused_at is null and exists (select from slots)`,
-        `where exists (select from slots)`,
+        `where c.paused_at is null and (select n > 0 from room)`,
+        `where (select n > 0 from room)`,
       ),
     ],
   },

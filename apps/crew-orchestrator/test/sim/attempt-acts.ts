@@ -42,7 +42,7 @@ export const ATTEMPT_ACTS = {
       at,
     )
     if (order === undefined) return 'nothing'
-    const answer = { done: other < 0.4, response: 'seen' }
+    const answer = { done: other < 0.5, response: 'seen' }
     const { effect, saved } = await resolveEffect(side.db, { tenantId: side.tenantId, actor: 'p', ...order, answer })
     return { state: effect.state, by: effect.resolvedBy, queued: sorted(saved.queued) }
   },

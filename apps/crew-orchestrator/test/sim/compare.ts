@@ -53,6 +53,11 @@ const COMPARED = {
     as: ['task_id', 'name', 'attempt', 'state', 'idempotent', 'request_hash', 'response', 'resolved_by'],
     set: ['done_at'],
   },
+  approvals: {
+    as: ['task_id', 'task_key', 'wait', 'data', 'hash', 'approvers', 'quorum', 'round', 'state', 'on_timeout'],
+    set: ['deadline_at', 'escalate_at', 'escalated_at', 'decided_at'],
+  },
+  approval_decisions: { as: ['round', 'client', 'verdict', 'hash'], set: ['at'] },
   queue_controls: { as: ['queue', 'paused_by', 'max_executing'], set: ['paused_at'] },
   waits: { as: ['task_id', 'name', 'kind', 'signal'], set: ['fire_at', 'fired_at'] },
   signals: { as: ['mission_id', 'name', 'taken_by'], set: ['taken_at'] },
@@ -68,7 +73,7 @@ export async function dump({ side, names }: Named): Promise<Record<string, strin
     const own = rows.filter((row) => row['tenant_id'] === undefined || row['tenant_id'] === side.tenantId)
     const told = own.map((row) =>
       JSON.stringify([
-        ...as.map((column) => `${column}=${stable(row[column] ?? null)}`),
+        ...as.map((column) => `${column}=${stable(inOrder(column, row[column]) ?? null)}`),
         ...set.map((column) => `${column}:${row[column] !== null && row[column] !== undefined}`),
       ]),
     )
@@ -76,6 +81,10 @@ export async function dump({ side, names }: Named): Promise<Record<string, strin
   }
   return found
 }
+
+/** Postgres puts those who may decide in no order. */
+const inOrder = (column: string, value: unknown): unknown =>
+  column === 'approvers' ? (value as string[]).toSorted() : value
 
 /** JSON with members in one order: jsonb has its own. */
 const stable = (value: unknown): string =>

@@ -10,30 +10,38 @@ import { createRandom } from '../../sim/random.ts'
 import { openHistory } from './history.ts'
 import { openModelSide, openRealSide } from './sides.ts'
 
-const STEPS = 150
+const STEPS = 120
+const HISTORIES = 4
+/** So many more at most, until every statement has been compared. */
+const FURTHER = 12
+/** Crews of these histories compensate nothing, and only a fault of the orchestrator makes it look for what is due one by one. */
+const NEVER_ASKED = ['readCompensated', 'findDue']
 
-test.for([1, 2, 3, 4, 5])(
+let accepted = 0
+const notAsked = (): string[] => {
+  const asked = new Set([...askedStatements(), ...NEVER_ASKED])
+  return allStatements().filter((name) => !asked.has(name))
+}
+
+test.for(Array.from({ length: HISTORIES + FURTHER }, (_, index) => index + 1))(
   'history %i is the same on Postgres and on the model',
   { timeout: 120_000 },
   async (seed, { db, tenant }) => {
+    if (seed > HISTORIES && notAsked().length === 0) return
     const real = openRealSide(db, tenant.id, registerInstance)
     const model = openModelSide(tenant.id)
-    const random = createRandom(seed)
-    const history = await openHistory([real, model], random)
+    const history = await openHistory([real, model], createRandom(seed))
     for (let step = 1; step <= STEPS; step += 1) {
       const what = await history.step()
       expect(history.answers[1], `step ${step}: the answer to ${what}`).toEqual(history.answers[0])
       const [stored, modelled] = await history.stored()
       expect(modelled, `step ${step}: what is stored after ${what}`).toEqual(stored)
     }
-    expect(history.accepted).toBeGreaterThan(1)
+    accepted += history.accepted
   },
 )
 
-/** Only a fault of the orchestrator makes it ask these. */
-const NEVER_ASKED = ['findDue', 'readInputs']
-
 afterAll(() => {
-  const asked = new Set(askedStatements())
-  expect(allStatements().filter((name) => !asked.has(name))).toEqual(NEVER_ASKED)
+  expect(accepted).toBeGreaterThan(HISTORIES)
+  expect(notAsked(), 'statements of the model that no history has compared').toEqual([])
 })

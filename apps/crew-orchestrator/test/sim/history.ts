@@ -1,5 +1,5 @@
 import { newId } from '@hypercode/contracts'
-import type { ClaimedTask, CompletionReport } from '@hypercode/contracts'
+import type { ClaimedTask, CompletionReport, Wait } from '@hypercode/contracts'
 import { cancelMission } from '../../src/engine/cancel.ts'
 import { completeAttempts, reportOf } from '../../src/engine/complete.ts'
 import { pauseMission, resumeMission } from '../../src/engine/pause.ts'
@@ -8,6 +8,7 @@ import { planMission, submitMissions } from '../../src/engine/submit.ts'
 import { sweepTurn } from '../../src/engine/sweep.ts'
 import { leaseTasks } from '../../src/store/lease.ts'
 import { lookForWork } from '../../src/store/look-for-work.ts'
+import type { TaskPolicy } from '../../src/domain/facts.ts'
 import type { CrewPlan } from '../../src/manifest/compile.ts'
 import { SKILLS, randomCrew } from '../../sim/crews.ts'
 import type { Random } from '../../sim/random.ts'
@@ -84,15 +85,22 @@ const calm = (crew: CrewPlan): CrewPlan => ({
     return {
       ...task,
       retry: { ...task.retry, initialIntervalMs: 0 },
+      policy: calmTerms(task.policy),
       timeouts: {
         queueMs: index % 2 === 0 || !isAlone ? null : 21_400 + 1000 * index,
         attemptMs: attemptMs === null ? null : 9500,
-        heartbeatMs: heartbeatMs === null ? null : 13_500,
+        heartbeatMs: heartbeatMs === null ? null : 13_900,
         totalMs: totalMs === null || !isAlone ? null : 29_600 + 1000 * index,
       },
     }
   }),
 })
+
+const calmTerms = (policy: TaskPolicy | null): TaskPolicy | null => {
+  if (policy?.approval === undefined) return policy
+  const { deadlineMs, ...terms } = policy.approval
+  return { ...policy, approval: { ...terms, deadlineMs: deadlineMs === null ? null : 15_900 } }
+}
 
 const PLAN = [
   ...(['submit', 'submit', 'submit', 'submit'] as const),
@@ -109,13 +117,34 @@ const PLAN = [
     'report',
     'report',
   ] as const),
-  ...(['cancel', 'pause', 'resume', 'signal', 'replace'] as const),
-  ...(['step', 'effect', 'effect', 'effect', 'effect', 'resolve', 'resolve', 'progress', 'queue', 'queue'] as const),
+  ...(['cancel', 'pause', 'resume', 'resume', 'signal', 'replace'] as const),
+  ...([
+    'step',
+    'effect',
+    'effect',
+    'effect',
+    'effect',
+    'resolve',
+    'resolve',
+    'resolve',
+    'resolve',
+    'progress',
+    'queue',
+    'queue',
+    'decide',
+    'decide',
+    'decide',
+    'decide',
+    'decide',
+  ] as const),
 ] as const
 
-/** Between two steps. All spans here end half a second beside what these add up to, so that how fast the machine is decides nothing. */
-const BREATH_MS = 1000
-const LEASE_MS = 11_500
+/**
+ * Between two steps. All spans here end well beside what these add up to, and so do the ten seconds that a turn counts, so that how fast
+ * the machine is decides nothing.
+ */
+const BREATH_MS = 1030
+const LEASE_MS = 11_800
 
 /** After each step, so that no two tasks of a mission are due in one turn for the same instant: their order would be Postgres's own. */
 async function sweep({ side }: Course): Promise<unknown> {
@@ -200,7 +229,7 @@ const ACTS: Readonly<Record<(typeof PLAN)[number], Act>> = {
   },
   async cancel({ side, missions }, { at, other }) {
     const missionId = pick(missions.slice(-4), other)
-    if (missionId === undefined || at > 0.3) return 'nothing'
+    if (missionId === undefined || at > 0.5) return 'nothing'
     const { queued, ended } = await cancelMission(side.db, {
       tenantId: side.tenantId,
       missionId,
@@ -211,7 +240,7 @@ const ACTS: Readonly<Record<(typeof PLAN)[number], Act>> = {
   },
   async pause({ side, missions }, { at, kind }) {
     const missionId = pick(missions.slice(-4), at)
-    if (missionId === undefined || kind > 0.4) return 'nothing'
+    if (missionId === undefined || kind > 0.8) return 'nothing'
     return (await pauseMission(side.db, { tenantId: side.tenantId, missionId, actor: 'c' })).told
   },
   async resume({ side, missions }, { at }) {
@@ -236,13 +265,19 @@ const claimIds = new WeakMap<ClaimedTask, string>()
 
 function randomReport({ taskId, attempt }: ClaimedTask, kind: number): CompletionReport {
   const about = { taskId, attempt }
-  if (kind < 0.5) return { ...about, outcome: 'completed', output: [1, 'a'] }
-  if (kind < 0.65) return { ...about, outcome: 'failed', error: { code: 'boom', message: 'm', retryable: true } }
-  if (kind < 0.7) return { ...about, outcome: 'rejected', error: { code: 'no', message: 'm', retryable: false } }
-  if (kind < 0.78) return { ...about, outcome: 'released' }
-  if (kind < 0.81) return { ...about, outcome: 'canceled' }
-  if (kind < 0.88) return { ...about, outcome: 'waiting', wait: { kind: 'timer', name: 'w', delayMs: 5500 } }
-  if (kind < 0.94)
+  if (kind < 0.48) return { ...about, outcome: 'completed', output: [1, 'a'] }
+  if (kind < 0.6) return { ...about, outcome: 'failed', error: { code: 'boom', message: 'm', retryable: true } }
+  if (kind < 0.63) return { ...about, outcome: 'rejected', error: { code: 'no', message: 'm', retryable: false } }
+  if (kind < 0.69) return { ...about, outcome: 'released' }
+  if (kind < 0.72) return { ...about, outcome: 'canceled' }
+  if (kind < 0.78) return { ...about, outcome: 'waiting', wait: { kind: 'timer', name: 'w', delayMs: 5500 } }
+  if (kind < 0.85) return { ...about, outcome: 'waiting', wait: ASKS }
+  if (kind < 0.93)
     return { ...about, outcome: 'waiting', wait: { kind: 'signal', name: 's', signal: 'go', timeoutMs: 9500 } }
   return { ...about, outcome: 'completed', output: null }
+}
+
+const ASKS: Wait = {
+  ...{ kind: 'approval', name: 'a', title: 'may it?', approvers: ['ann', 'bob'], quorum: 2, onTimeout: 'approve' },
+  ...{ deadlineMs: 17_000, escalate: { afterMs: 3500, approvers: ['cyd'] } },
 }

@@ -43,6 +43,7 @@ const INSTANTS: Readonly<Record<string, readonly string[]>> = {
   ],
   missions: ['cancel_requested_at', 'deadline_at', 'started_at', 'ended_at'],
   waits: ['fire_at', 'created_at', 'fired_at'],
+  approvals: ['deadline_at', 'escalate_at', 'escalated_at', 'created_at', 'decided_at'],
   agent_instances: ['lease_expires_at'],
 }
 

@@ -107,10 +107,12 @@ async function findCandidates(call: Call, most: number): Promise<{ candidates: T
   if (most === 0) return { candidates: [], isBusy: false }
   const skills = param<string[]>(call, /from unnest\(\$(\d+)::text\[\]\) as s\(queue\)/)
   const tenant = param<string>(call, /left join queue_controls c on c\.tenant_id = \$(\d+)/)
-  const [, isOpen = ''] = /and c\.queue = s\.queue where (.*?)exists \(select from slots\)/.exec(text) ?? []
+  const isOpen = predicate(
+    between(text, 'and c.queue = s.queue where', '(select n > 0 from room)').replace(/ ?and$/, ''),
+  )
   const open = skills
     .map((queue) => ({ queue, c: session.get('queue_controls', `${tenant}/${queue}`) }))
-    .filter(({ c }) => predicate(isOpen.replace(/and $/, ''))(scopeOf(call, { c })))
+    .filter(({ c }) => isOpen(scopeOf(call, { c })))
   const ungated = findUngated(call, new Set(open.map(({ queue }) => queue)))
   const isKeyed = session
     .rows('tasks')

@@ -1,4 +1,6 @@
 import type { Session } from '../database.ts'
+import { records } from '../statement.ts'
+import type { Call } from '../statement.ts'
 
 const known = new Map<string, ReadonlyMap<string, string>>()
 
@@ -13,6 +15,10 @@ export function partsOf(text: string): ReadonlyMap<string, string> {
   known.set(text, parts)
   return parts
 }
+
+/** What a part is given, if the statement has it. */
+export const recordsOf = <T>(call: Call, parts: ReadonlyMap<string, string>, name: string): T[] =>
+  parts.has(name) ? records<T>(call, 'r', parts.get(name)) : []
 
 export function sendHints(session: Session, payload: readonly unknown[]): number {
   session.database.outboxId += 1

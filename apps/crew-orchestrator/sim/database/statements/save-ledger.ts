@@ -6,7 +6,8 @@ import { records } from '../statement.ts'
 import type { Call, Statement } from '../statement.ts'
 import { insertEdge, insertEvent, insertTask } from './insert.ts'
 import type { TaskRecord } from './insert.ts'
-import { partsOf, sendHints } from './parts.ts'
+import { APPROVAL_PARTS, insertApproval } from './approvals.ts'
+import { partsOf, recordsOf, sendHints } from './parts.ts'
 
 type Write = (session: Session, record: never) => Promise<void> | void
 
@@ -16,15 +17,22 @@ export const saveLedger: Statement = {
   async run(call) {
     const { session, text, params } = call
     const parts = partsOf(text)
+    // Of what was there before.
+    const freedQueues = freed(call)
     for (const [name, part] of parts) {
       if (name === 'outbox_in') continue
+      const change = APPROVAL_PARTS[name]
+      if (change !== undefined) {
+        await change(call, part, new Set(recordsOf<{ id: string }>(call, parts, 'approvals_in').map(({ id }) => id)))
+        continue
+      }
       const write = WRITES[name]
       if (write === undefined) throw new Error(`the model does not know the part ${name} of a saved ledger`)
       for (const record of records<never>(call, 'r', part)) await write(session, record)
     }
     const hints = /values \(\$(\d+)::jsonb\)/.exec(parts.get('outbox_in') as string) as RegExpExecArray
     const payload = JSON.parse(params[Number(hints[1]) - 1] as string) as unknown[]
-    return [{ id: sendHints(session, payload), freed: freed(call) }]
+    return [{ id: sendHints(session, payload), freed: freedQueues }]
   },
 }
 
@@ -130,6 +138,7 @@ const WRITES: Readonly<Record<string, Write>> = {
     session.update('signals', id, (s) =>
       s.taken_at === null ? { ...s, taken_by: task_id, taken_at: session.now } : undefined,
     ),
+  approvals_in: (session, record: Parameters<typeof insertApproval>[1]) => insertApproval(session, record),
   steps_in: (session, record: StepRow) => session.insert('steps', { ...record, request_hash: null }),
   events_in: (session, record: EventRow) => insertEvent(session, record),
   missions_moved: moveMission,

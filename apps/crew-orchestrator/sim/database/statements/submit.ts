@@ -2,10 +2,11 @@
 import { later } from '../rows.ts'
 import type { EdgeRow, EventRow, MissionRow } from '../rows.ts'
 import { records } from '../statement.ts'
-import type { Call, Statement } from '../statement.ts'
+import type { Statement } from '../statement.ts'
+import { insertApproval } from './approvals.ts'
 import { insertEdge, insertEvent, insertTask } from './insert.ts'
 import type { TaskRecord } from './insert.ts'
-import { partsOf, sendHints } from './parts.ts'
+import { partsOf, recordsOf, sendHints } from './parts.ts'
 
 type MissionRecord = Omit<MissionRow, 'deadline_at'> & { deadline_ms: number | null }
 
@@ -43,6 +44,8 @@ export const storeMissions: Statement = {
     for (const task of tasks) insertTask(session, task)
     for (const edge of recordsOf<EdgeRow>(call, parts, 'edges_in')) if (ids.has(edge.task_id)) insertEdge(session, edge)
     for (const event of recordsOf<EventRow>(call, parts, 'events_in').filter(isStored)) insertEvent(session, event)
+    for (const approval of recordsOf<Parameters<typeof insertApproval>[1]>(call, parts, 'approvals_in'))
+      if (isStored(approval)) insertApproval(session, approval)
     const hints = records<{ id: string; hint: unknown }>(call, 'h', parts.get('outbox_in')).filter(({ id }) =>
       stored.has(id),
     )
@@ -60,9 +63,6 @@ export const storeMissions: Statement = {
     ]
   },
 }
-
-const recordsOf = <T>(call: Call, parts: ReadonlyMap<string, string>, name: string): T[] =>
-  parts.has(name) ? records<T>(call, 'r', parts.get(name)) : []
 
 const keyOf = ({ tenant_id, idempotency_key }: Pick<MissionRow, 'tenant_id' | 'idempotency_key'>): string =>
   `key ${tenant_id} ${idempotency_key}`

@@ -1,5 +1,6 @@
 /** The statements about waits and signals in `store/waits.ts` and `store/signals.ts`, and those about paused missions in `store/held-tasks.ts`. */
-import { records } from '../statement.ts'
+import { predicate } from '../predicate.ts'
+import { between, records, scopeOf } from '../statement.ts'
 import type { Statement } from '../statement.ts'
 import { lockTasksWhere } from './load.ts'
 
@@ -63,15 +64,13 @@ export const lockWaitingFor: Statement = {
   name: 'lockWaitingFor',
   marks: ['w.name as wait from waits w join tasks t'],
   async run(call) {
-    const [missionId, signal, key] = call.params as [string, string, string | undefined]
-    const waits = call.session
-      .rows('waits')
-      .filter((wait) => wait.mission_id === missionId && wait.signal === signal && wait.fired_at === null)
-    const createdAt = new Map(waits.map((wait) => [wait.task_id, wait]))
+    const fits = predicate(between(call.text, 'on t.id = w.task_id where', 'order by w.created_at'))
+    // A name is waited for once, so that the latest of a task is the one that may be open.
+    const createdAt = new Map(call.session.rows('waits').map((wait) => [wait.task_id, wait]))
     const locked = await lockTasksWhere(
       call,
       false,
-      (task) => createdAt.has(task.id) && task.state === 'waiting' && (key === undefined || task.key === key),
+      (t) => fits(scopeOf(call, { t, w: createdAt.get(t.id) })),
       (a, b) =>
         (createdAt.get(a.id)?.created_at ?? 0) - (createdAt.get(b.id)?.created_at ?? 0) || (a.id < b.id ? -1 : 1),
       1,
