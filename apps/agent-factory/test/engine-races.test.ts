@@ -49,7 +49,9 @@ async function spawnMute(caller: Caller, count = 1, spec: Record<string, unknown
   return await caller.spawn('mute', 1, { count })
 }
 
-test('two factories over one database start each instance once', { timeout: LONG }, async ({
+// Each has a database and a folder of its own and mostly waits for leases to run out, so they wait together.
+
+test.concurrent('two factories over one database start each instance once', { timeout: LONG }, async ({
   startFactory,
   folder,
 }) => {
@@ -64,7 +66,7 @@ test('two factories over one database start each instance once', { timeout: LONG
   expect(await pidsIn(driverIn(folder))).toHaveLength(6)
 })
 
-test('a factory that dies between writing a launch and asking its driver: another one starts it, once', {
+test.concurrent('a factory that dies between writing a launch and asking its driver: another one starts it, once', {
   timeout: LONG,
 }, async ({ startFactory, folder }) => {
   const first = await startFactory(undefined, QUICK, { driver: dyingAt(driverIn(folder), 'start', 'before') })
@@ -77,10 +79,9 @@ test('a factory that dies between writing a launch and asking its driver: anothe
   expect(await pidsIn(second.driver)).toEqual([pidOf(running)])
 })
 
-test('a factory that dies before it has heard of its start: another one adopts the process', { timeout: LONG }, async ({
-  startFactory,
-  folder,
-}) => {
+test.concurrent('a factory that dies before it has heard of its start: another one adopts the process', {
+  timeout: LONG,
+}, async ({ startFactory, folder }) => {
   const real = driverIn(folder)
   const first = await startFactory(undefined, QUICK, { driver: dyingAt(real, 'start', 'after') })
   const [one] = (await spawnMute(first.caller())) as [Instance]
@@ -94,7 +95,7 @@ test('a factory that dies before it has heard of its start: another one adopts t
   expect(await pidsIn(real)).toEqual([pid])
 })
 
-test('a factory that was only slow and comes to its start when another one has taken over: still one process', {
+test.concurrent('a factory that was only slow and comes to its start when another one has taken over: still one process', {
   timeout: LONG,
 }, async ({ startFactory, folder }) => {
   const real = driverIn(folder)
@@ -122,7 +123,7 @@ test('a factory that was only slow and comes to its start when another one has t
   expect(await caller.instance(one.id)).toMatchObject({ starts: 1, crashes: [], place: running.place })
 })
 
-test.for(['before', 'after'] as const)(
+test.concurrent.for(['before', 'after'] as const)(
   'a factory that dies while it ends an instance (%s): another one ends it',
   { timeout: LONG },
   async (when, { startFactory, folder }) => {
@@ -141,7 +142,7 @@ test.for(['before', 'after'] as const)(
   },
 )
 
-test.for(['before', 'after'] as const)(
+test.concurrent.for(['before', 'after'] as const)(
   'a factory that dies while it replaces what was not ready in time (%s): one process in the end, one crash',
   { timeout: LONG },
   async (when, { startFactory, folder }) => {
@@ -159,7 +160,7 @@ test.for(['before', 'after'] as const)(
   },
 )
 
-test('what ran on a machine that is lost is started on another, after a while and not before', {
+test.concurrent('what ran on a machine that is lost is started on another, after a while and not before', {
   timeout: LONG,
 }, async ({ startFactory, folder }) => {
   const there: Driver = { ...driverIn(folder), host: 'lost-machine' }
@@ -186,7 +187,7 @@ test('what ran on a machine that is lost is started on another, after a while an
   expect(again.place).toContain(second.driver.host)
 })
 
-test('what runs and no instance claims is ended after a while, and nothing else', { timeout: LONG }, async ({
+test.concurrent('what runs and no instance claims is ended after a while, and nothing else', { timeout: LONG }, async ({
   startFactory,
 }) => {
   const factory = await startFactory(undefined, { ...QUICK, orphanGraceMs: 300, orphanMs: 100 })
@@ -219,7 +220,7 @@ test('what runs and no instance claims is ended after a while, and nothing else'
   expect(await pidsIn(factory.driver)).toEqual([pidOf(claimed)])
 })
 
-test('a driver that cannot be asked costs time, and no instance', { timeout: LONG }, async ({
+test.concurrent('a driver that cannot be asked costs time, and no instance', { timeout: LONG }, async ({
   startFactory,
   folder,
 }) => {
