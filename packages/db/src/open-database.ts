@@ -48,7 +48,7 @@ export function openDatabase(options: DatabaseOptions): DatabaseHandle {
   })
   const question = openQuestion(options)
   const watch = createSilenceWatch({
-    ask: async (withinMs) => await question.ask(withinMs),
+    ask: async (signal) => await question.ask(signal),
     isAnswer: (error) => !isConnectionError(error),
   })
   // A client that loses its server emits 'error'; with no listener that ends the process.

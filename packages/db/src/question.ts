@@ -6,14 +6,13 @@ import type { DatabaseOptions } from './open-database.ts'
 export interface Question {
   /** Makes its connection, so that it is there when it is needed. */
   warm(): void
-  /** Resolves when the server answers; rejects when it does not within this time, or is not there. */
-  ask(withinMs: number): Promise<void>
+  /** Resolves when the server answers; rejects when it is not there, or when the signal aborts. */
+  ask(signal: AbortSignal): Promise<void>
   close(): Promise<void>
 }
 
 /** Then a second connection is tried: the first one may have died without a word. */
 const SECOND_MS = 300
-const GIVE_UP_MS = 1000
 
 /**
  * One connection is kept for it: on a machine that has too much to do, to make a new one takes longer than any answer, and a server that is
@@ -25,32 +24,19 @@ export function openQuestion({ url, applicationName, onIdleError }: DatabaseOpti
     min: 1,
     max: 2,
     application_name: applicationName,
-    connectionTimeoutMillis: GIVE_UP_MS,
-    query_timeout: GIVE_UP_MS,
+    connectionTimeoutMillis: 2000,
     keepAlive: true,
   })
   pool.on('error', onIdleError)
   pool.on('connect', (client) => client.on('error', onIdleError))
-  const once = async (): Promise<void> => {
-    const client = await pool.connect()
-    try {
-      await client.query('select 1')
-      client.release()
-    } catch (error) {
-      client.release(true)
-      throw error
-    }
-  }
   return {
-    warm: () => void once().catch(onIdleError),
-    async ask(withinMs) {
+    warm: () => void askOn(pool, AbortSignal.timeout(2000)).catch(onIdleError),
+    async ask(given) {
       const ended = new AbortController()
-      const after = async (ms: number): Promise<void> =>
-        await sleep(ms, undefined, { ref: false, signal: ended.signal })
-      const answer = Promise.any([once(), after(SECOND_MS).then(once)])
-      const late = after(withinMs).then(() => Promise.reject(new Error('Query read timeout')))
+      const signal = AbortSignal.any([given, ended.signal])
+      const second = sleep(SECOND_MS, undefined, { ref: false, signal })
       try {
-        await Promise.race([answer, late])
+        await Promise.any([askOn(pool, signal), second.then(async () => await askOn(pool, signal))])
       } catch (error) {
         throw error instanceof AggregateError ? error.errors[0] : error
       } finally {
@@ -58,5 +44,26 @@ export function openQuestion({ url, applicationName, onIdleError }: DatabaseOpti
       }
     },
     close: async () => await pool.end(),
+  }
+}
+
+/** A connection that has not answered when the signal aborts is thrown away. */
+async function askOn(pool: pg.Pool, signal: AbortSignal): Promise<void> {
+  const client = await pool.connect()
+  let isGone = false
+  const release = (destroy: boolean): void => {
+    if (!isGone) client.release(destroy)
+    isGone = true
+  }
+  const leave = (): void => release(true)
+  signal.addEventListener('abort', leave, { once: true })
+  try {
+    await client.query('select 1')
+    release(false)
+  } catch (error) {
+    leave()
+    throw error
+  } finally {
+    signal.removeEventListener('abort', leave)
   }
 }

@@ -7,7 +7,12 @@
  *    one connection that went silent is no silence of the server.
  * W3 When neither that nor anybody else was answered within `answerMs`, everybody who waits is told so at once, and so is everybody who
  *    comes, until the same question is answered. It goes on being asked.
+ * W4 Time is counted in turns of our own event loop. A process that gets no processor finds its timers overdue before it reads the answers
+ *    that have come meanwhile.
+ * W5 A silence that was soon over was none: somebody in between is slow. Then the next answer is waited for twice as long, lest
+ *    statements that would have been answered be given up again and again.
  */
+import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 export interface SilenceWatch {
@@ -20,8 +25,8 @@ export interface SilenceWatch {
 }
 
 export interface SilenceWatchOptions {
-  /** Resolves when the server answers, rejects when it does not within the given time. */
-  readonly ask: (withinMs: number) => Promise<void>
+  /** Resolves when the server answers. Is given up by the signal. */
+  readonly ask: (signal: AbortSignal) => Promise<void>
   /** True for errors that only a server that lives can have sent. */
   readonly isAnswer: (error: unknown) => boolean
   /** Default 500. */
@@ -39,14 +44,19 @@ export class DatabaseSilent extends Error {
   }
 }
 
-/** Silence is counted in ticks: a process that was frozen itself wakes to one tick, and to the answers that have come meanwhile. */
+/** W4 An interval that is late comes once, however late it is. */
 const TICK_MS = 100
 const PAUSE_MS = 250
+/** W5 */
+const SHORT_MS = 5000
+const PATIENCE_MAX = 8
+const FORGET_MS = 30_000
 
 export function createSilenceWatch(options: SilenceWatchOptions): SilenceWatch {
   const { ask, isAnswer, quietMs = 500, answerMs = 1000 } = options
   const waiting = new Set<(error: Error) => void>()
   const state = { quietTicks: 0, answers: 0, asking: false, silent: false, stopped: false }
+  const patience = createPatience()
   let ticker: NodeJS.Timeout | undefined
 
   const tick = (): void => {
@@ -70,7 +80,9 @@ export function createSilenceWatch(options: SilenceWatchOptions): SilenceWatch {
 
   const askUntilAnswered = async (): Promise<void> => {
     while (!state.stopped) {
+      const wasSilent = state.silent
       state.silent = !(await isAnswered())
+      if (state.silent !== wasSilent) patience.changed(state.silent)
       if (!state.silent) break
       for (const tell of [...waiting]) tell(new DatabaseSilent())
       await sleep(PAUSE_MS, undefined, { ref: false })
@@ -79,11 +91,16 @@ export function createSilenceWatch(options: SilenceWatchOptions): SilenceWatch {
 
   const isAnswered = async (): Promise<boolean> => {
     const { answers } = state
+    const late = new AbortController()
+    let left = Math.ceil((answerMs * patience.times) / TICK_MS)
+    const clock = setInterval(() => (left -= 1) === 0 && late.abort(), TICK_MS).unref()
     try {
-      await ask(answerMs)
+      await Promise.race([ask(late.signal), rejectOnAbort(late.signal)])
       return true
     } catch (error) {
-      return isAnswer(error) || state.answers > answers
+      return (!late.signal.aborted && isAnswer(error)) || state.answers > answers
+    } finally {
+      clearInterval(clock)
     }
   }
 
@@ -119,6 +136,27 @@ export function createSilenceWatch(options: SilenceWatchOptions): SilenceWatch {
     stop() {
       state.stopped = true
       clearInterval(ticker)
+    },
+  }
+}
+
+async function rejectOnAbort(signal: AbortSignal): Promise<never> {
+  await once(signal, 'abort')
+  throw new DatabaseSilent()
+}
+
+/** W5 */
+function createPatience() {
+  let times = 1
+  let changedMs = 0
+  return {
+    get times() {
+      return performance.now() - changedMs > FORGET_MS ? 1 : times
+    },
+    changed(isSilent: boolean): void {
+      const nowMs = performance.now()
+      if (!isSilent) times = nowMs - changedMs < SHORT_MS ? Math.min(PATIENCE_MAX, 2 * times) : 1
+      changedMs = nowMs
     },
   }
 }

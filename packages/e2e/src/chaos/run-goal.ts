@@ -1,4 +1,4 @@
-import { performance } from 'node:perf_hooks'
+import { monitorEventLoopDelay, performance } from 'node:perf_hooks'
 import { complaintsSince } from './complaints.ts'
 import type { Goal } from './goal.ts'
 import { Random } from './random.ts'
@@ -27,6 +27,8 @@ export async function runGoal(rig: Rig, goal: Goal, options: GoalOptions): Promi
   const from = performance.now()
   const fromMs = Date.now()
   const name = `${goal.name}-${seed}`
+  const lag = monitorEventLoopDelay()
+  lag.enable()
   const result = await goal.run({
     rig,
     seconds,
@@ -34,6 +36,7 @@ export async function runGoal(rig: Rig, goal: Goal, options: GoalOptions): Promi
     name,
     log: (line) => log(`${goal.name} ${line}`),
   })
+  lag.disable()
   log(`${goal.name} the faults are over, waiting until all has settled`)
   for (const line of complaintsSince(rig, fromMs).often) log(`${goal.name} ${line}`)
   const settled = await settle(rig, { streamsComplete: options.streamsComplete && goal.keepsStreams === true })
@@ -59,6 +62,8 @@ export async function runGoal(rig: Rig, goal: Goal, options: GoalOptions): Promi
     open: settled.open,
     violations: settled.broken,
     unknownEffects: settled.unknownEffects,
+    // All bytes between the processes go through this one: where it was held up, so was everything.
+    heldUpMs: { p99: Math.round(lag.percentile(99) / 1e6), max: Math.round(lag.max / 1e6) },
     ...(nothing.length > 0 && { provedNothing: nothing }),
     ...result.more,
   }
