@@ -18,6 +18,7 @@ import * as operations from './migrations/0013-operations.ts'
 import * as verification from './migrations/0014-verification.ts'
 import * as compensation from './migrations/0015-compensation.ts'
 import * as spawns from './migrations/0016-spawns.ts'
+import * as cleanQueues from './migrations/0017-clean-queues.ts'
 import { grantTo } from './roles.ts'
 import type { Database } from './schema.ts'
 
@@ -38,6 +39,7 @@ const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0014-verification': verification,
   '0015-compensation': compensation,
   '0016-spawns': spawns,
+  '0017-clean-queues': cleanQueues,
 }
 
 export interface MigrateOptions {
