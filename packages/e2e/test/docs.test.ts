@@ -6,7 +6,7 @@ import { promisify } from 'node:util'
 import { describe, expect, test } from 'vitest'
 
 const ROOT = path.resolve(import.meta.dirname, '../../..')
-const documents = globSync(['*.md', '{apps,packages}/*/README.md', 'infra/**/*.md'], {
+const documents = globSync(['*.md', '{apps,packages}/*/*.md', 'infra/**/*.md'], {
   cwd: ROOT,
   exclude: (name) => name.includes('node_modules') || name.includes('publish'),
 })
@@ -43,6 +43,31 @@ test('every package and app has a README, and the map names it', () => {
   const map = readFileSync(path.join(ROOT, 'ARCHITECTURE.md'), 'utf8')
   expect(packages.map((one) => path.basename(one)).filter((name) => !map.includes(`\`${name}\``))).toEqual([])
 })
+
+// Goal: the table of what goes wrong elsewhere cannot name a test that was renamed or taken away.
+// Method: every `file`: name of it, looked up in that file as the name of a test that is neither skipped nor only planned.
+test('every test that PAINS.md names exists', () => {
+  const app = 'apps/crew-orchestrator'
+  const rows = readFileSync(path.join(ROOT, app, 'PAINS.md'), 'utf8')
+    .split('\n')
+    .filter((line) => line.startsWith('| ') && !line.startsWith('| what goes wrong'))
+  expect(rows.length).toBeGreaterThan(50)
+  const named = rows.map((row) =>
+    (row.split(' | ')[1] ?? '')
+      .replace(/ \|$/, '')
+      .split('<br>')
+      .map((one) => /^`([^`]+)`: (.+)$/.exec(one)?.slice(1) ?? [one, '']),
+  )
+  const wrong = named.flat().filter(([file = '', name = '']) => {
+    const place = [path.join(ROOT, app, file), path.join(ROOT, file)].find((one) => existsSync(one))
+    return place === undefined || !testsIn(readFileSync(place, 'utf8')).has(name)
+  })
+  expect(wrong).toEqual([])
+})
+
+/** Names of the tests in a source file that are run. */
+const testsIn = (source: string): ReadonlySet<string> =>
+  new Set([...source.matchAll(/^ *(?:test|it)\(\s*'([^'\n]+)'/gm)].map((match) => match[1] as string))
 
 // Goal: a service can be deployed alone, as the README says.
 // Method: the README's command into a temporary folder; without a configuration the deployed service names every variable it misses.
