@@ -56,15 +56,37 @@ test('a rhythm of sweeps slower than half a lease is no silence', () => {
 describe('many leases at once', () => {
   test('are taken gently for one lease time, then all', () => {
     const brake = createBrake(LEASE_MS, SWEEP_MS)
+    let expired = 100
     const taken: number[] = []
-    for (let now = 0; now <= 16_000; now += SWEEP_MS) taken.push(brake.allow(now, 50, 100))
-    expect(taken.slice(0, 15)).toEqual(Array.from({ length: 15 }, () => 5))
-    expect(taken.slice(15)).toEqual([50, 50])
+    for (let now = 0; now <= 16_000; now += SWEEP_MS) {
+      const take = brake.allow(now, expired, 100)
+      taken.push(take)
+      expired -= take
+    }
+    expect(taken.slice(0, 15)).toEqual([1, ...Array.from({ length: 14 }, () => 5)])
+    expect(taken.slice(15)).toEqual([29, 0])
+  })
+
+  test('are taken no faster by three replicas, nor while more and more run out', () => {
+    const replicas = [0, 1, 2].map(() => createBrake(LEASE_MS, SWEEP_MS))
+    let expired = 40
+    let taken = 0
+    for (let now = 0; now < LEASE_MS; now += SWEEP_MS / 2) {
+      if (now <= 4000) expired += 10
+      for (const [n, brake] of replicas.entries()) {
+        const take = brake.allow(now + n * 100, expired, 200)
+        expired -= take
+        taken += take
+      }
+      // Each new peak is known to a replica only when it looks.
+      expect(taken).toBeLessThanOrEqual(2 * replicas.length + (5 * (now + 200)) / 1000)
+    }
+    expect(taken).toBeGreaterThan(45)
   })
 
   test('a share up to the limit, and a handful of leases, prove nothing', () => {
     expect(createBrake(LEASE_MS, SWEEP_MS).allow(0, 15, 100)).toBe(15)
-    expect(createBrake(LEASE_MS, SWEEP_MS).allow(0, 16, 100)).toBe(5)
+    expect(createBrake(LEASE_MS, SWEEP_MS).allow(0, 16, 100)).toBe(1)
     expect(createBrake(LEASE_MS, SWEEP_MS).allow(0, 9, 9)).toBe(9)
   })
 })
