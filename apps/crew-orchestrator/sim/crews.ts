@@ -1,5 +1,5 @@
 import type { ApprovalTerms } from '../src/domain/approvals.ts'
-import type { TaskPolicy } from '../src/domain/facts.ts'
+import type { Compensation, TaskPolicy } from '../src/domain/facts.ts'
 import { DEFAULT_RETRY } from '../src/domain/retry.ts'
 import type { CrewPlan, PlannedTask } from '../src/manifest/compile.ts'
 import type { Random } from './random.ts'
@@ -73,9 +73,17 @@ function randomPolicy(random: Random, isForEach: boolean): TaskPolicy | null {
   const policy: TaskPolicy = {
     ...(isForEach && random.chance(0.5) ? { childFailure: 'continue' } : {}),
     ...(random.chance(0.25) ? { approval: { ...randomTerms(random), escalate: null } } : {}),
+    ...(random.chance(0.3) ? { compensate: randomCompensation(random) } : {}),
   }
   return Object.keys(policy).length === 0 ? null : policy
 }
+
+const randomCompensation = (random: Random): Compensation => ({
+  queue: random.pick(SKILLS),
+  requires: [],
+  retry: { ...DEFAULT_RETRY, maxAttempts: random.int(1, 3), initialIntervalMs: 200, nonRetryable: ['hopeless'] },
+  timeouts: { queueMs: null, attemptMs: random.chance(0.15) ? 3000 : null, heartbeatMs: null, totalMs: null },
+})
 
 /** Whom tasks wait for. */
 export const PEOPLE = ['ann', 'bob', 'cyd'] as const

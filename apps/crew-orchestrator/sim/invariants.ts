@@ -7,6 +7,7 @@ import type { TaskState } from '@hypercode/contracts'
 import { TASK_STATE_AFTER } from '@hypercode/testkit/invariants'
 import { createLimitRules } from './limit-rules.ts'
 import { createApprovalRules } from './approval-rules.ts'
+import { checkUndone } from './compensation-rules.ts'
 import { checkEffect } from './effect-rules.ts'
 import { ENDS, checkNeeds, checkResult, checkTaskChange, must } from './rules.ts'
 import type { Change, Commit, Database } from './database/database.ts'
@@ -250,6 +251,7 @@ export function createChecker(database: () => Database, leaseMs: () => number): 
       `${mission.open_tasks} open tasks are counted, ${open} are`,
     )
     checkResult(mission, tasks)
+    checkUndone(database(), mission, tasks)
     must(toldMissions.get(id)?.seq === mission.event_seq, 'O19', `event_seq is ${mission.event_seq}`)
     must(
       toldMissions.get(id)?.isOver === (mission.ended_at !== null),

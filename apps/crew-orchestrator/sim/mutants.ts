@@ -1,3 +1,4 @@
+import { COMPENSATION_MUTANTS } from './mutants/compensations.ts'
 import { CORE_MUTANTS } from './mutants/core.ts'
 import { EFFECT_MUTANTS } from './mutants/effects.ts'
 import { LIMIT_MUTANTS } from './mutants/limits.ts'
@@ -5,4 +6,10 @@ import { WAIT_MUTANTS } from './mutants/waits.ts'
 import type { Mutant } from './mutants/edit.ts'
 
 /** Faults that are put into the real sources as they are loaded, to see that the simulation finds them. */
-export const MUTANTS: readonly Mutant[] = [...CORE_MUTANTS, ...EFFECT_MUTANTS, ...LIMIT_MUTANTS, ...WAIT_MUTANTS]
+export const MUTANTS: readonly Mutant[] = [
+  ...CORE_MUTANTS,
+  ...COMPENSATION_MUTANTS,
+  ...EFFECT_MUTANTS,
+  ...LIMIT_MUTANTS,
+  ...WAIT_MUTANTS,
+]

@@ -34,7 +34,11 @@ export function checkNeeds(task: TaskRow, parents: readonly TaskRow[], first: At
   )
   if (first === undefined) return
   for (const parent of parents) {
-    const isDone = parent.state === 'completed' || (parent.state === 'skipped' && parent.error === null)
+    // What undoes one task begins when what undoes another has ended, well or not.
+    const isDone =
+      parent.state === 'completed' ||
+      (parent.state === 'skipped' && parent.error === null) ||
+      (parent.policy?.compensates !== undefined && ENDS.has(parent.state))
     must(
       isDone && (parent.ended_at ?? Number.POSITIVE_INFINITY) <= first.started_at,
       'O9',
