@@ -1,5 +1,6 @@
 import type { ApprovalTerms } from '../src/domain/approvals.ts'
 import type { Compensation, TaskPolicy } from '../src/domain/facts.ts'
+import type { Verify } from '../src/domain/verify-terms.ts'
 import { DEFAULT_RETRY } from '../src/domain/retry.ts'
 import type { CrewPlan, PlannedTask } from '../src/manifest/compile.ts'
 import type { Random } from './random.ts'
@@ -69,9 +70,16 @@ function randomTask(random: Random, index: number): PlannedTask {
   }
 }
 
+/** Agents bring two things now and then. */
+const CHECKS: readonly Verify[] = [
+  { kind: 'schema', schema: { maxItems: 1 }, maxRounds: 2 },
+  { kind: 'agent', skill: 'test', maxRounds: 2 },
+]
+
 function randomPolicy(random: Random, isForEach: boolean): TaskPolicy | null {
   const policy: TaskPolicy = {
     ...(isForEach && random.chance(0.5) ? { childFailure: 'continue' } : {}),
+    ...(random.chance(0.2) ? { verify: random.pick(CHECKS) } : {}),
     ...(random.chance(0.25) ? { approval: { ...randomTerms(random), escalate: null } } : {}),
     ...(random.chance(0.3) ? { compensate: randomCompensation(random) } : {}),
   }

@@ -12,6 +12,7 @@ import { checkEffect } from './effect-rules.ts'
 import { ENDS, checkNeeds, checkResult, checkTaskChange, must } from './rules.ts'
 import type { Change, Commit, Database } from './database/database.ts'
 import type { AttemptRow, EventRow, InstanceRow, TaskRow } from './database/rows.ts'
+import { checkVerifications } from './verification-rules.ts'
 import { createVersions } from './versions.ts'
 
 /** Attempts that a task has spent; those that were given back are not counted. */
@@ -23,6 +24,7 @@ const FINAL: ReadonlySet<string> = new Set([
   'queue_timeout',
   'output_too_large',
   'wait_repeated',
+  'verification_failed',
 ])
 
 /** Who reported what; learned when the report is sent. */
@@ -81,7 +83,8 @@ export function createChecker(database: () => Database, leaseMs: () => number): 
     } else if (change.table === 'attempts') {
       const { task_id, attempt, ended_at } = change.after
       attemptsOf.set(task_id, Math.max(attemptsOf.get(task_id) ?? 0, attempt))
-      if (ended_at !== null) endedAt.set(`${task_id}/${attempt}`, database().scheduler.now)
+      if (ended_at !== null && change.before?.ended_at == null)
+        endedAt.set(`${task_id}/${attempt}`, database().scheduler.now)
     } else if (change.table === 'tasks') {
       const ids = tasksOf.get(change.after.mission_id) ?? new Set()
       tasksOf.set(change.after.mission_id, ids.add(change.after.id))
@@ -104,6 +107,8 @@ export function createChecker(database: () => Database, leaseMs: () => number): 
     const { before, after } = change
     if (before === undefined) checkBegin(after, begunAt)
     else {
+      // What was delivered has passed.
+      if (before.outcome === 'delivered' && after.outcome === 'completed') return
       must(before.ended_at === null, 'O3', `attempt ${after.attempt} of ${after.task_id} ended twice`)
       checkEnd(after, begunAt)
       const task = before.ended_at === null ? leases.get(after.task_id) : undefined
@@ -291,6 +296,7 @@ export function createChecker(database: () => Database, leaseMs: () => number): 
       }
       for (const id of touched) checkMission(id)
       approvals.check(commit)
+      checkVerifications(database(), commit)
     },
   }
 }

@@ -2,6 +2,8 @@ import { COMPENSATION_MUTANTS } from './mutants/compensations.ts'
 import { CORE_MUTANTS } from './mutants/core.ts'
 import { EFFECT_MUTANTS } from './mutants/effects.ts'
 import { LIMIT_MUTANTS } from './mutants/limits.ts'
+import { RELAY_MUTANTS } from './mutants/relay.ts'
+import { VERIFICATION_MUTANTS } from './mutants/verification.ts'
 import { WAIT_MUTANTS } from './mutants/waits.ts'
 import type { Mutant } from './mutants/edit.ts'
 
@@ -12,4 +14,6 @@ export const MUTANTS: readonly Mutant[] = [
   ...EFFECT_MUTANTS,
   ...LIMIT_MUTANTS,
   ...WAIT_MUTANTS,
+  ...VERIFICATION_MUTANTS,
+  ...RELAY_MUTANTS,
 ]

@@ -1,4 +1,5 @@
-import type { Keys, Publisher, QueueRef } from '@hypercode/events'
+import { createPublisher, makeKeys } from '@hypercode/events'
+import type { Hint, QueueRef } from '@hypercode/events'
 import type { Db } from '@hypercode/db'
 import type { Redis } from 'ioredis'
 import type { OrchestratorConfig } from '../src/config.ts'
@@ -7,7 +8,6 @@ import type { Brake } from '../src/domain/brake.ts'
 import { createEngine } from '../src/engine/engine.ts'
 import type { Engine } from '../src/engine/engine.ts'
 import { sweepTurn } from '../src/engine/sweep.ts'
-import { Violation } from './rules.ts'
 import type { Session } from './database/database.ts'
 import { connect } from './database/driver.ts'
 import { isPassing, noAnswer } from './world.ts'
@@ -56,13 +56,22 @@ export function startReplica(world: World, name: string): Replica {
     world.sessions.add(session)
   }
   const db = connect(world.database, { name, travel, opened })
+  const redis = redisOf(world, travel)
+  const publisher = createPublisher({
+    db,
+    redis,
+    keys: KEYS,
+    onFailure: (error) => {
+      if (!isPassing(error)) world.fail(error)
+    },
+  })
   const engine = createEngine({
     config,
     db,
     urgentDb: db,
-    redis: bellOf(world),
-    keys: { bell: 'bell' } as Keys,
-    publisher: streamOf(world),
+    redis,
+    keys: KEYS,
+    publisher,
     onTold: undefined,
     onBellFailure: (error) => world.fail(error),
   })
@@ -72,27 +81,34 @@ export function startReplica(world: World, name: string): Replica {
     0.95 + random.next() / 10,
   )
 
-  const sweep = async (): Promise<void> => {
+  /** One turn after the other, as long as it lives. */
+  const loop = async (what: string, everyMs: number, turn: () => Promise<unknown>): Promise<void> => {
     while (isAlive) {
-      await scheduler.wait(settings.sweepMs * (0.8 + random.next() * 0.4), `${name} sweeps`)
+      await scheduler.wait(everyMs * (0.8 + random.next() * 0.4), `${name} ${what}`)
       if (scheduler.now < frozenUntil) await scheduler.wait(frozenUntil - scheduler.now, `${name} thaws`)
       if (!isAlive) return
       try {
-        await sweepTurn({
-          db,
-          brake,
-          cancelGraceMs: settings.graceMs,
-          onSaved: engine.after,
-          onFault: (error) => {
-            if (!isPassing(error)) world.fail(error)
-          },
-        })
+        await turn()
       } catch (error) {
         if (!isPassing(error)) throw error
       }
     }
   }
-  world.background(`${name} sweeps`, sweep())
+  const sweep = async (): Promise<number> =>
+    sweepTurn({
+      db,
+      brake,
+      cancelGraceMs: settings.graceMs,
+      onSaved: engine.after,
+      onFault: (error) => {
+        if (!isPassing(error)) world.fail(error)
+      },
+    })
+  world.background(`${name} sweeps`, loop('sweeps', settings.sweepMs, sweep))
+  world.background(
+    `${name} relays`,
+    loop('relays', 1000, async () => publisher.relayTurn()),
+  )
   return {
     name,
     engine,
@@ -121,10 +137,11 @@ const withClock = (brake: Brake, offsetMs: number, rate: number): Brake => ({
   },
 })
 
-/** Doorbells get lost, come twice and in any order. */
-function bellOf(world: World): Redis {
-  const deliver = (queues: QueueRef[]): void => {
-    const { random, scheduler, weather } = world
+/** Doorbells get lost, come twice and in any order. What is sent to the event stream arrives or not, and who sent it may not hear which. */
+function redisOf(world: World, travel: (label: string) => Promise<void>): Redis {
+  const { random, scheduler } = world
+  const ring = (queues: QueueRef[]): void => {
+    const { weather } = world
     for (const replica of world.replicas) {
       if (random.chance(weather.bellLost)) continue
       const times = random.chance(weather.bellDoubled) ? 2 : 1
@@ -135,22 +152,17 @@ function bellOf(world: World): Redis {
       }
     }
   }
-  const xadd = async (...args: unknown[]): Promise<void> => deliver(JSON.parse(String(args.at(-1))) as QueueRef[])
+  const xadd = async (stream: string, ...words: unknown[]): Promise<void> => {
+    const entry = String(words.at(-1))
+    if (stream === KEYS.bell) {
+      ring(JSON.parse(entry) as QueueRef[])
+      return
+    }
+    await travel('hints travel to the stream')
+    world.stream.append(JSON.parse(entry) as Hint[])
+    if (random.chance(world.weather.replyLost)) throw noAnswer()
+  }
   return { xadd } as unknown as Redis
 }
 
-/** Hints of missions: nobody waits for them here, but each must be of a mission that the database knows. */
-function streamOf(world: World): Publisher {
-  return {
-    publishSoon({ hints }) {
-      for (const hint of hints) {
-        if (hint.kind !== 'mission') continue
-        const mission = world.database.tables.missions.get(hint.missionId)
-        if (mission === undefined || mission.event_seq < hint.seq)
-          world.fail(new Violation(`S7 a hint of event ${hint.seq} that no mission has`))
-      }
-    },
-    relayTurn: async () => 0,
-    idle: async () => undefined,
-  }
-}
+const KEYS = makeKeys()

@@ -14,6 +14,7 @@ import { createRandom } from './random.ts'
 import { reap } from './registry.ts'
 import { startReplica } from './replica.ts'
 import { createScheduler } from './scheduler.ts'
+import { createStream } from './stream.ts'
 import { CALM, randomWeather } from './world.ts'
 import type { World } from './world.ts'
 
@@ -96,12 +97,14 @@ function createWorld({
     () => database,
     () => leaseMs,
   )
+  const stream = createStream(() => database)
   const database: Database = new Database({
     scheduler,
     scanMs: () => (random.chance(0.25) ? random.next() * 60 : 0.02),
     onCommit(commit) {
       try {
         checker.check(commit)
+        stream.checkRemoved(commit)
       } catch (error) {
         fail(error)
       }
@@ -114,6 +117,7 @@ function createWorld({
     database,
     checker,
     sink: createEffectSink(random),
+    stream,
     journal: new Map(),
     tenantId: newId(),
     replicas: [],
@@ -181,7 +185,7 @@ async function drain(world: World, agents: Agents, step: () => Promise<void>): P
     if (scheduler.now < lookedAt + 500) continue
     lookedAt = scheduler.now
     const open = [...tables.missions.values()].filter((mission) => mission.ended_at === null)
-    if (open.length === 0) return
+    if (open.length === 0 && tables.outbox.size === 0) return
     for (const mission of open) {
       const tasks = [...tables.tasks.values()].filter((task) => task.mission_id === mission.id)
       const help = mission.state === 'paused' ? resume : tasks.some((task) => isLeft(world, task)) ? cancel : undefined
@@ -194,6 +198,7 @@ async function drain(world: World, agents: Agents, step: () => Promise<void>): P
     if (scheduler.now > begun + FROZEN_MAX_MS) checkProgress(world, agents, claimable)
     if (scheduler.now > begun + END_WITHIN_MS || scheduler.events > EVENTS_MAX) {
       const [mission] = open
+      must(mission !== undefined, 'S6', `${tables.outbox.size} rows are left in the outbox`)
       const tasks = [...tables.tasks.values()].filter((task) => task.mission_id === mission?.id)
       throw new Violation(
         `O16 mission ${mission?.id} is ${mission?.state} with ${tasks.map((task) => `${task.key} ${task.state}`).join(', ')}`,
@@ -238,7 +243,7 @@ function checkProgress(world: World, agents: Agents, since: Map<string, number>)
 }
 
 function checkEnd(world: World, history: History): void {
-  const { missions, outbox } = world.database.tables
+  const { missions } = world.database.tables
   const byKey = Map.groupBy(missions.values(), (mission) => mission.idempotency_key ?? '')
   for (const [key, { hash, acked }] of history.submits) {
     const found = byKey.get(key) ?? []
@@ -247,14 +252,10 @@ function checkEnd(world: World, history: History): void {
     if (found[0] !== undefined && found[0].request_hash !== hash) throw new Violation(`O15 ${key} has another request`)
   }
   checkEffects(world)
-  const told = new Map<string, number>()
-  for (const { payload } of outbox.values()) {
-    for (const { missionId, seq } of payload as { missionId: string; seq: number }[])
-      told.set(missionId, Math.max(told.get(missionId) ?? 0, seq))
+  for (const { id, event_seq } of missions.values()) {
+    const newest = world.stream.newest(id)
+    must(newest === event_seq, 'S6', `${id} has ${event_seq} events and the stream was told of ${newest}`)
   }
-  for (const { id, event_seq } of missions.values())
-    if (told.get(id) !== event_seq)
-      throw new Violation(`S6 ${id} has ${event_seq} events and the stream was told of ${told.get(id)}`)
 }
 
 /** E1: what completed had exactly the effects of its handler. E2: nothing happened of which the ledger does not know. */

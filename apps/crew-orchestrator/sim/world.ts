@@ -6,6 +6,7 @@ import type { Checker } from './invariants.ts'
 import type { Random } from './random.ts'
 import type { Replica } from './replica.ts'
 import type { Scheduler } from './scheduler.ts'
+import type { Stream } from './stream.ts'
 
 /** How often what goes wrong; each seed has its own mixture. Probabilities of a single message, or means between events. */
 export interface Weather {
@@ -35,6 +36,7 @@ export interface World {
   readonly database: Database
   readonly checker: Checker
   readonly sink: EffectSink
+  readonly stream: Stream
   /** Steps that an attempt was told are recorded, by `task/name`, with the first that was. */
   readonly journal: Map<string, { attempt: number; response: unknown }>
   readonly tenantId: string

@@ -8,11 +8,13 @@ import * as effects from './statements/effects.ts'
 import * as journal from './statements/journal.ts'
 import * as lease from './statements/lease.ts'
 import * as load from './statements/load.ts'
+import * as outbox from './statements/outbox.ts'
 import * as people from './statements/people.ts'
 import * as queues from './statements/queues.ts'
 import * as reports from './statements/reports.ts'
 import * as save from './statements/save-ledger.ts'
 import * as submit from './statements/submit.ts'
+import * as verifications from './statements/verifications.ts'
 import * as waits from './statements/waits.ts'
 
 const isStatement = (one: unknown): one is Statement => typeof one === 'object' && one !== null && 'marks' in one
@@ -25,11 +27,13 @@ const FILES = [
   journal,
   lease,
   load,
+  outbox,
   people,
   queues,
   reports,
   save,
   submit,
+  verifications,
   waits,
 ]
 const ALL = FILES.flatMap((file) => Object.values(file).filter(isStatement))

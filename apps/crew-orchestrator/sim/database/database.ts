@@ -57,6 +57,7 @@ export class Database {
     signals: new Map(),
     approvals: new Map(),
     approval_decisions: new Map(),
+    verifications: new Map(),
     queue_controls: new Map(),
     outbox: new Map(),
   }

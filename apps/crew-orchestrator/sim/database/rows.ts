@@ -154,6 +154,20 @@ export interface ApprovalRow {
   decided_at: Instant
 }
 
+export interface VerificationRow {
+  task_id: string
+  round: number
+  tenant_id: string
+  mission_id: string
+  attempt: number
+  kind: string
+  state: 'open' | 'passed' | 'failed' | 'withdrawn'
+  reason: string | null
+  verifier_task_id: string | null
+  approval_id: string | null
+  decided_at: Instant
+}
+
 export interface DecisionRow {
   approval_id: string
   round: number
@@ -177,6 +191,8 @@ export interface ControlRow {
 export interface OutboxRow {
   id: string
   payload: unknown
+  next_try_at: number
+  tries: number
 }
 
 export interface Rows {
@@ -193,6 +209,7 @@ export interface Rows {
   signals: SignalRow
   approvals: ApprovalRow
   approval_decisions: DecisionRow
+  verifications: VerificationRow
   queue_controls: ControlRow
   outbox: OutboxRow
 }
@@ -213,6 +230,7 @@ export const KEYS: { readonly [T in TableName]: (row: Rows[T]) => string } = {
   signals: (row) => row.id,
   approvals: (row) => row.id,
   approval_decisions: (row) => `${row.approval_id}/${row.round}/${row.client}`,
+  verifications: (row) => `${row.task_id}/${row.round}`,
   queue_controls: (row) => `${row.tenant_id}/${row.queue}`,
   outbox: (row) => row.id,
 }

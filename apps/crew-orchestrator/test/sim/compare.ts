@@ -57,7 +57,12 @@ const COMPARED = {
     as: ['task_id', 'task_key', 'wait', 'data', 'hash', 'approvers', 'quorum', 'round', 'state', 'on_timeout'],
     set: ['deadline_at', 'escalate_at', 'escalated_at', 'decided_at'],
   },
+  verifications: {
+    as: ['task_id', 'round', 'attempt', 'kind', 'state', 'reason', 'verifier_task_id', 'approval_id'],
+    set: ['decided_at'],
+  },
   approval_decisions: { as: ['round', 'client', 'verdict', 'hash'], set: ['at'] },
+  outbox: { as: ['tries', 'payload'], set: [] },
   queue_controls: { as: ['queue', 'paused_by', 'max_executing'], set: ['paused_at'] },
   waits: { as: ['task_id', 'name', 'kind', 'signal'], set: ['fire_at', 'fired_at'] },
   signals: { as: ['mission_id', 'name', 'taken_by'], set: ['taken_at'] },

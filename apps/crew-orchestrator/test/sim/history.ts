@@ -1,5 +1,6 @@
 import { newId } from '@hypercode/contracts'
 import type { ClaimedTask, CompletionReport, Wait } from '@hypercode/contracts'
+import { deleteSent, takeDue } from '@hypercode/events'
 import { cancelMission } from '../../src/engine/cancel.ts'
 import { completeAttempts, reportOf } from '../../src/engine/complete.ts'
 import { pauseMission, resumeMission } from '../../src/engine/pause.ts'
@@ -131,6 +132,7 @@ const PLAN = [
     'progress',
     'queue',
     'queue',
+    'relay',
     'decide',
     'decide',
     'decide',
@@ -254,6 +256,16 @@ const ACTS: Readonly<Record<(typeof PLAN)[number], Act>> = {
     const order = { tenantId: side.tenantId, missionId, actor: 'c', signal: { name: 'go' }, idempotencyKey: key }
     const { answer, saved } = await signalMission(side.db, order)
     return { taskId: answer.taskId, queued: sorted(saved.queued) }
+  },
+  async relay({ side }) {
+    await side.ripen()
+    const rows = (await takeDue(side.db, 3)).toSorted((a, b) => a.id - b.id)
+    const sent = rows.slice(1)
+    await deleteSent(
+      side.db,
+      sent.map((row) => row.id),
+    )
+    return rows.map((row) => row.hints)
   },
   async replace({ side, agents }, { at }) {
     await side.replace(pick(agents, at) as Agent)

@@ -27,6 +27,8 @@ export interface Side {
   /** A new process of the instance. */
   replace(agent: Agent): Promise<void>
   rows(table: TableName): Promise<Row[]>
+  /** Everything in the outbox is overdue, the oldest most. */
+  ripen(): Promise<void>
 }
 
 /** Instants, moved back together: the same as a clock that goes on. */
@@ -71,6 +73,9 @@ export function openRealSide(db: Db, tenantId: string, register: typeof register
     async replace(agent) {
       agent.incarnation += 1
       await sql`update agent_instances set incarnation = ${agent.incarnation} where id = ${agent.id}`.execute(db)
+    },
+    async ripen() {
+      await sql`update outbox set next_try_at = now() - interval '1 hour' + id * interval '1 millisecond'`.execute(db)
     },
     async rows(table) {
       return (await sql<Row>`select * from ${sql.table(table)}`.execute(db)).rows
@@ -128,6 +133,12 @@ export function openModelSide(tenantId: string): Side {
     async replace(agent) {
       agent.incarnation += 1
       put({ ...(database.tables.agent_instances.get(agent.id) as InstanceRow), incarnation: agent.incarnation })
+    },
+    async ripen() {
+      const session = database.begin('ripens')
+      for (const row of session.rows('outbox'))
+        session.put('outbox', { ...row, next_try_at: Number(row.id) - 3_600_000 })
+      session.commit()
     },
     rows: async (table) => [...database.tables[table].values()] as object[] as Row[],
   }

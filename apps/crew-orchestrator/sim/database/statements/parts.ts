@@ -23,6 +23,7 @@ export const recordsOf = <T>(call: Call, parts: ReadonlyMap<string, string>, nam
 export function sendHints(session: Session, payload: readonly unknown[]): number {
   session.database.outboxId += 1
   const id = session.database.outboxId
-  session.put('outbox', { id: String(id), payload })
+  // As the migration has it: who wrote it has so long to publish it.
+  session.put('outbox', { id: String(id), payload, next_try_at: session.now + 2000, tries: 0 })
   return id
 }

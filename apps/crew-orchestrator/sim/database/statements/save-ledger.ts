@@ -8,6 +8,7 @@ import { insertEdge, insertEvent, insertTask } from './insert.ts'
 import type { TaskRecord } from './insert.ts'
 import { APPROVAL_PARTS, insertApproval } from './approvals.ts'
 import { partsOf, recordsOf, sendHints } from './parts.ts'
+import { VERIFICATION_PARTS, insertRound } from './verifications.ts'
 
 type Write = (session: Session, record: never) => Promise<void> | void
 
@@ -24,6 +25,11 @@ export const saveLedger: Statement = {
       const change = APPROVAL_PARTS[name]
       if (change !== undefined) {
         await change(call, part, new Set(recordsOf<{ id: string }>(call, parts, 'approvals_in').map(({ id }) => id)))
+        continue
+      }
+      const verify = VERIFICATION_PARTS[name]
+      if (verify !== undefined) {
+        await verify(call, part)
         continue
       }
       const write = WRITES[name]
@@ -139,6 +145,7 @@ const WRITES: Readonly<Record<string, Write>> = {
       s.taken_at === null ? { ...s, taken_by: task_id, taken_at: session.now } : undefined,
     ),
   approvals_in: (session, record: Parameters<typeof insertApproval>[1]) => insertApproval(session, record),
+  rounds_in: (session, record: Parameters<typeof insertRound>[1]) => insertRound(session, record),
   steps_in: (session, record: StepRow) => session.insert('steps', { ...record, request_hash: null }),
   events_in: (session, record: EventRow) => insertEvent(session, record),
   missions_moved: moveMission,
