@@ -140,13 +140,7 @@ export const CORE_MUTANTS: readonly Mutant[] = [
   {
     name: 'cancel-not-cascaded',
     about: 'a cancel marks its mission and leaves the tasks that wait',
-    edits: [
-      edit(
-        'engine/cancel.ts',
-        `cancelWaiting(ledger, await lockWaiting(trx, ledger, [...ledger.missions.keys()]))`,
-        `void lockWaiting`,
-      ),
-    ],
+    edits: [edit('engine/cancel.ts', `cancelWaiting(ledger, await lockWaiting(trx, ledger, ids))`, `void lockWaiting`)],
   },
   {
     name: 'terminal-state-left',
