@@ -9,23 +9,11 @@ import { createLimitRules } from './limit-rules.ts'
 import { createApprovalRules } from './approval-rules.ts'
 import { checkUndone } from './compensation-rules.ts'
 import { checkEffect } from './effect-rules.ts'
-import { ENDS, checkNeeds, checkResult, checkTaskChange, must } from './rules.ts'
+import { ENDS, checkBudget, checkNeeds, checkResult, checkTaskChange, must } from './rules.ts'
 import type { Change, Commit, Database } from './database/database.ts'
 import type { AttemptRow, EventRow, InstanceRow, TaskRow } from './database/rows.ts'
 import { checkVerifications } from './verification-rules.ts'
 import { createVersions } from './versions.ts'
-
-/** Attempts that a task has spent; those that were given back are not counted. */
-const SPENT: ReadonlySet<string> = new Set(['failed', 'lease_lost', 'timed_out', 'rejected'])
-/** Codes after which a task may fail with attempts left. */
-const FINAL: ReadonlySet<string> = new Set([
-  'hopeless',
-  'total_timeout',
-  'queue_timeout',
-  'output_too_large',
-  'wait_repeated',
-  'verification_failed',
-])
 
 /** Who reported what; learned when the report is sent. */
 export interface Author {
@@ -220,20 +208,6 @@ export function createChecker(database: () => Database, leaseMs: () => number): 
       'O19',
       `${task.key} is ${task.state}/${task.attempt} and was told to be ${state.state}/${state.attempt}`,
     )
-  }
-
-  /** O14: as many attempts as the policy allows are spent before a task is given up, and never more. */
-  const checkBudget = (task: TaskRow, list: readonly AttemptRow[]): void => {
-    const spent = list.filter((one) => one.outcome !== null && SPENT.has(one.outcome)).length
-    const most = task.retry.maxAttempts
-    must(spent <= most, 'O14', `${task.key} spent ${spent} of ${most} attempts`)
-    must(
-      task.state !== 'scheduled' || spent < most,
-      'O14',
-      `${task.key} is tried again after ${spent} of ${most} attempts`,
-    )
-    const gaveUp = task.state === 'failed' && list.length > 0 && !FINAL.has(task.error?.code ?? '')
-    must(!gaveUp || spent === most, 'O14', `${task.key} was given up after ${spent} of ${most} attempts`)
   }
 
   const checkMission = (id: string): void => {

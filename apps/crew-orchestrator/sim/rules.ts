@@ -24,6 +24,32 @@ export function checkTaskChange(before: TaskRow, after: TaskRow, begunAt: number
     must((before.available_at ?? 0) <= begunAt, 'O17', `${after.key} was queued before its back-off was over`)
 }
 
+/** Attempts that a task has spent; those that were given back are not counted. */
+const SPENT: ReadonlySet<string> = new Set(['failed', 'lease_lost', 'timed_out', 'rejected'])
+/** Codes after which a task may fail with attempts left. */
+const FINAL: ReadonlySet<string> = new Set([
+  'hopeless',
+  'total_timeout',
+  'queue_timeout',
+  'output_too_large',
+  'wait_repeated',
+  'verification_failed',
+])
+
+/** O14: as many attempts as the policy allows are spent before a task is given up, and never more. */
+export function checkBudget(task: TaskRow, list: readonly AttemptRow[]): void {
+  const spent = list.filter((one) => one.outcome !== null && SPENT.has(one.outcome)).length
+  const most = task.retry.maxAttempts
+  must(spent <= most, 'O14', `${task.key} spent ${spent} of ${most} attempts`)
+  must(
+    task.state !== 'scheduled' || spent < most,
+    'O14',
+    `${task.key} is tried again after ${spent} of ${most} attempts`,
+  )
+  const gaveUp = task.state === 'failed' && list.length > 0 && !FINAL.has(task.error?.code ?? '')
+  must(!gaveUp || spent === most, 'O14', `${task.key} was given up after ${spent} of ${most} attempts`)
+}
+
 /** O9 and O10. */
 export function checkNeeds(task: TaskRow, parents: readonly TaskRow[], first: AttemptRow | undefined): void {
   const open = parents.filter((parent) => parent.ended_at === null).length
