@@ -29,9 +29,10 @@ export function commandLine(command: SandboxCommand, limits: Limits): string[] {
   return [
     ...['--unshare-user', '--unshare-pid', '--unshare-net', '--unshare-ipc', '--unshare-uts', '--unshare-cgroup-try'],
     ...['--disable-userns', '--uid', '1000', '--gid', '1000', '--cap-drop', 'ALL', '--hostname', 'sandbox'],
-    ...['--new-session', '--die-with-parent', '--clearenv', '--chdir', command.workspace],
+    ...['--die-with-parent', '--clearenv', '--chdir', command.workspace],
     ...['--seccomp', `${SECCOMP_FD}`, '--json-status-fd', `${STATUS_FD}`, '--args', `${ARGUMENTS_FD}`, '--'],
     ...resourceLimits(limits),
+    ...OWN_SESSION,
     ...command.argv,
   ]
 }
@@ -62,6 +63,12 @@ const LOW_PRIORITY = ['/usr/bin/nice', '-n', '19']
  * stops a bomb from getting far until that happens.
  */
 export const kernelProcessesMax = ({ processesMax }: Limits): number => processesMax * 2
+
+/**
+ * The command cannot signal bubblewrap as one of its own group. Only the command: were bubblewrap asked for it, its first process
+ * would leave the group by which the reaper finds it, before anything else would end it.
+ */
+const OWN_SESSION = ['/usr/bin/setsid', '--']
 
 /** What the kernel refuses. Core dumps would be handed to a program outside. */
 function resourceLimits(limits: Limits): string[] {

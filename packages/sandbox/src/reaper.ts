@@ -14,7 +14,7 @@ import { SandboxUnavailable } from './errors.ts'
 export interface Reaper {
   /** @throws {SandboxUnavailable} when there is no shell to be had */
   ready(): void
-  /** To be called before bubblewrap is given its arguments, without which it does nothing. */
+  /** To be called before bubblewrap is told to begin. */
   watch(group: number): void
   /** The group has ended, and its number may be given to others. */
   forget(group: number): void

@@ -63,14 +63,14 @@ export function startBubblewrap(bubblewrap: Bubblewrap, command: SandboxCommand,
   })
   const pipes: readonly unknown[] = child.stdio
   const status = readStatus(pipes[STATUS_FD])
-  // bubblewrap still waits for its arguments, so everything that it will start inherits what it is given here.
+  // bubblewrap has not begun, so everything that it will start inherits what it is given here.
   const cgroup = child.pid === undefined ? undefined : limitProcesses(child.pid, kernelProcessesMax(limits) + 2)
   if (child.pid !== undefined) {
     offerToOomKiller(child.pid)
     reaper.watch(child.pid)
   }
   feed(pipes[0], command.stdin ?? '')
-  feed(pipes[ARGUMENTS_FD], argumentList(command, limits))
+  feed(pipes[ARGUMENTS_FD], `begin\n${argumentList(command, limits)}`)
   feed(pipes[SECCOMP_FD], bubblewrap.seccomp)
   for (const [index, content] of etcContents.entries()) feed(pipes[STATUS_FD + 1 + index], content)
   return {
@@ -87,11 +87,17 @@ export function startBubblewrap(bubblewrap: Bubblewrap, command: SandboxCommand,
   }
 }
 
+/**
+ * Becomes bubblewrap at the first line of its arguments, which comes when the reaper knows of it. One that begins before and loses us
+ * then would die by the broken pipe of its status, and leave its first process behind.
+ */
+const WHEN_WATCHED = `read -r begin <&${ARGUMENTS_FD} && exec "$0" "$@"`
+
 function spawnProgram({ path, highestInherited }: Bubblewrap, args: string[]): ChildProcess {
   const pipes = STATUS_FD + etcContents.length - 2
   const nothing = openSync('/dev/null', 'r')
   try {
-    return spawn(path, args, {
+    return spawn('/bin/sh', ['-c', WHEN_WATCHED, path, ...args], {
       cwd: '/',
       env: {}, // the first process inside is bubblewrap, and what it was started with can be read there
       detached: true, // a Ctrl-C is for us to judge; and the reaper kills the group
