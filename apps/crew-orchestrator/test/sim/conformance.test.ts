@@ -14,8 +14,8 @@ const STEPS = 120
 const HISTORIES = 4
 /** So many more at most, until every statement has been compared. */
 const FURTHER = 12
-/** Crews of these histories compensate nothing, and only a fault of the orchestrator makes it look for what is due one by one. */
-const NEVER_ASKED = ['readCompensated', 'findDue']
+/** No task of these histories is verified, and only a fault of the orchestrator makes it look for what is due one by one. */
+const NEVER_ASKED = ['lockVerifying', 'lockReviewers', 'findDue']
 
 let accepted = 0
 const notAsked = (): string[] => {

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { MUTANTS, huntMutant, runSeeds, traceSeed } from '../../sim/index.ts'
 
@@ -31,4 +32,14 @@ test.for(['attempt-dropped', 'countdown-outside'])('the mutant %s is found', { t
 test('there are ten mutants and more, each with a name of its own', () => {
   expect(MUTANTS.length).toBeGreaterThanOrEqual(10)
   expect(new Set(MUTANTS.map(({ name }) => name)).size).toBe(MUTANTS.length)
+})
+
+test('every mutant fits the sources as they are now', () => {
+  const root = new URL('../../../../', import.meta.url)
+  const misfits = MUTANTS.flatMap(({ name, edits }) =>
+    edits
+      .filter(({ file, find }) => readFileSync(new URL(file, root), 'utf8').split(find).length !== 2)
+      .map(({ file, find }) => `${name}: ${file} does not hold once: ${find}`),
+  )
+  expect(misfits).toEqual([])
 })
