@@ -34,7 +34,7 @@ test('a correlation id can be followed over gateway, orchestrator, outbox, strea
   const orchestrator = scenario.orchestrators[0] as ServiceProcess
   await waitFor(
     () => linesOf(worker).length > 0 && linesOf(scenario.gateway).length > 0 && linesOf(orchestrator).length > 2,
-    { what: 'the lines of all three', timeoutMs: 5000 },
+    { what: 'the lines of all three' },
   )
   for (const service of [scenario.gateway, orchestrator, worker]) {
     for (const line of linesOf(service)) {

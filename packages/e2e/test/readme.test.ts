@@ -71,7 +71,7 @@ test('the agent of the README runs and greets', async () => {
 
 // Goal: the commands of the README's mission work as they stand there.
 // Method: run them in a shell, with the state of our platform in the place of the one of `npm start`.
-test('the mission of the README completes', async () => {
+test('the mission of the README completes', { timeout: 120_000 }, async () => {
   const home = mkdtempSync(path.join(tmpdir(), 'hypercode-readme-'))
   undo.push(() => rmSync(home, { recursive: true, force: true }))
   const urls = {
