@@ -128,9 +128,9 @@ const MISSION_FAULTS: readonly Fault[] = [
     `update tasks set concurrency_key = 'key', concurrency_limit = 0 where id = $b`,
   ],
   [['O22 a task is held that does not wait in a paused mission'], `update tasks set held = true where id = $d`],
-  [['O25 an operation that has counted what the audit does not hold'], `update operations set done = 2`],
+  [['O26 an operation that has counted what the audit does not hold'], `update operations set done = 2`],
   [
-    ['O25 something that an operation has done twice'],
+    ['O26 something that an operation has done twice'],
     `insert into audit (tenant_id, actor, action, ref, detail) select tenant_id, actor, action, ref, detail from audit where detail ? 'operation'`,
   ],
   [['O20 rows of one mission in different tenants'], `update attempts set tenant_id = $theirs where task_id = $z`],

@@ -141,10 +141,10 @@ export const MISSION_STATEMENTS: Statements = {
     group by tenant_id, concurrency_key having count(*) > max(concurrency_limit)`,
   'O22 a task is held that does not wait in a paused mission': `
     select t.id from tasks t join missions m on m.id = t.mission_id where t.held and (t.state <> 'queued' or m.state <> 'paused')`,
-  'O25 an operation that has counted what the audit does not hold': `
+  'O26 an operation that has counted what the audit does not hold': `
     select o.id from operations o where o.done > (
       select count(*) from audit a where a.tenant_id = o.tenant_id and a.detail ->> 'operation' = 'operation/' || o.id)`,
-  'O25 something that an operation has done twice': `
+  'O26 something that an operation has done twice': `
     select ref from audit where detail ? 'operation' group by tenant_id, ref, detail ->> 'operation' having count(*) > 1`,
   'O20 rows of one mission in different tenants': `
     select t.id from tasks t join missions m on m.id = t.mission_id where t.tenant_id <> m.tenant_id
