@@ -18,6 +18,8 @@ const ALL = [
   hint('done', 6, { ended: true }),
   hint('broken', 6),
   hint('resting', 3),
+  hint('checked', 13),
+  hint('undone', 19, { ended: true }),
   hint('ended', 5),
 ]
 const BELL = [{ tenantId: id('ours'), queue: 'work' }]

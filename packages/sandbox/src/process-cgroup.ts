@@ -6,6 +6,8 @@ import { codeOf } from './errors.ts'
 const PREFIX = 'hypercode-sandbox-'
 
 export interface ProcessCgroup {
+  /** The kernel has refused to start one more. */
+  hasRefused(): boolean
   /** Undoes it, when all of its processes have ended. */
   remove(): void
 }
@@ -20,7 +22,11 @@ export function limitProcesses(pid: number, tasksMax: number): ProcessCgroup | u
   if (parent === undefined) return undefined
   removeAbandoned(parent)
   const folder = path.join(parent, `${PREFIX}${process.pid}-${randomUUID()}`)
-  const group = { remove: () => unlessRefused(() => rmdirSync(folder)) }
+  const group = {
+    hasRefused: () =>
+      /^max [1-9]/m.test(unlessRefused(() => readFileSync(path.join(folder, 'pids.events'), 'utf8')) ?? ''),
+    remove: () => unlessRefused(() => rmdirSync(folder)),
+  }
   const isMade = unlessRefused(() => {
     mkdirSync(folder)
     writeFileSync(path.join(folder, 'pids.max'), `${tasksMax}`)

@@ -62,8 +62,14 @@ async function endWithin(
  * Limits of the kernel count one process each, and the number of processes not at all for root; all processes together are
  * counted here. bubblewrap itself is one of them.
  */
-function watchLimits({ rootPid }: RunningCommand, limits: Limits, kill: (reason: KillReason) => void): void {
+function watchLimits(running: RunningCommand, limits: Limits, kill: (reason: KillReason) => void): void {
+  const { rootPid } = running
   if (rootPid === undefined) return
+  // Of a tree in which processes begin and end all the time, a walk sees a part.
+  if (running.hasRefusedProcesses()) {
+    kill('processes')
+    return
+  }
   const { tasks, memoryBytes } = measureTree(rootPid, limits.processesMax + 1)
   if (tasks > limits.processesMax + 1) kill('processes')
   else if (memoryBytes > limits.memoryBytes) kill('memory')

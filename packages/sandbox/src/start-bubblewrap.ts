@@ -32,6 +32,8 @@ export interface RunningCommand {
   readonly stderr: Readable
   /** The first process inside, as this machine numbers it; undefined until it is there. */
   readonly rootPid: number | undefined
+  /** The kernel has refused it one more process, where it can be asked for that. */
+  hasRefusedProcesses(): boolean
   /** Kills every process inside. They are gone when `ended` resolves. */
   kill(): void
   /** How bubblewrap ended, once all that it ran has. */
@@ -79,6 +81,7 @@ export function startBubblewrap(bubblewrap: Bubblewrap, command: SandboxCommand,
     get rootPid() {
       return status.rootPid
     },
+    hasRefusedProcesses: () => cgroup?.hasRefused() === true,
     kill: () => killTree(child, status),
     ended: ended.finally(() => {
       cgroup?.remove()
