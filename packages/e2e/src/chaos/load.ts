@@ -114,9 +114,9 @@ export const sixTasks = (random: Random, [low, high]: readonly [number, number] 
 export const oneTask = (input: object, more: object = {}): object =>
   crew('storm-one', [{ ...task('only', [], input), ...more }])
 
-export const crew = (name: string, tasks: readonly object[], skill = 'storm.work'): object => ({
+export const crew = (name: string, tasks: readonly object[], skill = 'storm.work', more: object = {}): object => ({
   apiVersion: 'hypercode/v1',
   kind: 'Crew',
   metadata: { name },
-  spec: { process: 'dag', members: [{ id: 'worker', skill }], tasks },
+  spec: { process: 'dag', members: [{ id: 'worker', skill }], tasks, ...more },
 })

@@ -33,8 +33,9 @@ export const REGISTRY_STATEMENTS: Statements = {
   'R7 an attempt by an instance without the skill': `
     select a.task_id as id from attempts a join tasks t on t.id = a.task_id join agent_instances i on i.id = a.agent_instance_id
     where not (t.queue = any (i.skills)) or not (t.requires <@ i.skills)`,
+  // A mission that fails ends what it has open in the same way, and nobody has asked for that.
   'A1 a cancel that nobody is recorded for': `
-    select m.id from missions m where m.cancel_requested_at is not null and m.parent_task_id is null
+    select m.id from missions m where m.cancel_requested_at is not null and m.parent_task_id is null and m.error is null
       and not exists (select from audit a where a.tenant_id = m.tenant_id and a.action = 'mission.cancel_requested' and a.ref = m.id::text)`,
   'A1 a submit that nobody is recorded for': `
     select m.id from missions m where m.parent_task_id is null and not exists (

@@ -32,7 +32,8 @@ export const r13: Goal = {
     }))
     const id = await rig.client.submit(
       `${name}-poison`,
-      crew('poison', tasks, 'storm.poison'),
+      // The first that fails shall not end the others.
+      crew('poison', tasks, 'storm.poison', { onTaskFailure: 'continue' }),
       performance.now() + 60_000,
     )
     const open = `select open_tasks as n from missions where id = '${id}'`
