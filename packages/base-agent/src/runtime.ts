@@ -128,5 +128,5 @@ export class Runtime {
 }
 
 const DRAIN_MS = 10_000
-/** A cancel shall reach the handler within two seconds. */
-const BUSY_HEARTBEAT_MS = 1_250
+/** A cancel shall reach the handler within a second. */
+const BUSY_HEARTBEAT_MS = 900

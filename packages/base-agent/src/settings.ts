@@ -14,7 +14,7 @@ export interface AgentSettings {
   readonly drainMs?: number
   /** How long one poll for work waits at the platform; default 20 s, at most 30 s. */
   readonly claimWaitMs?: number
-  /** Longest time between two beats while attempts are in flight, since cancels come with them; default 1250 ms. */
+  /** Longest time between two beats while attempts are in flight, since cancels come with them; default 900 ms. */
   readonly busyHeartbeatMs?: number
   /** A logger of your own; default: one that writes warnings and worse to stdout. */
   readonly logger?: Logger
