@@ -10,6 +10,8 @@ import { APP_ROLE, dataHome, startStack } from '@hypercode/local-stack'
 import type { Stack } from '@hypercode/local-stack'
 import { freePort, randomSecret, spawnService } from '@hypercode/testkit/tools'
 import type { ServiceProcess } from '@hypercode/testkit/tools'
+import { allOrNothing } from './all-or-nothing.ts'
+import type { Undo } from './all-or-nothing.ts'
 import { factoryEnv } from './factory-env.ts'
 import { gymEnv } from './gym-env.ts'
 
@@ -58,24 +60,10 @@ export interface Platform {
 const BOOTSTRAP_ID = '00000000-0000-7000-8000-000000000001'
 
 /** Starts servers and services and waits until they are ready; nothing is left running when it throws. */
-export async function startPlatform(options: PlatformOptions = {}): Promise<Platform> {
-  const undo: (() => Promise<unknown>)[] = []
-  const stop = async (): Promise<void> => {
-    for (const step of undo.splice(0).reverse()) await step()
-  }
-  try {
-    return await start(options, undo, stop)
-  } catch (error) {
-    await stop()
-    throw error
-  }
-}
+export const startPlatform = async (options: PlatformOptions = {}): Promise<Platform> =>
+  await allOrNothing(async (undo, stop) => await start(options, undo, stop))
 
-async function start(
-  options: PlatformOptions,
-  undo: (() => Promise<unknown>)[],
-  stop: () => Promise<void>,
-): Promise<Platform> {
+async function start(options: PlatformOptions, undo: Undo, stop: () => Promise<void>): Promise<Platform> {
   const runtimeDir = path.join(dataHome(ROOT).dir, 'runtime')
   const stack = await startStack({
     dir: mkdtempSync(path.join(tmpdir(), 'hypercode-platform-')),

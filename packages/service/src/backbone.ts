@@ -1,7 +1,7 @@
 /**
  * What every service of the control plane runs beside its own work.
  *
- * B1 A replica is ready when Postgres answers on every pool, its loops come round and it knows who is revoked.
+ * B1 A replica is ready when Postgres answers on the pools that it names, its loops come round and it knows who is revoked.
  * B2 A replica without Redis is ready and says what is missing: work moves by polls, and hints wait in the outbox.
  * B3 A revocation that has committed is known here within about a second.
  */
@@ -16,7 +16,10 @@ import type { Redis } from 'ioredis'
 import { sql } from 'kysely'
 
 export interface BackboneDeps {
-  /** All pools of the service; /readyz asks each of them. The first one reads revocations and relays the outbox. */
+  /**
+   * What /readyz asks, each of them: the pools that requests hang on. One that serves loops alone is told of by these.
+   * The first one reads revocations and relays the outbox.
+   */
   readonly pools: readonly [Db, ...Db[]]
   readonly redis: Redis
   readonly keys: Keys

@@ -1,11 +1,10 @@
 import type { ClaimedTask, Mission, Problem } from '@hypercode/contracts'
 import { describe, expect } from 'vitest'
-import { createPlanSource } from '../../src/engine/plans.ts'
-import { subCrewTurn } from '../../src/engine/sub-crews.ts'
 import { explainKey, onlyShut } from '../explain/explaining.ts'
 import { STILL, crewOf, sweep, test } from '../harness.ts'
 import type { AgentCaller, Stage } from '../harness.ts'
 import { expectInvariants } from '../invariants.ts'
+import { turnSubCrews } from './sub-crew-turn.ts'
 
 test.override({ settings: STILL })
 
@@ -274,18 +273,6 @@ describe('what is undone', () => {
 })
 
 describe('a crew within a crew', () => {
-  const turn = async (stage: Stage): Promise<number> => {
-    const { engine } = stage.orchestrator
-    return await subCrewTurn({
-      db: engine.urgentDb,
-      plans: createPlanSource(engine),
-      submit: async (order) => await engine.submit(order),
-      onSaved: engine.after,
-      onFault: (error) => {
-        throw error
-      },
-    })
-  }
   const nested = async (stage: Stage): Promise<{ agent: AgentCaller; mission: Mission }> => {
     await stage.operator.call(
       'POST',
@@ -304,7 +291,7 @@ describe('a crew within a crew', () => {
       ]),
     )
     await agent.complete(await one(agent))
-    await turn(stage)
+    await turnSubCrews(stage)
     await agent.complete(await one(agent))
     return { agent, mission }
   }
@@ -314,10 +301,10 @@ describe('a crew within a crew', () => {
     await cancel(stage, mission.id)
     expect(await states(stage, mission.id)).toMatchObject({ build: 'waiting', after: 'canceled' })
     await sweep(stage)
-    await turn(stage)
+    await turnSubCrews(stage)
     expect(await undoAll(agent)).toEqual(['in:compensate'])
     expect(await states(stage, mission.id)).toMatchObject({ build: 'waiting' })
-    await turn(stage)
+    await turnSubCrews(stage)
     expect(await states(stage, mission.id)).toMatchObject({ build: 'canceled' })
     expect(await undoAll(agent)).toEqual(['before:compensate'])
     expect((await stage.mission(mission.id)).state).toBe('canceled')
@@ -327,7 +314,7 @@ describe('a crew within a crew', () => {
   test('when it was completed, is undone by what the task says that began it', async ({ stage }) => {
     const { agent, mission } = await nested(stage)
     await agent.complete(await one(agent))
-    await turn(stage)
+    await turnSubCrews(stage)
     await agent.fail(await one(agent), { retryable: false })
     expect(await undoAll(agent)).toEqual(['build:compensate', 'before:compensate'])
     expect((await stage.mission(mission.id)).state).toBe('failed')

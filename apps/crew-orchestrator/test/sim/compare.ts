@@ -10,7 +10,7 @@ export interface Named {
 const COMPARED = {
   missions: {
     as: ['state', 'open_tasks', 'total_tasks', 'event_seq', 'output', 'error', 'idempotency_key'],
-    set: ['cancel_requested_at', 'started_at', 'ended_at', 'deadline_at'],
+    set: ['cancel_requested_at', 'compensating_at', 'started_at', 'ended_at', 'deadline_at'],
   },
   tasks: {
     as: [

@@ -10,6 +10,8 @@ import { APP_ROLE, dataHome, startStack } from '@hypercode/local-stack'
 import type { Stack } from '@hypercode/local-stack'
 import { createFaultProxy, freePort, randomSecret, spawnService, waitFor } from '@hypercode/testkit/tools'
 import type { FaultProxy, ServiceProcess } from '@hypercode/testkit/tools'
+import { allOrNothing } from '../all-or-nothing.ts'
+import type { Undo } from '../all-or-nothing.ts'
 import { startBalancer } from './balancer.ts'
 import { RecordingClient } from './history.ts'
 import { mountSmallDisk } from './small-disk.ts'
@@ -45,24 +47,15 @@ export interface Rig {
   stop(): Promise<void>
 }
 
-export async function startStormRig(options: { smallDisk: boolean; log: (line: string) => void }): Promise<Rig> {
-  const undo: (() => Promise<unknown>)[] = []
-  const stop = async (): Promise<void> => {
-    for (const step of undo.splice(0).reverse()) await step()
-  }
-  try {
-    return await start(options, undo, stop)
-  } catch (error) {
-    await stop()
-    throw error
-  }
+interface RigOptions {
+  smallDisk: boolean
+  log: (line: string) => void
 }
 
-async function start(
-  options: { smallDisk: boolean; log: (line: string) => void },
-  undo: (() => Promise<unknown>)[],
-  stop: () => Promise<void>,
-): Promise<Rig> {
+export const startStormRig = async (options: RigOptions): Promise<Rig> =>
+  await allOrNothing(async (undo, stop) => await start(options, undo, stop))
+
+async function start(options: RigOptions, undo: Undo, stop: () => Promise<void>): Promise<Rig> {
   const folder = mkdtempSync(path.join(tmpdir(), 'hypercode-storm-'))
   undo.push(async () => await rm(folder, { recursive: true, force: true }))
   chmodSync(folder, 0o755) // the servers run as somebody else
@@ -154,7 +147,7 @@ async function start(
   }
 }
 
-async function startServers(dir: string, undo: (() => Promise<unknown>)[]) {
+async function startServers(dir: string, undo: Undo) {
   const runtimeDir = path.join(dataHome(ROOT).dir, 'runtime')
   let before: FaultProxy | undefined
   const stack = await startStack({
@@ -182,7 +175,7 @@ async function startServers(dir: string, undo: (() => Promise<unknown>)[]) {
 
 async function startServices(
   { stack, pgbouncer, redis }: { stack: Stack; pgbouncer: FaultProxy; redis: FaultProxy },
-  undo: (() => Promise<unknown>)[],
+  undo: Undo,
 ) {
   const env = {
     JWT_SECRET: randomSecret(),
@@ -247,7 +240,7 @@ const untilReady = async ({ url }: ServiceProcess): Promise<boolean> =>
     everyMs: TICK_MS,
   })
 
-async function startSink(files: Rig['files'], undo: (() => Promise<unknown>)[]): Promise<ServiceProcess> {
+async function startSink(files: Rig['files'], undo: Undo): Promise<ServiceProcess> {
   const sink = await spawnService({
     entry: 'packages/e2e/agents/effect-sink.ts',
     portVariable: 'SINK_PORT',
