@@ -86,10 +86,13 @@ export async function p4(rig: Rig, missions = 60): Promise<Measured> {
   return { figure: Math.round(perSecond), unit: 'tasks/s', more: costs(missions * FAN_TASKS) }
 }
 
-/** A look at the tables from outside, so that the watching costs the services nothing. */
+/**
+ * A look at the tables from outside, so that the watching costs the services nothing, and next to nothing the machine: by its statistics
+ * Postgres took to reading all missions for each look, 2.7 ms instead of 0.06, which was a fifth of all that it did in P1.
+ */
 export const openWatch = ({ platform }: Rig): DatabaseHandle =>
   openDatabase({
-    url: platform.stack.directDatabaseUrl,
+    url: `${platform.stack.directDatabaseUrl}?options=-c%20enable_seqscan%3Doff`,
     poolMax: 1,
     applicationName: 'bench-watch',
     onIdleError: () => undefined,
@@ -130,11 +133,13 @@ export async function runToEnd({ platform }: Rig, crew: string): Promise<Mission
   return body
 }
 
+const WATCH_EVERY_MS = 10
+
 async function untilAllEnded(db: Db): Promise<void> {
   for (;;) {
     const open = await db.selectFrom('missions').select('id').where('ended_at', 'is', null).limit(1).executeTakeFirst()
     if (open === undefined) return
-    await new Promise((resolve) => setTimeout(resolve, 3))
+    await new Promise((resolve) => setTimeout(resolve, WATCH_EVERY_MS))
   }
 }
 
