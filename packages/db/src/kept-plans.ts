@@ -9,7 +9,8 @@
  * K1 Outside of a transaction we try. A server connection that lacks the statement (26000), or has it already (42P05), has done nothing
  *    when it says so: it is asked again in the other way, and after a few turns without a name.
  * K2 Inside of one an error would cost the whole transaction. So its `begin` also asks which statements this connection has: one round
- *    trip for both.
+ *    trip for both. The first statement does not wait for the answer (`pipelineTransactions`): it takes for granted that its name is known,
+ *    and when it is not, nothing has been done yet and the transaction begins anew.
  * K3 What is prepared is bounded; Postgres holds the plans of each server connection in memory.
  * K4 A pooler that follows prepared statements itself gives them names of its own on the server, and wants to be told each name once by
  *    each client, which is what node-pg does. Until a `begin` has met names, and so shows which pooler it is, none are used inside of
@@ -77,6 +78,12 @@ interface NamedQuery {
   text: string
   values: unknown[]
 }
+interface Transaction {
+  /** What its server connection has prepared; undefined when that was not asked, or is not answered yet. */
+  has: Set<string> | undefined
+  /** Under way together with the first statement. */
+  asked: Promise<unknown> | undefined
+}
 type Query = (query: string | NamedQuery, values?: unknown[]) => Promise<unknown>
 /** What node-pg believes about the statements of its connection; it sends no Parse for those that are in here. */
 interface Beliefs {
@@ -94,8 +101,7 @@ const TURNS = 3
 export function keepPlans(client: pg.PoolClient, book: PlanBook): void {
   const send = client.query.bind(client) as Query
   const { connection } = client as unknown as { connection: Beliefs }
-  /** Inside of a transaction: what its server connection has prepared, or undefined when that was not asked. */
-  let transaction: { has: Set<string> | undefined } | undefined
+  let transaction: Transaction | undefined
 
   const believe = (name: string, text: string, isThere: boolean): void => {
     if (isThere) connection.parsedStatements[name] = text
@@ -105,16 +111,18 @@ export function keepPlans(client: pg.PoolClient, book: PlanBook): void {
   }
 
   const begin = async (): Promise<unknown> => {
-    if (book.isEmpty) {
-      transaction = { has: undefined }
-      return await send('begin')
-    }
-    const [begun, asked] = (await send('begin; select name from pg_prepared_statements')) as [unknown, Answer]
+    const begun: Transaction = { has: undefined, asked: undefined }
+    transaction = begun
+    if (book.isEmpty) return await send('begin')
+    const answered = send('begin; select name from pg_prepared_statements') as Promise<[unknown, Answer]>
+    begun.asked = answered
+    const [answer, asked] = await answered
+    begun.asked = undefined
     const has = new Set(asked.rows.map(({ name }) => name))
     // K4
     if (has.size > 0) book.followed ??= [...has].some((name) => name.startsWith(NAME_OF_POOLER))
-    transaction = { has: book.followed === undefined ? undefined : has }
-    return begun
+    begun.has = book.followed === undefined ? undefined : has
+    return answer
   }
 
   /** K2 */
@@ -123,6 +131,20 @@ export function keepPlans(client: pg.PoolClient, book: PlanBook): void {
     const answer = await send(query)
     has.add(query.name)
     return answer
+  }
+
+  /** K2 */
+  const first = async (open: Transaction, query: NamedQuery): Promise<unknown> => {
+    if (book.followed === false) believe(query.name, query.text, true)
+    try {
+      return await send(query)
+    } catch (error) {
+      if (codeOf(error) !== UNKNOWN_NAME) throw error
+      await open.asked
+      await send('rollback')
+      await begin()
+      return await planned(query.text, query.values)
+    }
   }
 
   /** K1 */
@@ -141,11 +163,12 @@ export function keepPlans(client: pg.PoolClient, book: PlanBook): void {
 
   const planned = async (text: string, values: unknown[]): Promise<unknown> => {
     const name = book.nameOf(text)
-    if (name === undefined || (transaction !== undefined && transaction.has === undefined))
-      return await send(text, values)
+    if (name === undefined) return await send(text, values)
     const query = { name, text, values }
     try {
-      return await (transaction?.has === undefined ? outside(query) : inside(transaction.has, query))
+      if (transaction === undefined) return await outside(query)
+      if (transaction.asked !== undefined && book.followed !== undefined) return await first(transaction, query)
+      return await (transaction.has === undefined ? send(text, values) : inside(transaction.has, query))
     } catch (error) {
       if (!isStalePlan(error)) throw error
       book.forget(text)
@@ -159,7 +182,7 @@ export function keepPlans(client: pg.PoolClient, book: PlanBook): void {
     if (typeof text !== 'string' || typeof values === 'function' || callback !== undefined)
       return (send as (...all: unknown[]) => unknown)(...args)
     if (text === 'begin') return begin()
-    if (text.startsWith('start transaction')) transaction = { has: undefined }
+    if (text.startsWith('start transaction')) transaction = { has: undefined, asked: undefined }
     else if (text === 'commit' || text === 'rollback') transaction = undefined
     return values === undefined || values.length === 0 ? send(text, values) : planned(text, values)
   }

@@ -3,6 +3,7 @@ import pg from 'pg'
 import { createPlanBook, keepPlans } from './kept-plans.ts'
 import type { Database, Db } from './schema.ts'
 import { openQuestion } from './question.ts'
+import { pipelineTransactions } from './pipelined-transactions.ts'
 import { DatabaseSilent, createSilenceWatch } from './silence-watch.ts'
 import type { SilenceWatch } from './silence-watch.ts'
 import { isConnectionError } from './transaction.ts'
@@ -32,7 +33,7 @@ export interface DatabaseHandle {
 const INT8 = 20
 
 /**
- * Opens a pool. Statements that are sent often keep their plans (`keepPlans`). It sets no server-side time-outs at connect (the pooler
+ * Opens a pool. Statements that are sent often keep their plans (`keepPlans`), and transactions wait less (`pipelineTransactions`). It sets no server-side time-outs at connect (the pooler
  * refuses such start-up parameters): those live on the role.
  */
 export function openDatabase(options: DatabaseOptions): DatabaseHandle {
@@ -44,6 +45,7 @@ export function openDatabase(options: DatabaseOptions): DatabaseHandle {
     query_timeout: options.queryTimeoutMs ?? 6000,
     idleTimeoutMillis: 30_000,
     keepAlive: true,
+    pipeline: true,
     types: { getTypeParser },
   })
   const question = openQuestion(options)
@@ -58,6 +60,7 @@ export function openDatabase(options: DatabaseOptions): DatabaseHandle {
     client.on('error', options.onIdleError)
     keepPlans(client, plans)
     leaveWhenSilent(client, watch, options.onIdleError)
+    pipelineTransactions(client)
   })
   pool.once('connect', () => question.warm())
   const connect = async (): Promise<pg.PoolClient> => await connectUnlessSilent(pool, watch, options.onIdleError)

@@ -1,6 +1,7 @@
 import type { Health, Labels, Lifecycle, MissionState, Scope, Skill, TaskError, TaskState } from '@hypercode/contracts'
 import type { ColumnType, Generated, JSONColumnType, Kysely, Selectable, Transaction } from 'kysely'
 import type { ApprovalDecisionTable, ApprovalTable } from './approval-tables.ts'
+import type { MissionBudgetTable } from './budget-tables.ts'
 import type { Instant, Jsonb, SetOnce } from './columns.ts'
 import type { EffectTable } from './effect-tables.ts'
 import type { MissionContextTable } from './crew-tables.ts'
@@ -334,6 +335,7 @@ export interface Database {
   gym_live_watches: GymLiveWatchTable
   gym_live_scores: GymLiveScoreTable
   usage: UsageTable
+  mission_budgets: MissionBudgetTable
   mission_context: MissionContextTable
   queue_controls: QueueControlTable
   schedules: ScheduleTable
