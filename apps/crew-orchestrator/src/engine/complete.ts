@@ -1,5 +1,5 @@
 import type { CompletionReport, TaskState, Wait } from '@hypercode/contracts'
-import { inTransaction } from '@hypercode/db'
+import { AND_COMMIT, inTransaction } from '@hypercode/db'
 import type { Db, Trx } from '@hypercode/db'
 import { endAttempt } from '../domain/end-attempt.ts'
 import type { Ending } from '../domain/end-attempt.ts'
@@ -8,7 +8,7 @@ import { openLedger } from '../domain/ledger.ts'
 import type { Ledger } from '../domain/ledger.ts'
 import type { TaskFacts } from '../domain/facts.ts'
 import { outputFault } from '../domain/output-schema.ts'
-import { enter, lockMissions, readInputs } from '../store/load.ts'
+import { enter, readInputs } from '../store/load.ts'
 import { lockReported } from '../store/reports.ts'
 import type { FenceClaim, ReportedAttempt } from '../store/reports.ts'
 import type { Saved } from '../store/save-ledger.ts'
@@ -46,12 +46,7 @@ export async function completeAttempts(
 ): Promise<{ results: ReportResult[]; saved: Saved }> {
   return await inTransaction(db, async (trx) => {
     const ledger = openLedger()
-    const found = await lockReported(trx, reports)
-    await lockMissions(
-      trx,
-      ledger,
-      found.flatMap((one) => one.task?.mission_id ?? []),
-    )
+    const found = await lockReported(trx, ledger, reports)
     const waits = await readWaitsOf(trx, reports, found)
     const rounds = await readRoundsOf(trx, ledger, reports, found)
     const taken = new Map<number, TaskFacts>()
@@ -68,7 +63,7 @@ export async function completeAttempts(
       )
       taken.set(ord, task)
     }
-    const saved = await settle(trx, ledger)
+    const saved = await settle(trx, ledger, AND_COMMIT)
     const counted = new Map(Array.from(taken, ([ord, task]) => [task.id, { task, report: reports[ord] as Report }]))
     return {
       results: reports.map((one, ord) => {

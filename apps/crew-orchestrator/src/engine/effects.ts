@@ -18,10 +18,9 @@ import { settle } from './settle.ts'
 /** F2: the attempt ends and its task waits for a person. Answers undefined when the fence does not hold: then nothing is changed. */
 export async function pauseForEffect(db: Db, claim: FenceClaim, name: string): Promise<Saved | undefined> {
   return await inTransaction(db, async (trx) => {
-    const [reported] = await lockReported(trx, [claim])
-    if (reported?.task === undefined) return undefined
     const ledger = openLedger()
-    await lockMissions(trx, ledger, [reported.task.mission_id])
+    const [reported] = await lockReported(trx, ledger, [claim])
+    if (reported?.task === undefined) return undefined
     const [task] = enter(ledger, [reported.task]) as [TaskFacts]
     await markUnknown(trx, task.id, name)
     pauseAttempt(ledger, task, 'unknown_effect', unknownEffectError(name))

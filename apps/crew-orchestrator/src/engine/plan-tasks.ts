@@ -7,7 +7,7 @@ import { missionOf, openLedger } from '../domain/ledger.ts'
 import { carryOut, planFault } from '../domain/plan-tasks.ts'
 import type { Plan } from '../domain/plan-tasks.ts'
 import { isBeingCanceled } from '../domain/states.ts'
-import { enter, lockMissions } from '../store/load.ts'
+import { enter } from '../store/load.ts'
 import { findPlanned, readKnownPlans } from '../store/plans.ts'
 import { lockReported } from '../store/reports.ts'
 import type { FenceClaim } from '../store/reports.ts'
@@ -27,14 +27,13 @@ export async function planTasks(
 ): Promise<{ answer: PlannedTasks; created: boolean; saved: Saved } | undefined> {
   return await inTransaction(db, async (trx) => {
     const ledger = openLedger()
-    const [reported] = await lockReported(trx, [fence])
+    const [reported] = await lockReported(trx, ledger, [fence])
     if (reported?.task === undefined) {
       if (reported?.earlier?.outcome !== 'waiting') return undefined
       const taskIds = await findPlanned(trx, missionId, fence.taskId, plan.name)
       return taskIds.length === 0 ? undefined : { answer: { taskIds }, created: false, saved: NOTHING_SAVED }
     }
     if (reported.task.mission_id !== missionId) throw new AppError('not_found')
-    await lockMissions(trx, ledger, [missionId])
     const [manager] = enter(ledger, [reported.task]) as [TaskFacts]
     if (isBeingCanceled(missionOf(ledger, manager))) return undefined
     const keys = plan.tasks.map(({ key }) => key)

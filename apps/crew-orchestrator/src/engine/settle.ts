@@ -1,4 +1,4 @@
-import type { Trx } from '@hypercode/db'
+import type { AND_COMMIT, Trx } from '@hypercode/db'
 import { isCompensation } from '../domain/compensate.ts'
 import type { TaskFacts } from '../domain/facts.ts'
 import type { Ledger } from '../domain/ledger.ts'
@@ -8,6 +8,7 @@ import { isMissionTerminal } from '../domain/states.ts'
 import { readCompensated } from '../store/compensations.ts'
 import { lockDependents, lockWaiting, readElements, readInputs, readLeafOutputs, readOutputs } from '../store/load.ts'
 import { readPlanResults } from '../store/plans.ts'
+import { prolongTasks } from '../store/due.ts'
 import { holdTasks } from '../store/held-tasks.ts'
 import { saveLedger } from '../store/save-ledger.ts'
 import type { Saved } from '../store/save-ledger.ts'
@@ -16,9 +17,10 @@ import { hearReviewers, withdrawReviewers } from './verifications.ts'
 
 /**
  * Follows every decision of a ledger to its end: what ended is told to what waits for it, until nothing new happens; then missions
- * without open tasks are closed and all of it is written in one statement. The missions of the ledger must be locked.
+ * without open tasks are closed and all of it is written in one statement. The missions of the ledger must be locked. `AND_COMMIT` when nothing
+ * comes behind it in its transaction.
  */
-export async function settle(trx: Trx, ledger: Ledger): Promise<Saved> {
+export async function settle(trx: Trx, ledger: Ledger, end?: typeof AND_COMMIT): Promise<Saved> {
   await followNews(trx, ledger)
   await beginCompensations(trx, ledger)
   await followNews(trx, ledger)
@@ -27,7 +29,8 @@ export async function settle(trx: Trx, ledger: Ledger): Promise<Saved> {
     .map((mission) => mission.id)
   if (ending.length > 0) closeMissions(ledger, await readLeafOutputs(trx, ledger, ending))
   for (const id of ledger.pausing) await holdTasks(trx, id)
-  return await saveLedger(trx, ledger)
+  if (ledger.prolonged.length > 0) await prolongTasks(trx, ledger.prolonged)
+  return await saveLedger(trx, ledger, end)
 }
 
 async function followNews(trx: Trx, ledger: Ledger): Promise<void> {

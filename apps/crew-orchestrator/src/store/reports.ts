@@ -1,8 +1,9 @@
 import { recordset } from '@hypercode/db'
 import type { Trx } from '@hypercode/db'
 import { sql } from 'kysely'
-import { TASK_FACTS } from './task-facts.ts'
-import type { TaskFactsRow } from './task-facts.ts'
+import type { Ledger } from '../domain/ledger.ts'
+import { MISSION_FACTS, TASK_FACTS, toMissionFacts } from './task-facts.ts'
+import type { MissionFactsRow, TaskFactsRow } from './task-facts.ts'
 
 /** Who says it: every write of an agent is fenced by its instance, the instance's incarnation and the number of the attempt. */
 export interface FenceClaim {
@@ -22,8 +23,16 @@ export interface ReportedAttempt {
   earlier: { outcome: string; outputHash: string | null; state: TaskFactsRow['state'] } | undefined
 }
 
-/** Locks the tasks of reports whose fence holds, by task id, and looks up earlier ends of the others. */
-export async function lockReported(trx: Trx, claims: readonly FenceClaim[]): Promise<ReportedAttempt[]> {
+/**
+ * Locks the tasks of reports whose fence holds, by task id, then their missions, by mission id, and enters those; looks up earlier ends of the
+ * other reports. One statement: each that waits for the one before costs a report 0.6 ms. Its first part is at its end before the second
+ * begins, for that needs it as an array.
+ */
+export async function lockReported(
+  trx: Trx,
+  ledger: Ledger,
+  claims: readonly FenceClaim[],
+): Promise<ReportedAttempt[]> {
   const rows = claims.map((claim, ord) => ({
     ord,
     tenant_id: claim.tenantId,
@@ -32,29 +41,39 @@ export async function lockReported(trx: Trx, claims: readonly FenceClaim[]): Pro
     task_id: claim.taskId,
     attempt: claim.attempt,
   }))
-  const found = await sql<TaskFactsRow & { ord: number; held: boolean }>`
-    select r.ord, ${TASK_FACTS},
-      t.state = 'executing' and t.attempt = r.attempt and t.lease_owner = i.id and t.lease_incarnation = r.incarnation and i.incarnation = r.incarnation as held
-    from ${recordset(rows, 'r', 'ord int, tenant_id uuid, subject text, incarnation bigint, task_id uuid, attempt int')}
-    join agent_instances i on i.tenant_id = r.tenant_id and i.subject = r.subject
-    join tasks t on t.id = r.task_id and t.tenant_id = r.tenant_id
-    join attempts a on a.task_id = r.task_id and a.attempt = r.attempt and a.agent_instance_id = i.id
-    order by t.id for no key update of t`.execute(trx)
-  const byOrd = new Map(found.rows.map((row) => [row.ord, row]))
+  const found = await sql<{ tasks: ReportedRow[] | null; missions: MissionFactsRow[] | null }>`
+    with reported as materialized (
+      select r.ord, ${TASK_FACTS},
+        t.state = 'executing' and t.attempt = r.attempt and t.lease_owner = i.id and t.lease_incarnation = r.incarnation and i.incarnation = r.incarnation as is_held
+      from ${recordset(rows, 'r', 'ord int, tenant_id uuid, subject text, incarnation bigint, task_id uuid, attempt int')}
+      join agent_instances i on i.tenant_id = r.tenant_id and i.subject = r.subject
+      join tasks t on t.id = r.task_id and t.tenant_id = r.tenant_id
+      join attempts a on a.task_id = r.task_id and a.attempt = r.attempt and a.agent_instance_id = i.id
+      order by t.id for no key update of t),
+    their_missions as materialized (
+      select ${MISSION_FACTS} from missions m where m.id = any(array(select mission_id from reported where is_held)) order by m.id for no key update)
+    select (select json_agg(reported) from reported) as tasks, (select json_agg(their_missions) from their_missions) as missions`.execute(
+    trx,
+  )
+  const tasks = found.rows[0]?.tasks ?? []
+  for (const row of found.rows[0]?.missions ?? []) ledger.missions.set(row.id, toMissionFacts(row))
+  const byOrd = new Map(tasks.map((row) => [row.ord, row]))
   const outcomes = await readOutcomes(
     trx,
-    found.rows.filter((row) => !row.held).map((row) => rows[row.ord] as ReportRow),
+    tasks.filter((row) => !row.is_held).map((row) => rows[row.ord] as ReportRow),
   )
   return claims.map((claim, ord) => {
     const row = byOrd.get(ord)
     const earlier = outcomes.get(keyOf(claim.taskId, claim.attempt))
     return {
       ord,
-      task: row?.held === true ? row : undefined,
-      earlier: row === undefined || row.held || earlier === undefined ? undefined : { ...earlier, state: row.state },
+      task: row?.is_held === true ? row : undefined,
+      earlier: row === undefined || row.is_held || earlier === undefined ? undefined : { ...earlier, state: row.state },
     }
   })
 }
+
+type ReportedRow = TaskFactsRow & { ord: number; is_held: boolean }
 
 interface ReportRow {
   task_id: string

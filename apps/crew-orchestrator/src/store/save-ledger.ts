@@ -1,7 +1,6 @@
 import { recordset } from '@hypercode/db'
-import type { Trx } from '@hypercode/db'
+import type { AND_COMMIT, Trx } from '@hypercode/db'
 import type { MissionHint, OutboxRow, QueueRef } from '@hypercode/events'
-import { newId } from '@hypercode/contracts'
 import type { MissionEventName } from '@hypercode/contracts'
 import { sql } from 'kysely'
 import type { RawBuilder } from 'kysely'
@@ -9,7 +8,7 @@ import type { MissionFacts, TaskFacts } from '../domain/facts.ts'
 import { isMissionTerminal, isTerminal } from '../domain/states.ts'
 import { missionOf } from '../domain/ledger.ts'
 import type { Ledger } from '../domain/ledger.ts'
-import { insertEdges, insertEvents, insertTasks } from './insert-fragments.ts'
+import { insertDeadLetters, insertEdges, insertEvents, insertTasks } from './insert-fragments.ts'
 import { approvalParts } from './approvals.ts'
 import { verificationParts } from './verifications.ts'
 import { waitParts } from './waits.ts'
@@ -37,7 +36,7 @@ export interface Saved {
 export const NOTHING_SAVED: Saved = { outbox: undefined, queued: [], ended: [], told: [] }
 
 /** Writes everything that a ledger holds in one statement, made of only the parts that have rows. */
-export async function saveLedger(trx: Trx, ledger: Ledger): Promise<Saved> {
+export async function saveLedger(trx: Trx, ledger: Ledger, end: typeof AND_COMMIT = sql``): Promise<Saved> {
   if (ledger.events.length === 0 && ledger.changed.size === 0 && ledger.endedAttempts.length === 0) return NOTHING_SAVED
   const touched = [...new Set(ledger.events.map((event) => event.missionId))].map(
     (id) => ledger.missions.get(id) as MissionFacts,
@@ -51,7 +50,7 @@ export async function saveLedger(trx: Trx, ledger: Ledger): Promise<Saved> {
   add('edges_in', ledger.edges.length, () => insertEdges(ledger.edges))
   add('tasks_moved', ledger.changed.size, () => updateTasks(ledger))
   add('attempts_ended', ledger.endedAttempts.length, () => endAttempts(ledger))
-  add('letters_in', ledger.deadLetters.length, () => insertDeadLetters(ledger))
+  add('letters_in', ledger.deadLetters.length, () => insertDeadLetters(ledger.deadLetters))
   for (const [name, rows, part] of [...waitParts(ledger), ...approvalParts(ledger), ...verificationParts(ledger)])
     add(name, rows, part)
   add('events_in', ledger.events.length, () =>
@@ -65,7 +64,7 @@ export async function saveLedger(trx: Trx, ledger: Ledger): Promise<Saved> {
   add('missions_moved', touched.length, () => updateMissions(touched))
   const outboxIn = sql`outbox_in as (insert into outbox (payload) values (${JSON.stringify(hints)}::jsonb) returning id)`
   const result = await sql<{ id: number; freed: QueueRef[] | null }>`with ${sql.join([...parts, outboxIn])}
-    select id, ${freedQueues(ledger)} as freed from outbox_in`.execute(trx)
+    select id, ${freedQueues(ledger)} as freed from outbox_in ${end}`.execute(trx)
   const outboxId = result.rows[0]?.id
   return {
     outbox: outboxId === undefined ? undefined : { id: outboxId, hints },
@@ -140,19 +139,6 @@ function endAttempts(ledger: Ledger): RawBuilder<unknown> {
   return sql`update attempts a set ended_at = now(), outcome = r.outcome, error = r.error, output_hash = decode(r.output_hash, 'hex')
     from ${recordset(rows, 'r', 'task_id uuid, attempt int, outcome text, error jsonb, output_hash text')}
     where a.task_id = r.task_id and a.attempt = r.attempt and a.ended_at is null`
-}
-
-function insertDeadLetters(ledger: Ledger): RawBuilder<unknown> {
-  const rows = ledger.deadLetters.map((letter) => ({
-    id: newId(),
-    tenant_id: letter.tenantId,
-    mission_id: letter.missionId,
-    task_id: letter.taskId,
-    key: letter.key,
-    error: letter.error,
-  }))
-  return sql`insert into dead_letters (id, tenant_id, mission_id, task_id, key, error)
-    select * from ${recordset(rows, 'r', 'id uuid, tenant_id uuid, mission_id uuid, task_id uuid, key text, error jsonb')}`
 }
 
 function updateMissions(missions: readonly MissionFacts[]): RawBuilder<unknown> {

@@ -14,10 +14,10 @@ interface Claim {
 
 export const lockReported: Statement = {
   name: 'lockReported',
-  marks: ['select r.ord, t.id', 'as held from'],
+  marks: ['select r.ord, t.id', 'as is_held from'],
   async run(call) {
     const { session, text } = call
-    const holds = predicate(between(text, 't.error,', 'as held from'))
+    const holds = predicate(between(text, 't.error,', 'as is_held from'))
     const joins = {
       i: predicate(between(text, 'join agent_instances i on', 'join tasks t on')),
       t: predicate(between(text, 'join tasks t on', 'join attempts a on')),
@@ -41,13 +41,23 @@ export const lockReported: Statement = {
         ),
     )
     if (joined.length > 0) await session.breathe()
-    const found: object[] = []
+    const tasks: object[] = []
+    const missionIds = new Set<string>()
     for (const { r, i, id } of joined.sort(byId)) {
       await session.lock('tasks', id)
       const t = session.get('tasks', id)
-      if (t !== undefined) found.push({ ...t, ord: r.ord, held: holds(scopeOf(call, { r, i, t })) })
+      if (t === undefined) continue
+      const isHeld = holds(scopeOf(call, { r, i, t }))
+      tasks.push({ ...t, ord: r.ord, is_held: isHeld })
+      if (isHeld) missionIds.add(t.mission_id)
     }
-    return found
+    const missions: object[] = []
+    for (const id of [...missionIds].sort()) {
+      await session.lock('missions', id)
+      const mission = session.get('missions', id)
+      if (mission !== undefined) missions.push(mission)
+    }
+    return [{ tasks, missions }]
   },
 }
 
