@@ -19,6 +19,7 @@ import * as verification from './migrations/0014-verification.ts'
 import * as compensation from './migrations/0015-compensation.ts'
 import * as spawns from './migrations/0016-spawns.ts'
 import * as cleanQueues from './migrations/0017-clean-queues.ts'
+import * as fewerEntries from './migrations/0018-fewer-entries.ts'
 import * as limits from './migrations/0019-limits.ts'
 import { grantTo } from './roles.ts'
 import type { Database } from './schema.ts'
@@ -41,6 +42,7 @@ const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0015-compensation': compensation,
   '0016-spawns': spawns,
   '0017-clean-queues': cleanQueues,
+  '0018-fewer-entries': fewerEntries,
   '0019-limits': limits,
 }
 

@@ -23,7 +23,7 @@ const UP = [
   `alter table audit drop constraint audit_pkey, add primary key (tenant_id, id)`,
   `drop index audit_by_tenant`,
   `alter table missions set (fillfactor = 50)`,
-  `alter table attempts set (fillfactor = 50)`,
+  `alter table attempts set (fillfactor = 40)`,
 ]
 
 const DOWN = [
