@@ -23,6 +23,7 @@ export function randomCrew(random: Random): CrewPlan {
     tasks: tasks.map((task) => ({ ...task, leaf: !needed.has(task.key) })),
     onTaskFailure: random.pick(['fail', 'continue', 'pause'] as const),
     deadlineMs: random.chance(0.1) ? random.int(4000, 20_000) : null,
+    budget: null,
     blueprints: [],
     chars: 0,
   }

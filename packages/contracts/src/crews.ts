@@ -2,6 +2,7 @@ import { Type } from '@sinclair/typebox'
 import type { Static } from '@sinclair/typebox'
 import { SkillId } from './agents.ts'
 import { Approvers, approvalTerms } from './approvals.ts'
+import { ManifestBudget } from './budget.ts'
 import { Json, Labels, Name, Page, Timestamp, pageQuery } from './common.ts'
 import { Duration } from './duration.ts'
 import { Id } from './ids.ts'
@@ -165,6 +166,7 @@ export const CrewManifest = Type.Object(
             {
               deadline: Type.Optional(Duration),
               onTaskFailure: Type.Optional(StringEnum(['fail', 'continue', 'pause'])),
+              budget: Type.Optional(ManifestBudget),
             },
             closed,
           ),

@@ -10,6 +10,7 @@ const closed = { additionalProperties: false } as const
 
 /** Everything that can keep a task from running, in the order in which it is passed. */
 export const GATES = [
+  'budget',
   'mission',
   'dependencies',
   'children',

@@ -73,6 +73,7 @@ export {
   SpawnAnswer,
   SpawnRequest,
 } from './instances.ts'
+export { Budget } from './budget.ts'
 export { MissionCosts, RecordUsage, StreamOutput } from './usage.ts'
 export { Client, ClientPage, ClientWithSecret, CreateClient, TokenAnswer, TokenClaims, TokenRequest } from './auth.ts'
 export { ROUTES, routesOf } from './catalogue.ts'
@@ -108,6 +109,7 @@ export {
   Mission,
   MissionPage,
   MissionState,
+  ResumeMission,
   SubmitBatch,
   SubmitBatchAnswer,
   SubmitMission,

@@ -1,5 +1,6 @@
 import { Type } from '@sinclair/typebox'
 import type { Static } from '@sinclair/typebox'
+import { Budget } from './budget.ts'
 import { IdParams, Json, Labels, Name, Page, Timestamp, pageQuery } from './common.ts'
 import { IdempotencyKey, idempotencyHeaders } from './idempotency.ts'
 import { Id } from './ids.ts'
@@ -32,6 +33,7 @@ export const SubmitMission = Type.Object(
     input: Type.Optional(Json),
     priority: Type.Optional(Type.Integer({ minimum: -100, maximum: 100, default: 0 })),
     labels: Type.Optional(Labels),
+    budget: Type.Optional(Budget),
   },
   { $id: 'SubmitMission', additionalProperties: false },
 )
@@ -123,6 +125,17 @@ export const JournalEntry = Type.Object(
   { $id: 'JournalEntry', additionalProperties: false },
 )
 export type JournalEntry = Static<typeof JournalEntry>
+
+export const ResumeMission = Type.Object(
+  { budget: Type.Optional(Budget) },
+  {
+    $id: 'ResumeMission',
+    additionalProperties: false,
+    description:
+      'limits of its budget that are raised before it is resumed; also those of a mission that is not paused',
+  },
+)
+export type ResumeMission = Static<typeof ResumeMission>
 
 const submitHeaders = Type.Object({
   ...idempotencyHeaders,
@@ -224,9 +237,10 @@ export const resumeMission = defineRoute({
   operationId: 'resumeMission',
   method: 'POST',
   path: '/v1/missions/{id}:resume',
-  summary: 'Resume a paused mission; 409 when it has ended',
+  summary: 'Resume a paused mission, with a larger budget if need be; 409 when it has ended or its budget is used up',
   access: ['mission:write'],
   params: IdParams,
+  body: Type.Optional(ResumeMission),
   answers: { 200: Mission },
 })
 

@@ -1,6 +1,6 @@
 import { Type } from '@sinclair/typebox'
 import type { Static } from '@sinclair/typebox'
-import { IdParams } from './common.ts'
+import { IdParams, Timestamp } from './common.ts'
 import { fence } from './fence.ts'
 import { Id } from './ids.ts'
 import { defineRoute } from './route.ts'
@@ -43,6 +43,16 @@ const TaskCosts = Type.Object(
 export const MissionCosts = Type.Object(
   {
     missionId: Id,
+    budget: Type.Optional(
+      Type.Object(
+        {
+          tokens: Type.Optional(Type.Integer()),
+          usd: Type.Optional(Type.Number()),
+          exhaustedAt: Type.Optional(Timestamp),
+        },
+        { ...closed, description: 'its limits, and since when one of them is reached' },
+      ),
+    ),
     total: Type.Object({ calls: Type.Integer(), ...amounts }, closed),
     tasks: Type.Array(TaskCosts, { description: 'tasks that used a model, by key; at most 10,000' }),
   },

@@ -56,6 +56,18 @@ const CASES: readonly {
     ],
   },
   {
+    table: 'mission_budgets',
+    good: (tenant_id) => ({ mission_id: newId(), tenant_id, tokens_max: 100, tokens_used: 99 }),
+    bad: [
+      ['no tokens at all', 'tokens_max > 0', { tokens_max: 0, exhausted_at: now }],
+      ['no money at all', 'usd_max > ', { usd_max: 0, exhausted_at: now }],
+      ['no limit', 'tokens_max IS NOT NULL', { tokens_max: null }],
+      ['used up, and nobody knows', 'exhausted_at IS NOT NULL', { tokens_used: 100 }],
+      ['money used up, and nobody knows', 'exhausted_at IS NOT NULL', { usd_max: 1, usd_used: 1 }],
+      ['used up before its time', 'exhausted_at IS NOT NULL', { exhausted_at: now }],
+    ],
+  },
+  {
     table: 'queue_controls',
     good: (tenant_id) => ({ tenant_id, queue: newId(), max_executing: 1 }),
     bad: [['no place at all', 'max_executing > 0', { max_executing: 0 }]],

@@ -120,6 +120,17 @@ const MISSION_FAULTS: readonly Fault[] = [
       values ($z, 1, $ours, $done, 1, 'human', 'passed', $approval, now())`,
   ],
   [
+    ['O18 a budget that has counted something else than the calls of its mission'],
+    `insert into mission_budgets (mission_id, tenant_id, tokens_max, tokens_used) values ($done, $ours, 9, 1)`,
+  ],
+  [
+    ['O18 an attempt that began when the budget of its mission was used up'],
+    `insert into usage (task_id, key, tenant_id, mission_id, attempt, model, input_tokens, output_tokens, usd) values ($z, 'k', $ours, $done, 1, 'm', 1, 0, 0)`,
+    `insert into mission_budgets (mission_id, tenant_id, tokens_max, tokens_used, exhausted_at)
+      select mission_id, $ours, 1, 1, '2000-01-01' from tasks where id = $z`,
+    `update usage set mission_id = (select mission_id from tasks where id = $z) where task_id = $z`,
+  ],
+  [
     ['O19 events that are not 1..n'],
     `update mission_events set seq = 99 where mission_id = $done and type = 'mission.completed'`,
   ],

@@ -1,5 +1,6 @@
 import { blueprintOfMark, parseClaimSkill } from '@hypercode/contracts'
 import type { Gate } from '@hypercode/contracts'
+import { figuresOf, reasonOf } from './budget.ts'
 import type { ExplainFacts, Holder } from './explain.ts'
 
 /** Says of a gate how it stands for a task; undefined for one that the task does not have. */
@@ -10,6 +11,19 @@ const since = (at: Date | null): { since: string } | undefined =>
   at === null ? undefined : { since: at.toISOString() }
 const until = (at: Date | null): { expectedAt: string } | undefined =>
   at === null ? undefined : { expectedAt: at.toISOString() }
+
+const budget: GateOf = ({ missionId, mission: { isCompensating }, budget: limits }) => {
+  if (limits === null) return undefined
+  if (limits.exhaustedAt === null || isCompensating) return pass('budget', `${figuresOf(limits)} are used`)
+  return {
+    gate: 'budget',
+    status: 'fail',
+    detail: `${reasonOf(limits)}; the mission begins nothing until somebody resumes it with a larger one`,
+    holders: [{ kind: 'mission', id: missionId }],
+    ...since(limits.exhaustedAt),
+    command: { method: 'POST', path: `/v1/missions/${missionId}:resume` },
+  }
+}
 
 const mission: GateOf = ({ missionId, mission: { cancelRequestedAt, isCompensating, isPaused } }) => {
   const shut = { gate: 'mission', status: 'fail', holders: [{ kind: 'mission', id: missionId }] } as const
@@ -257,6 +271,7 @@ const unlessRunning =
 
 /** In the order in which they are passed. */
 export const GATES_IN_ORDER: readonly GateOf[] = [
+  unlessRunning(budget),
   mission,
   ...[
     dependencies,

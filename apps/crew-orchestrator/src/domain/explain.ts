@@ -1,4 +1,5 @@
 import type { Explanation, Gate, TaskState, Verification } from '@hypercode/contracts'
+import type { BudgetFacts } from './budget.ts'
 import { GATES_IN_ORDER } from './explain-gates.ts'
 import { isTerminal } from './states.ts'
 
@@ -17,6 +18,7 @@ export interface ExplainFacts {
   /** When it may be claimed, or became so. */
   availableAt: Date | null
   mission: { cancelRequestedAt: Date | null; isCompensating: boolean; isPaused: boolean }
+  budget: BudgetFacts | null
   /** Of what it waits for, as many as are named, and how many there are. */
   blockers: readonly Holder[]
   blockedBy: number

@@ -48,6 +48,7 @@ export async function orderAgain(db: Db, plans: PlanSource, order: AgainOrder): 
     input: before.input ?? null,
     priority: before.priority,
     labels: before.labels,
+    budget: before.budget ?? undefined,
     idempotencyKey: order.idempotencyKey ?? null,
     requestHash: hashText(request),
     requestChars: request.length + JSON.stringify(before.input ?? null).length,

@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises'
+import type { Budget } from '@hypercode/contracts'
 import { inTransaction, writeAudit } from '@hypercode/db'
 import type { Db, Trx } from '@hypercode/db'
 import type { QueueRef } from '@hypercode/events'
@@ -10,6 +10,8 @@ import { hasStarted, holdTasks, letTasksGo } from '../store/held-tasks.ts'
 import { lockMissions } from '../store/load.ts'
 import { NOTHING_SAVED, saveLedger } from '../store/save-ledger.ts'
 import type { Saved } from '../store/save-ledger.ts'
+import { raiseBudget, refuseWithoutBudget } from './raise-budget.ts'
+import { StillInHandsError, untilFree } from './until-free.ts'
 import { auditVia } from './via.ts'
 import type { Via } from './via.ts'
 
@@ -28,36 +30,30 @@ export async function pauseMission(db: Db, order: PauseOrder): Promise<Saved> {
 }
 
 /**
- * Lets go on what was paused. A held task may be in the hands of a sweep that waits for the mission: then all of it is given up and tried
- * again a moment later, since a task that stayed held would never be claimed.
+ * Lets go on what was paused, with larger limits of its budget if the order says so; one whose budget is used up stays as it is. A held
+ * task may be in the hands of a sweep that waits for the mission: then all of it is given up and tried again a moment later, since a task
+ * that stayed held would never be claimed.
  */
-export async function resumeMission(db: Db, order: PauseOrder): Promise<Saved> {
-  for (let tries = 1; ; tries += 1) {
-    try {
-      return await change(db, order, 'resumed', async (trx, mission) => {
+export async function resumeMission(db: Db, order: ResumeOrder): Promise<Saved> {
+  return await untilFree(
+    async () =>
+      await change(db, order, 'resumed', async (trx, mission) => {
+        await refuseWithoutBudget(trx, mission.id)
         const { queues, left } = await letTasksGo(trx, mission.id)
         if (left) throw new StillInHandsError()
         const queued = queues.map((queue) => ({ tenantId: order.tenantId, queue }))
         return { to: (await hasStarted(trx, mission.id)) ? 'running' : 'submitted', queued }
-      })
-    } catch (error) {
-      if (!(error instanceof StillInHandsError)) throw error
-      if (tries === TRIES_MAX) throw new AppError('unavailable', { retryAfterMs: 1000 })
-      await sleep(TRY_AGAIN_MS)
-    }
-  }
+      }),
+  )
 }
 
-const TRIES_MAX = 50
-const TRY_AGAIN_MS = 20
-
-class StillInHandsError extends Error {
-  override readonly name = 'StillInHandsError'
+export interface ResumeOrder extends PauseOrder {
+  budget?: Budget | undefined
 }
 
 async function change(
   db: Db,
-  { tenantId, missionId, actor, via }: PauseOrder,
+  { tenantId, missionId, actor, via, budget }: ResumeOrder,
   what: 'paused' | 'resumed',
   act: (trx: Trx, mission: MissionFacts) => Promise<{ to: MissionFacts['state']; queued: QueueRef[] }>,
 ): Promise<Saved> {
@@ -67,11 +63,12 @@ async function change(
     const mission = ledger.missions.get(missionId)
     if (mission === undefined || mission.tenantId !== tenantId) throw new AppError('not_found')
     if (isMissionTerminal(mission.state)) throw new AppError('conflict', { detail: `the mission is ${mission.state}` })
+    if (budget !== undefined) await raiseBudget(trx, { tenantId, missionId, actor, via }, budget)
     if ((mission.state === 'paused') === (what === 'paused')) return NOTHING_SAVED
     const { to, queued } = await act(trx, mission)
     assertMissionMove(mission.state, to)
     mission.state = to
-    tell(ledger, mission, `mission.${what}`, null, { actor })
+    tell(ledger, mission, `mission.${what}`, null, { actor, ...(budget === undefined ? {} : { budget }) })
     await writeAudit(trx, [{ tenantId, actor, action: `mission.${what}`, ref: missionId, detail: auditVia({ via }) }])
     const saved = await saveLedger(trx, ledger)
     return { ...saved, queued }

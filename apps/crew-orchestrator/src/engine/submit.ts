@@ -1,4 +1,4 @@
-import type { MissionState } from '@hypercode/contracts'
+import type { Budget, MissionState } from '@hypercode/contracts'
 import type { Db } from '@hypercode/db'
 import type { QueueRef } from '@hypercode/events'
 import { AppError } from '@hypercode/http'
@@ -21,6 +21,8 @@ export interface SubmitOrder {
   input: unknown
   priority: number
   labels: Record<string, string>
+  /** In place of the budget of its crew. */
+  budget?: Budget | undefined
   idempotencyKey: string | null
   /** SHA-256 of what the caller sent, in hex. */
   requestHash: string
@@ -96,6 +98,7 @@ export function planMission(order: SubmitOrder): NewMissionRow {
     idempotencyKey: order.idempotencyKey,
     requestHash: order.requestHash,
     deadlineMs: order.plan.deadlineMs,
+    budget: order.budget ?? order.plan.budget,
     traceparent: order.traceparent,
     createdBy: order.createdBy,
     within: order.within ?? null,

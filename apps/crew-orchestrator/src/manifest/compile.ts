@@ -1,5 +1,5 @@
 import { blueprintMark, claimSkill, durationMs } from '@hypercode/contracts'
-import type { CrewManifest } from '@hypercode/contracts'
+import type { Budget, CrewManifest } from '@hypercode/contracts'
 import type { Compensation, Concurrency, OnTaskFailure, TaskPolicy, Template, Timeouts } from '../domain/facts.ts'
 import { PLAN_DEPTH_MAX } from '../domain/plan-depth.ts'
 import { parsePath, referencesIn } from '../domain/references.ts'
@@ -34,6 +34,8 @@ export interface CrewPlan {
   tasks: readonly PlannedTask[]
   onTaskFailure: OnTaskFailure
   deadlineMs: number | null
+  /** What each mission may use, unless its submit says otherwise. */
+  budget: Budget | null
   /** What its members ask for; which versions these are is known when a mission is submitted. */
   blueprints: readonly NamedBlueprint[]
   /** Characters of what each mission stores of it, about. */
@@ -85,9 +87,16 @@ export function compile(manifest: CrewManifest): CrewPlan {
     tasks: planned,
     onTaskFailure: policy?.onTaskFailure ?? 'fail',
     deadlineMs: ms(policy?.deadline),
+    budget: budgetOf(policy?.budget),
     blueprints: blueprintsOf(manifest),
     chars: JSON.stringify(planned).length,
   }
+}
+
+function budgetOf(budget: NonNullable<CrewManifest['spec']['policy']>['budget']): Budget | null {
+  if (budget === undefined) return null
+  const { onExhausted: _, ...limits } = budget
+  return limits
 }
 
 /** What who does the task must claim. Nobody claims a task that a crew does; its queue says so. */

@@ -23,7 +23,7 @@ export function meaningFaults(manifest: CrewManifest): Fault[] {
   ]
   const memberIds = new Set(members.map((member) => member.id))
   const taskIds = new Set(tasks.map((task) => task.id))
-  faults.push(...managerFaults(manifest, memberIds))
+  faults.push(...managerFaults(manifest, memberIds), ...budgetFaults(manifest))
   for (const [index, task] of tasks.entries()) {
     const at = `/spec/tasks/${index}`
     faults.push(...crewFaults(task, at), ...compensationFaults(task, at, memberIds))
@@ -75,6 +75,11 @@ function managerFaults({ spec: { process, manager } }: CrewManifest, memberIds: 
       : [{ pointer: '/spec/manager', message: 'has a meaning only in a crew with process: hierarchical' }]
   if (manager === undefined) return [{ pointer: '/spec', message: 'a hierarchical crew needs a "manager"' }]
   return memberIds.has(manager) ? [] : [{ pointer: '/spec/manager', message: `there is no member "${manager}"` }]
+}
+
+function budgetFaults({ spec: { policy } }: CrewManifest): Fault[] {
+  if (policy?.budget === undefined || policy.budget.tokens !== undefined || policy.budget.usd !== undefined) return []
+  return [{ pointer: '/spec/policy/budget', message: 'needs "tokens", "usd" or both' }]
 }
 
 function crewFaults(task: ManifestTask, at: string): Fault[] {

@@ -1,6 +1,7 @@
 import { ROUTES } from '@hypercode/contracts'
 import { AppError, implement } from '@hypercode/http'
 import type { ServiceApp } from '@hypercode/http'
+import { countUsage } from '../engine/count-usage.ts'
 import type { Engine } from '../engine/engine.ts'
 import {
   ARTIFACTS_BYTES_MAX,
@@ -12,7 +13,7 @@ import {
   storeArtifact,
   streamOutput,
 } from '../store/journal.ts'
-import { CALLS_MAX, recordUsage } from '../store/usage.ts'
+import { CALLS_MAX } from '../store/usage.ts'
 import { staleError, took } from '../engine/fenced.ts'
 import { fenceOf } from './fence.ts'
 
@@ -69,10 +70,11 @@ function keepingRoutes(app: ServiceApp, engine: Engine): void {
 
   implement(app, ROUTES.recordUsage, async (request, reply) => {
     const fence = fenceOf(request.principal, request.params.id, request.body)
-    const { kind } = await recordUsage(urgentDb, fence, request.body)
+    const { kind, saved } = await countUsage(urgentDb, fence, request.body)
     if (kind === 'fenced') throw staleError()
     if (kind === 'full')
       throw new AppError('unprocessable', { detail: `A task counts at most ${CALLS_MAX} model calls.` })
+    engine.after(saved)
     return reply.code(204).send()
   })
 }

@@ -46,7 +46,14 @@ export function missionRoutes(app: ServiceApp, engine: Engine, plans: PlanSource
 
   implement(app, ROUTES.resumeMission, async (request) => {
     const { tenantId, subject } = request.principal
-    engine.after(await resumeMission(engine.urgentDb, { tenantId, missionId: request.params.id, actor: subject }))
+    engine.after(
+      await resumeMission(engine.urgentDb, {
+        tenantId,
+        missionId: request.params.id,
+        actor: subject,
+        budget: request.body?.budget,
+      }),
+    )
     return await found(engine, tenantId, request.params.id)
   })
 
@@ -202,6 +209,7 @@ async function orderOf(
     input: body.input ?? null,
     priority: body.priority ?? 0,
     labels: body.labels ?? {},
+    budget: body.budget,
     idempotencyKey: idempotencyKey ?? null,
     requestHash: hashText(request),
     requestChars: request.length,

@@ -1,4 +1,4 @@
-import type { Labels, MissionState } from '@hypercode/contracts'
+import type { Budget, Labels, MissionState } from '@hypercode/contracts'
 import type { Db } from '@hypercode/db'
 import { sql } from 'kysely'
 import type { Kept } from '../domain/again.ts'
@@ -12,11 +12,15 @@ export interface MissionToRepeat {
   state: MissionState
   priority: number
   labels: Labels
+  /** The limits that it has now. */
+  budget: Budget | null
 }
 
 export async function findMissionToRepeat(db: Db, tenantId: string, id: string): Promise<MissionToRepeat | undefined> {
   const found = await sql<MissionToRepeat>`
-    select m.crew, m.crew_version as "crewVersion", m.manifest, m.input, m.state, m.priority, m.labels from missions m
+    select m.crew, m.crew_version as "crewVersion", m.manifest, m.input, m.state, m.priority, m.labels,
+      (select json_strip_nulls(json_build_object('tokens', b.tokens_max, 'usd', b.usd_max)) from mission_budgets b where b.mission_id = m.id) as budget
+    from missions m
     where m.id = ${id} and m.tenant_id = ${tenantId}`.execute(db)
   return found.rows[0]
 }

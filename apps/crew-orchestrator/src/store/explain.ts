@@ -2,8 +2,10 @@ import { blueprintOfMark } from '@hypercode/contracts'
 import type { TaskState, Verification } from '@hypercode/contracts'
 import type { Db } from '@hypercode/db'
 import { sql } from 'kysely'
+import type { BudgetFacts } from '../domain/budget.ts'
 import { plainSkills } from '../domain/explain-gates.ts'
 import type { Agents, ExplainFacts } from '../domain/explain.ts'
+import { readBudget } from './budgets.ts'
 
 /** As many holders of a gate as are named. */
 const NAMED_MAX = 5
@@ -55,7 +57,7 @@ interface Row {
   letter_at: Date | null
 }
 
-/** The facts of one instant: both statements see the same snapshot. Undefined when the tenant has no such task. */
+/** The facts of one instant: all statements see the same snapshot. Undefined when the tenant has no such task. */
 export async function readExplainFacts(db: Db, tenantId: string, id: string): Promise<ExplainFacts | undefined> {
   return await db
     .transaction()
@@ -91,7 +93,8 @@ export async function readExplainFacts(db: Db, tenantId: string, id: string): Pr
             select l.id, l.created_at from dead_letters l where l.task_id = t.id and l.resolution is null order by l.id desc limit 1) d on true
           where t.id = ${id} and t.tenant_id = ${tenantId}`.execute(trx)
       ).rows
-      return row === undefined ? undefined : toFacts(row, await readAgents(trx, row))
+      if (row === undefined) return undefined
+      return toFacts(row, await readAgents(trx, row), (await readBudget(trx, row.mission_id)) ?? null)
     })
 }
 
@@ -126,7 +129,7 @@ async function readAgents(db: Db, task: Row): Promise<Agents> {
   }
 }
 
-const toFacts = (row: Row, agents: Agents): ExplainFacts => ({
+const toFacts = (row: Row, agents: Agents, budget: BudgetFacts | null): ExplainFacts => ({
   at: row.at,
   id: row.id,
   missionId: row.mission_id,
@@ -143,6 +146,7 @@ const toFacts = (row: Row, agents: Agents): ExplainFacts => ({
     isCompensating: row.compensating_at !== null,
     isPaused: row.is_paused,
   },
+  budget,
   ...toWaits(row),
   control: { pausedAt: row.queue_paused_at, maxExecuting: row.queue_max, executing: row.queue_executing },
   concurrency:

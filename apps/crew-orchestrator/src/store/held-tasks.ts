@@ -14,6 +14,16 @@ export async function holdTasks(trx: Trx, missionId: string): Promise<void> {
   )
 }
 
+/** The same; answers false when some task was in the hands of another transaction, and is not marked. */
+export async function holdEvery(trx: Trx, missionId: string): Promise<boolean> {
+  await holdTasks(trx, missionId)
+  const left = await sql<{ left: boolean }>`
+    select exists (select from tasks where mission_id = ${missionId} and state = 'queued' and not held) as left`.execute(
+    trx,
+  )
+  return left.rows[0]?.left === false
+}
+
 /** Takes the marks away; answers where there is work now, and whether some task was in the hands of another transaction and keeps its mark. */
 export async function letTasksGo(trx: Trx, missionId: string): Promise<{ queues: string[]; left: boolean }> {
   const freed = await sql<{ queue: string }>`

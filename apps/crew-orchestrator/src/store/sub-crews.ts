@@ -28,7 +28,7 @@ export async function findPendingCrews(db: Db, limit: number): Promise<PendingCr
       m.created_by, m.depth, coalesce(m.root_id, m.id) as root_id,
       (select count(*) from missions o where o.root_id = coalesce(m.root_id, m.id)) as within
     from tasks t join missions m on m.id = t.mission_id
-    where t.state = 'waiting' and t.policy ? 'crew' and not coalesce(t.template ? 'forEach', false) and m.cancel_requested_at is null
+    where t.state = 'waiting' and t.policy ? 'crew' and not coalesce(t.template ? 'forEach', false) and m.cancel_requested_at is null and m.state <> 'paused'
       and not exists (select from missions c where c.parent_task_id = t.id)
     order by t.id limit ${limit}`.execute(db)
   return found.rows

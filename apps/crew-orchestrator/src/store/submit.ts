@@ -1,3 +1,4 @@
+import type { Budget } from '@hypercode/contracts'
 import type { MissionHint, OutboxRow } from '@hypercode/events'
 import { recordset, repeatable } from '@hypercode/db'
 import type { Db } from '@hypercode/db'
@@ -5,6 +6,7 @@ import { sql } from 'kysely'
 import type { MissionFacts } from '../domain/facts.ts'
 import type { Ledger } from '../domain/ledger.ts'
 import { insertApprovals } from './approvals.ts'
+import { insertBudgets } from './budgets.ts'
 import { insertEdges, insertEvents, insertTasks } from './insert-fragments.ts'
 
 /** A mission that was planned and is to be stored. */
@@ -20,6 +22,7 @@ export interface NewMissionRow {
   /** SHA-256 of the request, in hex; tells a repeat from another request with the same key. */
   requestHash: string
   deadlineMs: number | null
+  budget: Budget | null
   traceparent: string | null
   createdBy: string
   within: Within | null
@@ -54,6 +57,9 @@ export async function storeMissions(db: Db, orders: readonly NewMissionRow[]): P
   const events = orders.flatMap((order) =>
     order.ledger.events.map((event) => ({ ...event, tenantId: order.mission.tenantId })),
   )
+  const budgets = orders.flatMap(({ budget, mission: { id: missionId, tenantId } }) =>
+    budget === null ? [] : [{ ...budget, missionId, tenantId }],
+  )
   const asking = orders.map((order) => order.ledger).filter((ledger) => ledger.approvals.length > 0)
   const statement = sql<{ stored: string[] | null; outbox_id: number | null }>`
     with stored as (${insertMissions(orders)}),
@@ -63,6 +69,7 @@ export async function storeMissions(db: Db, orders: readonly NewMissionRow[]): P
       )}),
       ${edges.length === 0 ? sql`` : sql`edges_in as (${insertEdges(edges, sql`where r.task_id in (select t.id from ${taskMissions(orders)} join stored s on s.id = t.mission_id)`)}),`}
       ${asking.length === 0 ? sql`` : sql`approvals_in as (${insertApprovals(asking, ONLY_STORED)}),`}
+      ${budgets.length === 0 ? sql`` : sql`budgets_in as (${insertBudgets(budgets, ONLY_STORED)}),`}
       events_in as (${insertEvents(events, ONLY_STORED)}),
       audit_in as (insert into audit (tenant_id, actor, action, ref)
         select tenant_id, created_by, 'mission.submitted', id::text from stored),

@@ -88,6 +88,7 @@ export const aPlan = (tasks: readonly PlannedTask[], changes: Partial<CrewPlan> 
   tasks,
   onTaskFailure: 'fail',
   deadlineMs: null,
+  budget: null,
   blueprints: [],
   chars: 0,
   ...changes,

@@ -133,6 +133,13 @@ export const MISSION_STATEMENTS: Statements = {
   'O24 a round that people have passed who did not approve': `
     select v.task_id from verifications v join approvals p on p.id = v.approval_id
     where v.state = 'passed' and not (p.state = 'approved' or (p.state = 'expired' and p.on_timeout = 'approve'))`,
+  'O18 a budget that has counted something else than the calls of its mission': `
+    select b.mission_id from mission_budgets b
+    left join lateral (select sum(u.input_tokens + u.output_tokens) as tokens, sum(u.usd) as usd from usage u where u.mission_id = b.mission_id) u on true
+    where b.tokens_used <> coalesce(u.tokens, 0) or b.usd_used <> coalesce(u.usd, 0)`,
+  'O18 an attempt that began when the budget of its mission was used up': `
+    select t.id from mission_budgets b join tasks t on t.mission_id = b.mission_id join attempts a on a.task_id = t.id
+    where a.started_at > b.exhausted_at and not coalesce(t.policy ? 'compensates', false)`,
   'O19 events that are not 1..n': `
     select m.id from missions m left join mission_events e on e.mission_id = m.id group by m.id, m.event_seq
     having m.event_seq <> count(e.seq) or min(e.seq) <> 1 or max(e.seq) <> count(e.seq)`,
