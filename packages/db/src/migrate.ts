@@ -21,6 +21,7 @@ import * as spawns from './migrations/0016-spawns.ts'
 import * as cleanQueues from './migrations/0017-clean-queues.ts'
 import * as fewerEntries from './migrations/0018-fewer-entries.ts'
 import * as limits from './migrations/0019-limits.ts'
+import * as triedAgain from './migrations/0020-again.ts'
 import { grantTo } from './roles.ts'
 import type { Database } from './schema.ts'
 
@@ -44,6 +45,7 @@ const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0017-clean-queues': cleanQueues,
   '0018-fewer-entries': fewerEntries,
   '0019-limits': limits,
+  '0020-again': triedAgain,
 }
 
 export interface MigrateOptions {

@@ -128,12 +128,14 @@ export interface MissionTable {
   /** Characters of the outputs of its tasks, those of forEach tasks not counted again. */
   output_chars: Generated<number>
   on_task_failure: 'fail' | 'continue' | 'pause'
-  /** The task of another mission that began it, the outermost mission, and how many stand around this one. */
   /** The mission that this one does again. */
   parent_mission_id: string | null
+  /** The task of another mission that began it, the outermost mission, and how many stand around this one. */
   parent_task_id: string | null
   root_id: string | null
   depth: Generated<number>
+  /** When that task was told of the end. */
+  parent_told_at: Instant | null
   cancel_requested_at: Instant | null
   /** Since when it undoes what its tasks have done, because it did not succeed. */
   compensating_at: Instant | null

@@ -10,6 +10,7 @@ type Table = keyof Database
 type Row = Readonly<Record<string, unknown>>
 
 const now = new Date()
+const ofTask = (): Row => ({ parent_task_id: newId(), root_id: newId(), depth: 1 })
 
 /** A good row of each table that has a check, and what spoils it. The second member is part of the rule that must speak up. */
 const CASES: readonly {
@@ -30,6 +31,7 @@ const CASES: readonly {
       ['going on, with nothing open', 'open_tasks = 0', { open_tasks: 0 }],
       ['of a task, without the outermost mission', 'parent_task_id IS NULL', { parent_task_id: newId(), depth: 1 }],
       ['of a task, without a depth', 'parent_task_id IS NULL', { parent_task_id: newId(), root_id: newId() }],
+      ['a task is told of its end before that', 'parent_told_at IS NULL', { ...ofTask(), parent_told_at: now }],
     ],
   },
   {
@@ -464,6 +466,14 @@ describe('what is there once cannot come again', () => {
     await expect(insert(db, 'missions', keyed(tenant.id))).rejects.toMatchObject(UNIQUE)
     await insert(db, 'missions', missionRow({ tenant_id: tenant.id }))
     await insert(db, 'missions', missionRow({ tenant_id: tenant.id }))
+  })
+  test('a mission of a task that has not heard of its end', async ({ db }) => {
+    const within = ofTask()
+    const told = { state: 'failed', open_tasks: 0, ended_at: now, parent_told_at: now } as const
+    await insert(db, 'missions', missionRow({ ...within, ...told }))
+    await insert(db, 'missions', missionRow({ ...within, ...told }))
+    await insert(db, 'missions', missionRow(within))
+    await expect(insert(db, 'missions', missionRow(within))).rejects.toMatchObject(UNIQUE)
   })
   test('a task by its key, within a mission', async ({ db }) => {
     const mission_id = newId()

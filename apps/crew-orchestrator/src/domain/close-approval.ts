@@ -1,4 +1,5 @@
 import type { ApprovalFacts, DueApproval, Verdict } from './approvals.ts'
+import { fail } from './exhaust.ts'
 import type { TaskFacts } from './facts.ts'
 import { missionOf, move, tell } from './ledger.ts'
 import type { Ledger } from './ledger.ts'
@@ -6,8 +7,8 @@ import { endRound } from './verification.ts'
 import { endWait } from './waits.ts'
 
 /**
- * Ends an approval. A task that is denied before its first attempt ends; a handler is told and goes on as it likes; an output that is
- * denied is refused by its verification.
+ * Ends an approval. A task that is denied before its first attempt ends, or pauses its mission and asks again when people let it go on; a
+ * handler is told and goes on as it likes; an output that is denied is refused by its verification.
  */
 export function closeApproval(
   ledger: Ledger,
@@ -27,7 +28,7 @@ export function closeApproval(
     move(ledger, task, 'queued', { reason: state === 'expired' ? 'approved by its deadline' : 'approved' })
   } else {
     const code = state === 'expired' ? 'approval_expired' : 'approval_rejected'
-    move(ledger, task, 'rejected', { error: { code, message: whyNot(state, comment) } })
+    fail(ledger, task, { code, message: whyNot(state, comment) }, 'rejected')
   }
 }
 

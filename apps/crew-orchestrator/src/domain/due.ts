@@ -8,6 +8,7 @@ import type { Ledger } from './ledger.ts'
 import { timeWait } from './waits.ts'
 import { missionOf, move } from './ledger.ts'
 import { isBeingCanceled } from './states.ts'
+import { stopMission, stopsMission } from './stop-mission.ts'
 
 /** Which instants of a task lie in the past, by the clock of the database. */
 export interface Overdue {
@@ -43,7 +44,7 @@ export function decideDue(
   } else if (canceling) {
     move(ledger, task, 'canceled', { reason: 'the mission is being canceled' })
   } else if (overdue.total) {
-    exhaust(ledger, task, { code: 'total_timeout', message: 'the task was not done within its total time' }, 'fail')
+    outOfTime(ledger, task)
   } else if (task.state === 'queued' && overdue.queue) {
     exhaust(
       ledger,
@@ -64,10 +65,23 @@ export function decideDue(
   }
 }
 
+const TOTAL_TIMEOUT = { code: 'total_timeout', message: 'the task was not done within its total time' } as const
+
+/** Its total time is over. Where its mission pauses, what waits is not cut off: it waits on, and has as much time again. */
+function outOfTime(ledger: Ledger, task: TaskFacts): void {
+  const waits = task.state === 'waiting' || task.state === 'input_required'
+  if (!waits || !stopsMission(ledger, task)) {
+    exhaust(ledger, task, TOTAL_TIMEOUT, 'fail')
+    return
+  }
+  stopMission(ledger, task, TOTAL_TIMEOUT)
+  ledger.prolonged.push(task.id)
+}
+
 function overdueAttempt(task: TaskFacts, overdue: Overdue): Parameters<typeof endAttempt>[2] | undefined {
   const timedOut = (code: string, message: string, retryable: boolean) =>
     ({ kind: 'failed', outcome: 'timed_out', error: { code, message }, failure: { code, retryable } }) as const
-  if (overdue.total) return timedOut('total_timeout', 'the task was not done within its total time', false)
+  if (overdue.total) return timedOut(TOTAL_TIMEOUT.code, TOTAL_TIMEOUT.message, false)
   if (overdue.attempt) return timedOut('attempt_timeout', `attempt ${task.attempt} took longer than it may`, true)
   if (overdue.progress) return timedOut('heartbeat_timeout', `attempt ${task.attempt} showed no progress in time`, true)
   if (!overdue.lease) return undefined

@@ -56,6 +56,12 @@ export function endAttempt(ledger: Ledger, task: TaskFacts, ending: Ending, rand
     move(ledger, task, 'rejected', { error: ending.error, reason: `rejected: ${cutReason(ending.error.message)}` })
     return
   }
+  if (ending.kind === 'canceled' && stopsMission(ledger, task)) {
+    const error = { code: 'canceled', message: 'its agent canceled it, and nobody had asked for that' }
+    close('canceled', error)
+    exhaust(ledger, task, error, 'fail')
+    return
+  }
   if (canceling || ending.kind === 'canceled') {
     close(ending.kind === 'failed' ? ending.outcome : 'canceled', ending.kind === 'failed' ? ending.error : null)
     move(ledger, task, 'canceled', {

@@ -10,10 +10,16 @@ export function exhaust(ledger: Ledger, task: TaskFacts, error: TaskError, onExh
   addLetter(ledger, task, error)
   if (stops) {
     move(ledger, task, 'paused', { error, reason: 'it failed, and paused its mission; retry or skip it, and resume' })
-    stopMission(ledger, task)
+    stopMission(ledger, task, error)
   } else if (onExhausted === 'pause') {
     move(ledger, task, 'paused', { error, reason: 'attempts exhausted; replay or discard its dead letter' })
   } else move(ledger, task, 'failed', { error })
+}
+
+/** Ends a task that fails without an attempt having failed; where its mission pauses instead, people find it among the dead letters. */
+export function fail(ledger: Ledger, task: TaskFacts, error: TaskError, to: 'failed' | 'rejected' = 'failed'): void {
+  if (stopsMission(ledger, task)) exhaust(ledger, task, error, 'fail')
+  else move(ledger, task, to, { error })
 }
 
 export function addLetter(ledger: Ledger, task: TaskFacts, error: TaskError): void {

@@ -1,6 +1,7 @@
 import { blueprintOfMark, parseClaimSkill } from '@hypercode/contracts'
 import type { Gate } from '@hypercode/contracts'
 import { figuresOf, reasonOf } from './budget.ts'
+import { cutReason } from './exhaust.ts'
 import type { ExplainFacts, Holder } from './explain.ts'
 
 /** Says of a gate how it stands for a task; undefined for one that the task does not have. */
@@ -25,7 +26,7 @@ const budget: GateOf = ({ missionId, mission: { isCompensating }, budget: limits
   }
 }
 
-const mission: GateOf = ({ missionId, mission: { cancelRequestedAt, isCompensating, isPaused } }) => {
+const mission: GateOf = ({ missionId, mission: { cancelRequestedAt, isCompensating, isPaused, pausedBy } }) => {
   const shut = { gate: 'mission', status: 'fail', holders: [{ kind: 'mission', id: missionId }] } as const
   if (cancelRequestedAt !== null && !isCompensating)
     return {
@@ -38,8 +39,8 @@ const mission: GateOf = ({ missionId, mission: { cancelRequestedAt, isCompensati
     return pass('mission', isCompensating ? 'the mission undoes what its tasks have done' : 'the mission goes on')
   return {
     ...shut,
-    detail: 'the mission is paused, and begins nothing until somebody resumes it',
-    holders: [...shut.holders],
+    detail: `the mission is paused${pausedBy === null ? '' : ` (${pausedBy.reason})`}, and begins nothing until somebody resumes it`,
+    holders: [...shut.holders, ...(pausedBy === null ? [] : [{ kind: 'task', id: pausedBy.taskId } as const])],
     command: { method: 'POST', path: `/v1/missions/${missionId}:resume` },
   }
 }
@@ -146,7 +147,7 @@ const attempts: GateOf = ({ state, letter, attempt, reason }) =>
         detail:
           letter === null
             ? `it is paused until people decide: ${reason ?? 'it says no reason'}`
-            : `its ${attempt} attempts are used up, and its policy is to ask people`,
+            : `${attempt === 0 ? 'it failed before its first attempt' : `it failed with attempt ${attempt}`}, and people decide what becomes of it: ${letter.error.code}: ${cutReason(letter.error.message)}`,
         ...(letter === null
           ? {}
           : {

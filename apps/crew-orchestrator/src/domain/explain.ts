@@ -1,4 +1,4 @@
-import type { Explanation, Gate, TaskState, Verification } from '@hypercode/contracts'
+import type { Explanation, Gate, TaskError, TaskState, Verification } from '@hypercode/contracts'
 import type { BudgetFacts } from './budget.ts'
 import { GATES_IN_ORDER } from './explain-gates.ts'
 import { isTerminal } from './states.ts'
@@ -17,7 +17,7 @@ export interface ExplainFacts {
   createdAt: Date
   /** When it may be claimed, or became so. */
   availableAt: Date | null
-  mission: { cancelRequestedAt: Date | null; isCompensating: boolean; isPaused: boolean }
+  mission: { cancelRequestedAt: Date | null; isCompensating: boolean; isPaused: boolean; pausedBy: PausedBy | null }
   budget: BudgetFacts | null
   /** Of what it waits for, as many as are named, and how many there are. */
   blockers: readonly Holder[]
@@ -35,9 +35,15 @@ export interface ExplainFacts {
   verification: Verifying | null
   control: { pausedAt: Date | null; maxExecuting: number | null; executing: number }
   concurrency: { key: string; limit: number; executing: number; by: readonly Holder[] } | null
-  letter: { id: string; createdAt: Date } | null
+  letter: { id: string; createdAt: Date; error: TaskError } | null
   lease: Lease | null
   agents: Agents
+}
+
+/** The task whose failure has paused the mission, and what is told of it. */
+export interface PausedBy {
+  taskId: string
+  reason: string
 }
 
 export type Holder = NonNullable<Gate['holders']>[number]

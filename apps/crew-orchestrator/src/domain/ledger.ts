@@ -98,6 +98,8 @@ export interface Ledger {
   news: TaskFacts[]
   /** Missions that a failing task has paused. */
   readonly pausing: Set<string>
+  /** Tasks that wait on beyond their total time, and have it again. */
+  readonly prolonged: string[]
   /** Missions in which a failure must end everything that still waits. */
   readonly failing: Set<string>
 }
@@ -126,6 +128,7 @@ export const openLedger = (): Ledger => ({
   recalled: new Set(),
   news: [],
   pausing: new Set(),
+  prolonged: [],
   failing: new Set(),
 })
 

@@ -1,14 +1,23 @@
 /** What people do to single tasks. Each answers why it cannot be done, or undefined when it was. */
 import type { TaskFacts } from './facts.ts'
+import { NOTHING_KNOWN, goOn } from './go-on.ts'
+import type { GoOnFacts } from './go-on.ts'
 import { move } from './ledger.ts'
 import type { Ledger } from './ledger.ts'
 import { isTerminal } from './states.ts'
 
 export type TaskOperation = 'cancel' | 'retry' | 'skip'
 
-export function operate(ledger: Ledger, task: TaskFacts, operation: TaskOperation, reason: string): string | undefined {
+/** `facts` are of a paused task that is to be tried again. */
+export function operate(
+  ledger: Ledger,
+  task: TaskFacts,
+  operation: TaskOperation,
+  reason: string,
+  facts: GoOnFacts = NOTHING_KNOWN,
+): string | undefined {
   if (isTerminal(task.state)) return `the task is ${task.state}`
-  if (operation === 'retry') return retry(ledger, task, reason)
+  if (operation === 'retry') return retry(ledger, task, reason, facts)
   // The elements of a forEach are tasks of their own, and some of them may run.
   if (task.state === 'waiting' && task.blockedBy > 0) return 'its elements run; step in at those'
   if (operation === 'cancel') return cancel(ledger, task, reason)
@@ -28,9 +37,9 @@ function cancel(ledger: Ledger, task: TaskFacts, reason: string): undefined {
   move(ledger, task, 'canceled', { reason })
 }
 
-function retry(ledger: Ledger, task: TaskFacts, reason: string): string | undefined {
-  if (task.state !== 'paused' && task.state !== 'scheduled') return `the task is ${task.state}`
-  if (task.state === 'paused') task.maxAttempts = task.attempt + task.retry.maxAttempts
+function retry(ledger: Ledger, task: TaskFacts, reason: string, facts: GoOnFacts): string | undefined {
+  if (task.state === 'paused') return goOn(ledger, task, reason, facts)
+  if (task.state !== 'scheduled') return `the task is ${task.state}`
   move(ledger, task, 'queued', { reason })
   return undefined
 }

@@ -2,7 +2,7 @@ import { newId } from '@hypercode/contracts'
 import { begin } from './approvals.ts'
 import { isCompensation } from './compensate.ts'
 import { evaluate } from './condition.ts'
-import { exhaust } from './exhaust.ts'
+import { exhaust, fail } from './exhaust.ts'
 import type { Concurrency, TaskFacts, TaskPolicy, Template } from './facts.ts'
 import { missionOf, move, plan } from './ledger.ts'
 import type { Ledger } from './ledger.ts'
@@ -18,31 +18,43 @@ export const MISSION_TASKS_MAX = 20_000
 /** Outputs of the tasks of a mission by their key; `output` is null for one that was skipped. Inputs are for compensations alone. */
 export type Outputs = Readonly<Record<string, { output: unknown; state: string; input?: unknown }>>
 
-/** All dependencies of a blocked task are done: fills its input and queues it (or asks for approval), skips it, or opens its forEach. */
+/** What a task fails with whose references lead nowhere. */
+const UNRESOLVED = 'reference_unresolved'
+
+/** All dependencies of a blocked task are done: it begins, or fails. */
 export function release(ledger: Ledger, task: TaskFacts, outputs: Outputs): void {
   if (task.template === null) {
     begin(ledger, task)
     return
   }
+  try {
+    fillIn(ledger, task, task.template, outputs)
+  } catch (error) {
+    if (!(error instanceof ReferenceError)) throw error
+    const fault = { code: UNRESOLVED, message: error.message }
+    // What is not undone is for people to look at.
+    if (isCompensation(task)) exhaust(ledger, task, fault, 'fail')
+    else fail(ledger, task, fault)
+  }
+}
+
+/** It was paused because its references lead nowhere, and has no input yet. Before the first attempt no code is an agent's. */
+export const isUnfilled = ({ attempt, template, error }: Pick<TaskFacts, 'attempt' | 'template' | 'error'>): boolean =>
+  attempt === 0 && template !== null && error?.code === UNRESOLVED
+
+/** Fills the input of a task and queues it (or asks for approval), skips it, or opens its forEach. Throws a ReferenceError. */
+export function fillIn(ledger: Ledger, task: TaskFacts, template: Template, outputs: Outputs): void {
   const mission = missionOf(ledger, task)
   const scope = { mission: missionScope(mission), tasks: outputs }
   const spend = spendOf(mission)
-  try {
-    if (task.template.when !== undefined && !evaluate(task.template.when, scope)) {
-      move(ledger, task, 'skipped', { reason: `when: ${task.template.when}` })
-    } else if (task.template.forEach !== undefined) {
-      openForEach(ledger, task, task.template, scope, spend)
-    } else {
-      task.input = fill(task.template.input, scope, spend)
-      task.concurrency = concurrencyOf(task, task.template, scope)
-      begin(ledger, task)
-    }
-  } catch (error) {
-    if (!(error instanceof ReferenceError)) throw error
-    const fault = { code: 'reference_unresolved', message: error.message }
-    // What is not undone is for people to look at.
-    if (isCompensation(task)) exhaust(ledger, task, fault, 'fail')
-    else move(ledger, task, 'failed', { error: fault })
+  if (template.when !== undefined && !evaluate(template.when, scope)) {
+    move(ledger, task, 'skipped', { reason: `when: ${template.when}` })
+  } else if (template.forEach !== undefined) {
+    openForEach(ledger, task, template, scope, spend)
+  } else {
+    task.input = fill(template.input, scope, spend)
+    task.concurrency = concurrencyOf(task, template, scope)
+    begin(ledger, task)
   }
 }
 

@@ -4,7 +4,7 @@ import type { MissionFacts } from './facts.ts'
 
 /** Every move that a task may make. Whatever is not here is refused, so a terminal state is never left. */
 export const TASK_MOVES: Readonly<Record<TaskState, readonly TaskState[]>> = {
-  blocked: ['queued', 'waiting', 'input_required', 'completed', 'failed', 'skipped', 'canceled'],
+  blocked: ['queued', 'waiting', 'input_required', 'paused', 'completed', 'failed', 'skipped', 'canceled'],
   scheduled: ['queued', 'failed', 'paused', 'canceled', 'skipped'],
   queued: ['executing', 'failed', 'paused', 'canceled', 'skipped'],
   executing: [
@@ -19,10 +19,10 @@ export const TASK_MOVES: Readonly<Record<TaskState, readonly TaskState[]>> = {
     'canceled',
     'rejected',
   ],
-  waiting: ['queued', 'completed', 'failed', 'canceled', 'skipped'],
-  input_required: ['queued', 'rejected', 'canceled', 'failed', 'skipped'],
+  waiting: ['queued', 'paused', 'completed', 'failed', 'canceled', 'skipped'],
+  input_required: ['queued', 'paused', 'rejected', 'canceled', 'failed', 'skipped'],
   verifying: ['completed', 'queued', 'paused', 'failed', 'canceled'],
-  paused: ['queued', 'canceled', 'failed', 'skipped'],
+  paused: ['queued', 'waiting', 'input_required', 'canceled', 'failed', 'skipped'],
   completed: [],
   failed: [],
   canceled: [],

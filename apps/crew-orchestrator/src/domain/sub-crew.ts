@@ -1,5 +1,6 @@
 import type { MissionState, TaskError } from '@hypercode/contracts'
 import { NOT_UNDONE } from './compensate.ts'
+import { fail } from './exhaust.ts'
 import type { TaskFacts } from './facts.ts'
 import { missionOf, move } from './ledger.ts'
 import type { Ledger } from './ledger.ts'
@@ -44,9 +45,9 @@ export function endWithChild(ledger: Ledger, task: TaskFacts, child: ChildEnd): 
   move(ledger, task, 'completed', { output: child.output ?? null })
 }
 
-/** Fails a task whose crew cannot be run or did not succeed. Within the crew its tasks were tried again: this is the end. */
+/** Fails a task whose crew cannot be run or did not succeed. Within the crew its tasks were tried again: only people can help. */
 export function failForCrew(ledger: Ledger, task: TaskFacts, { code, message }: TaskError): void {
-  move(ledger, task, 'failed', { error: { code, message: message.slice(0, MESSAGE_MAX).toWellFormed() } })
+  fail(ledger, task, { code, message: message.slice(0, MESSAGE_MAX).toWellFormed() })
 }
 
 const MESSAGE_MAX = 8000

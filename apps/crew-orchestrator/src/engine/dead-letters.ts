@@ -1,20 +1,20 @@
 import type { DeadLetter } from '@hypercode/contracts'
-import { inTransaction, writeAudit } from '@hypercode/db'
+import { writeAudit } from '@hypercode/db'
 import type { Db, Trx } from '@hypercode/db'
 import { AppError } from '@hypercode/http'
-import { sql } from 'kysely'
 import type { TaskFacts } from '../domain/facts.ts'
-import { missionOf, move, openLedger, tell } from '../domain/ledger.ts'
+import { goOn } from '../domain/go-on.ts'
+import { missionOf, move, tell } from '../domain/ledger.ts'
 import type { Ledger } from '../domain/ledger.ts'
+import { isUnfilled } from '../domain/release.ts'
 import { isMissionTerminal } from '../domain/states.ts'
 import { findDeadLetter, resolveDeadLetter } from '../store/dead-letters.ts'
-import { enter, lockMissions } from '../store/load.ts'
+import { readGoOnFacts } from '../store/go-on-facts.ts'
 import type { Saved } from '../store/save-ledger.ts'
-import { TASK_FACTS } from '../store/task-facts.ts'
-import type { TaskFactsRow } from '../store/task-facts.ts'
 import { settle } from './settle.ts'
 import { auditVia } from './via.ts'
 import type { Via } from './via.ts'
+import { withTask } from './with-task.ts'
 
 export interface LetterOrder extends Via {
   tenantId: string
@@ -22,7 +22,7 @@ export interface LetterOrder extends Via {
   actor: string
 }
 
-/** Queues the paused task of a letter again, with as many attempts as its policy gives. */
+/** Lets the paused task of a letter go on, with as many attempts as its policy gives. */
 export const replay = (db: Db, order: LetterOrder): Promise<{ letter: DeadLetter; saved: Saved }> =>
   resolve(db, order, 'replayed')
 
@@ -36,8 +36,7 @@ export async function edit(
   { tenantId, id, actor }: LetterOrder,
   input: unknown,
 ): Promise<{ letter: DeadLetter; saved: Saved }> {
-  return await inTransaction(db, async (trx) => {
-    const { ledger, task, letter } = await open(trx, tenantId, id)
+  return await withLetter(db, { tenantId, id }, async (trx, ledger, task, letter) => {
     if (letter.resolution !== undefined || task.state !== 'paused') {
       throw new AppError('conflict', {
         detail:
@@ -45,6 +44,14 @@ export async function edit(
         fix: 'Only the input of a paused task can be edited; submit the mission again with another input.',
       })
     }
+    if (task.template?.forEach !== undefined || (isUnfilled(task) && task.template?.concurrencyKey !== undefined)) {
+      throw new AppError('conflict', {
+        detail: 'another input is not what the task lacks: its references lead nowhere',
+        fix: 'Skip the task, or discard the dead letter.',
+      })
+    }
+    // With an input of its own it looks nothing up any more.
+    if (isUnfilled(task)) task.error = null
     task.input = input
     ledger.changed.add(task)
     tell(ledger, missionOf(ledger, task), 'deadletter.edited', task.id, { key: task.key })
@@ -59,8 +66,7 @@ async function resolve(
   { tenantId, id, actor, via }: LetterOrder,
   resolution: 'replayed' | 'discarded',
 ): Promise<{ letter: DeadLetter; saved: Saved }> {
-  return await inTransaction(db, async (trx) => {
-    const { ledger, task, letter } = await open(trx, tenantId, id)
+  return await withLetter(db, { tenantId, id }, async (trx, ledger, task, letter) => {
     if (resolution === 'replayed' && task.state !== 'paused') {
       throw new AppError('conflict', {
         detail: `the task is ${task.state}`,
@@ -73,8 +79,8 @@ async function resolve(
     // Nothing is told of a mission after its end.
     if (!isMissionTerminal(mission.state)) tell(ledger, mission, `deadletter.${resolution}`, task.id, { key: task.key })
     if (resolution === 'replayed') {
-      task.maxAttempts = task.attempt + task.retry.maxAttempts
-      move(ledger, task, 'queued', { reason: 'replayed from the dead letters' })
+      const refused = goOn(ledger, task, 'replayed from the dead letters', await readGoOnFacts(trx, ledger, task))
+      if (refused !== undefined) throw new AppError('conflict', { detail: refused })
     } else if (task.state === 'paused') {
       move(ledger, task, 'failed', { error: task.error ?? letter.error, reason: 'discarded' })
     }
@@ -92,22 +98,14 @@ async function resolve(
   })
 }
 
-async function open(
-  trx: Trx,
-  tenantId: string,
-  id: string,
-): Promise<{ letter: DeadLetter; ledger: Ledger; task: TaskFacts }> {
-  const known = await findDeadLetter(trx, tenantId, id)
-  if (known === undefined) throw new AppError('not_found')
-  const ledger = openLedger()
-  const [task] = enter(ledger, await lockTask(trx, known.taskId)) as [TaskFacts]
-  await lockMissions(trx, ledger, [task.missionId])
-  // Once more, behind the lock: somebody may have resolved it while this waited.
-  return { letter: (await findDeadLetter(trx, tenantId, id)) as DeadLetter, ledger, task }
-}
-
-async function lockTask(trx: Trx, id: string): Promise<TaskFactsRow[]> {
-  return (
-    await sql<TaskFactsRow>`select ${TASK_FACTS} from tasks t where t.id = ${id} for no key update of t`.execute(trx)
-  ).rows
+async function withLetter<T>(
+  db: Db,
+  { tenantId, id }: Pick<LetterOrder, 'tenantId' | 'id'>,
+  act: (trx: Trx, ledger: Ledger, task: TaskFacts, letter: DeadLetter) => Promise<T>,
+): Promise<T> {
+  const find = async (trx: Trx): Promise<DeadLetter | undefined> => findDeadLetter(trx, tenantId, id)
+  return await withTask(db, find, async (trx, ledger, task) =>
+    // Once more, behind the lock: somebody may have resolved it while this waited.
+    act(trx, ledger, task, (await find(trx)) as DeadLetter),
+  )
 }

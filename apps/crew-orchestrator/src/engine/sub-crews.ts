@@ -1,10 +1,10 @@
 /**
  * Crews within crews. A task with a crew waits, holding no slot, while a mission of its own runs. That mission is begun, answered and
- * canceled here, by any replica, one small transaction after the other: there is one mission per task (a unique index holds that),
- * and what a killed process leaves undone the next turn finds.
+ * canceled here, by any replica, one small transaction after the other: a task has one mission at a time that it has not heard the end of
+ * (a unique index holds that), and what a killed process leaves undone the next turn finds.
  */
 import { inTransaction, isConnectionError } from '@hypercode/db'
-import type { Db } from '@hypercode/db'
+import type { Db, Trx } from '@hypercode/db'
 import { AppError } from '@hypercode/http'
 import { hashText } from '@hypercode/manifest'
 import type { TaskError } from '@hypercode/contracts'
@@ -15,7 +15,13 @@ import { CREWS_WITHIN_MAX, CREW_DEPTH_MAX, endWithChild, failForCrew } from '../
 import { enter, lockMissions } from '../store/load.ts'
 import { NOTHING_SAVED } from '../store/save-ledger.ts'
 import type { Saved } from '../store/save-ledger.ts'
-import { findEndedCrews, findOrphanedCrews, findPendingCrews, lockWaitingForCrew } from '../store/sub-crews.ts'
+import {
+  findEndedCrews,
+  findOrphanedCrews,
+  findPendingCrews,
+  lockWaitingForCrew,
+  markTold,
+} from '../store/sub-crews.ts'
 import type { PendingCrew, WaitingForCrew } from '../store/sub-crews.ts'
 import { cancelMission } from './cancel.ts'
 import type { PlanSource } from './plans.ts'
@@ -78,7 +84,7 @@ async function begin(options: SubCrewOptions, one: PendingCrew): Promise<void> {
       priority: one.priority,
       labels: one.labels,
       // Two replicas may be at it at once: one of them finds what the other has stored.
-      idempotencyKey: `crew-of/${one.task_id}`,
+      idempotencyKey: `crew-of/${one.task_id}${one.before === 0 ? '' : `/${one.before}`}`,
       requestHash: hashText(one.task_id),
       requestChars: JSON.stringify(one.input ?? null).length,
       correlationId: one.correlation_id,
@@ -94,14 +100,15 @@ async function begin(options: SubCrewOptions, one: PendingCrew): Promise<void> {
 
 const refuse = async ({ db, onSaved }: SubCrewOptions, one: PendingCrew, fault: TaskError): Promise<void> =>
   onSaved(
-    await withWaiting(db, one.task_id, one.mission_id, (ledger, task, { child_id: begun }) => {
+    await withWaiting(db, one.task_id, one.mission_id, async (_, ledger, task, { child_id: begun }) => {
       if (begun === null) failForCrew(ledger, task, fault)
     }),
   )
 
 const hearOfEnd = async (db: Db, taskId: string, missionId: string): Promise<Saved> =>
-  await withWaiting(db, taskId, missionId, (ledger, task, row) => {
+  await withWaiting(db, taskId, missionId, async (trx, ledger, task, row) => {
     if (row.child_id === null || !row.child_ended) return
+    await markTold(trx, row.child_id)
     endWithChild(ledger, task, {
       id: row.child_id,
       crew: row.child_crew,
@@ -115,7 +122,7 @@ async function withWaiting(
   db: Db,
   taskId: string,
   missionId: string,
-  decide: (ledger: Ledger, task: TaskFacts, row: WaitingForCrew) => void,
+  decide: (trx: Trx, ledger: Ledger, task: TaskFacts, row: WaitingForCrew) => Promise<void>,
 ): Promise<Saved> {
   return await inTransaction(db, async (trx) => {
     const ledger = openLedger()
@@ -123,7 +130,7 @@ async function withWaiting(
     const row = await lockWaitingForCrew(trx, taskId)
     if (row === undefined) return NOTHING_SAVED
     const [task] = enter(ledger, [row]) as [TaskFacts]
-    decide(ledger, task, row)
+    await decide(trx, ledger, task, row)
     return await settle(trx, ledger)
   })
 }

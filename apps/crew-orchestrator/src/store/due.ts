@@ -96,3 +96,10 @@ export async function lockExecuting(trx: Trx, missionId: string, limit: number):
     order by t.id limit ${limit} for no key update skip locked`.execute(trx)
   return found.rows
 }
+
+/** Gives locked tasks their total time again, from now on. */
+export async function prolongTasks(trx: Trx, ids: readonly string[]): Promise<void> {
+  await sql`update tasks set total_deadline_at = now() + total_timeout_ms * interval '1 millisecond' where id = any(${ids}::uuid[])`.execute(
+    trx,
+  )
+}

@@ -1,14 +1,18 @@
 import { blueprintOfMark } from '@hypercode/contracts'
-import type { TaskState, Verification } from '@hypercode/contracts'
+import type { TaskError, TaskState, Verification } from '@hypercode/contracts'
 import type { Db } from '@hypercode/db'
 import { sql } from 'kysely'
 import type { BudgetFacts } from '../domain/budget.ts'
 import { plainSkills } from '../domain/explain-gates.ts'
-import type { Agents, ExplainFacts } from '../domain/explain.ts'
+import type { Agents, ExplainFacts, PausedBy } from '../domain/explain.ts'
 import { readBudget } from './budgets.ts'
 
 /** As many holders of a gate as are named. */
 const NAMED_MAX = 5
+
+/** What paused the mission last, if a task did. */
+const PAUSED_BY = sql`select case when e.body ? 'taskId' then json_build_object('taskId', e.body ->> 'taskId', 'reason', e.body ->> 'reason') end
+  from mission_events e where e.mission_id = m.id and e.type = 'mission.paused' order by e.seq desc limit 1`
 
 interface Row {
   at: Date
@@ -55,6 +59,8 @@ interface Row {
   blockers: { id: string; name: string }[] | null
   letter_id: string | null
   letter_at: Date | null
+  letter_error: TaskError | null
+  paused_by: PausedBy | null
 }
 
 /** The facts of one instant: all statements see the same snapshot. Undefined when the tenant has no such task. */
@@ -79,7 +85,8 @@ export async function readExplainFacts(db: Db, tenantId: string, id: string): Pr
             (select json_agg(b) from (select u.id, u.key as name from tasks u where u.tenant_id = t.tenant_id
               and u.concurrency_key = t.concurrency_key and u.state = 'executing' order by u.id limit ${NAMED_MAX}) b) as key_by,
             (select json_build_object('id', o.id, 'name', o.crew) from missions o where o.parent_task_id = t.id and o.ended_at is null) as child,
-            d.id as letter_id, d.created_at as letter_at,
+            d.id as letter_id, d.created_at as letter_at, d.error as letter_error,
+            case when m.state = 'paused' then (${PAUSED_BY}) end as paused_by,
             (select json_agg(b) from (
               select p.id, p.key as name from task_dependencies e join tasks p on p.id = e.depends_on
               where e.task_id = t.id and p.ended_at is null order by p.id limit ${NAMED_MAX}) b) as blockers
@@ -90,7 +97,7 @@ export async function readExplainFacts(db: Db, tenantId: string, id: string): Pr
           left join verifications v on v.task_id = t.id and v.state = 'open'
           left join queue_controls c on c.tenant_id = t.tenant_id and c.queue = t.queue
           left join lateral (
-            select l.id, l.created_at from dead_letters l where l.task_id = t.id and l.resolution is null order by l.id desc limit 1) d on true
+            select l.id, l.created_at, l.error from dead_letters l where l.task_id = t.id and l.resolution is null order by l.id desc limit 1) d on true
           where t.id = ${id} and t.tenant_id = ${tenantId}`.execute(trx)
       ).rows
       if (row === undefined) return undefined
@@ -145,6 +152,7 @@ const toFacts = (row: Row, agents: Agents, budget: BudgetFacts | null): ExplainF
     cancelRequestedAt: row.cancel_requested_at,
     isCompensating: row.compensating_at !== null,
     isPaused: row.is_paused,
+    pausedBy: row.paused_by,
   },
   budget,
   ...toWaits(row),
@@ -160,7 +168,10 @@ const toFacts = (row: Row, agents: Agents, budget: BudgetFacts | null): ExplainF
         },
   blockers: (row.blockers ?? []).map((one) => ({ kind: 'task', ...one })),
   blockedBy: row.blocked_by,
-  letter: row.letter_id === null || row.letter_at === null ? null : { id: row.letter_id, createdAt: row.letter_at },
+  letter:
+    row.letter_id === null || row.letter_at === null || row.letter_error === null
+      ? null
+      : { id: row.letter_id, createdAt: row.letter_at, error: row.letter_error },
   lease:
     row.lease_owner === null || row.lease_expires_at === null
       ? null

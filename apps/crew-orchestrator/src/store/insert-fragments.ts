@@ -1,8 +1,9 @@
+import { newId } from '@hypercode/contracts'
 import { recordset } from '@hypercode/db'
 import { sql } from 'kysely'
 import type { RawBuilder } from 'kysely'
 import type { TaskFacts } from '../domain/facts.ts'
-import type { Edge, EventDraft } from '../domain/ledger.ts'
+import type { DeadLetterDraft, Edge, EventDraft } from '../domain/ledger.ts'
 
 /** `insert into tasks …` for tasks that were planned just now; `only` may hold a where clause over the rows `r`. */
 export function insertTasks(tasks: Iterable<TaskFacts>, only: RawBuilder<unknown> = sql``): RawBuilder<unknown> {
@@ -78,4 +79,20 @@ export function insertEvents(
   return sql`insert into mission_events (mission_id, seq, tenant_id, type, task_id, body)
     select r.mission_id, r.seq, r.tenant_id, r.type, r.task_id, r.body
     from ${recordset(rows, 'r', 'mission_id uuid, seq int, tenant_id uuid, type text, task_id uuid, body jsonb')} ${only}`
+}
+
+export function insertDeadLetters(
+  letters: readonly DeadLetterDraft[],
+  only: RawBuilder<unknown> = sql``,
+): RawBuilder<unknown> {
+  const rows = letters.map((letter) => ({
+    id: newId(),
+    tenant_id: letter.tenantId,
+    mission_id: letter.missionId,
+    task_id: letter.taskId,
+    key: letter.key,
+    error: letter.error,
+  }))
+  return sql`insert into dead_letters (id, tenant_id, mission_id, task_id, key, error)
+    select r.* from ${recordset(rows, 'r', 'id uuid, tenant_id uuid, mission_id uuid, task_id uuid, key text, error jsonb')} ${only}`
 }

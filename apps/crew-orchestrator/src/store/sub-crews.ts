@@ -20,16 +20,19 @@ export interface PendingCrew {
   root_id: string
   /** Missions that were begun within the outermost one. */
   within: number
+  /** Missions of the task itself that have ended without success. */
+  before: number
 }
 
 export async function findPendingCrews(db: Db, limit: number): Promise<PendingCrew[]> {
   const found = await sql<PendingCrew>`
     select t.id as task_id, t.tenant_id, t.mission_id, t.policy ->> 'crew' as crew, t.input, m.priority, m.labels, m.correlation_id, m.traceparent,
       m.created_by, m.depth, coalesce(m.root_id, m.id) as root_id,
-      (select count(*) from missions o where o.root_id = coalesce(m.root_id, m.id)) as within
+      (select count(*) from missions o where o.root_id = coalesce(m.root_id, m.id)) as within,
+      (select count(*) from missions o where o.parent_task_id = t.id and o.parent_told_at is not null) as before
     from tasks t join missions m on m.id = t.mission_id
     where t.state = 'waiting' and t.policy ? 'crew' and not coalesce(t.template ? 'forEach', false) and m.cancel_requested_at is null and m.state <> 'paused'
-      and not exists (select from missions c where c.parent_task_id = t.id)
+      and not exists (select from missions c where c.parent_task_id = t.id and c.parent_told_at is null)
     order by t.id limit ${limit}`.execute(db)
   return found.rows
 }
@@ -37,7 +40,7 @@ export async function findPendingCrews(db: Db, limit: number): Promise<PendingCr
 /** Tasks whose mission has ended and that have not heard of it. */
 export async function findEndedCrews(db: Db, limit: number): Promise<{ task_id: string; mission_id: string }[]> {
   const found = await sql<{ task_id: string; mission_id: string }>`
-    select t.id as task_id, t.mission_id from tasks t join missions c on c.parent_task_id = t.id
+    select t.id as task_id, t.mission_id from tasks t join missions c on c.parent_task_id = t.id and c.parent_told_at is null
     where t.state = 'waiting' and t.policy ? 'crew' and c.ended_at is not null order by t.id limit ${limit}`.execute(db)
   return found.rows
 }
@@ -66,7 +69,12 @@ export async function lockWaitingForCrew(trx: Trx, taskId: string): Promise<Wait
   const found = await sql<WaitingForCrew>`
     select ${TASK_FACTS}, c.id as child_id, c.crew as child_crew, c.state as child_state, c.output as child_output, c.error as child_error,
       c.ended_at is not null as child_ended
-    from tasks t left join missions c on c.parent_task_id = t.id
+    from tasks t left join missions c on c.parent_task_id = t.id and c.parent_told_at is null
     where t.id = ${taskId} and t.state = 'waiting' for no key update of t`.execute(trx)
   return found.rows[0]
+}
+
+/** The task has heard of the end of this mission, and may begin another one. */
+export async function markTold(trx: Trx, missionId: string): Promise<void> {
+  await sql`update missions set parent_told_at = now() where id = ${missionId}`.execute(trx)
 }

@@ -7,7 +7,7 @@ import type { MissionFacts } from '../domain/facts.ts'
 import type { Ledger } from '../domain/ledger.ts'
 import { insertApprovals } from './approvals.ts'
 import { insertBudgets } from './budgets.ts'
-import { insertEdges, insertEvents, insertTasks } from './insert-fragments.ts'
+import { insertDeadLetters, insertEdges, insertEvents, insertTasks } from './insert-fragments.ts'
 
 /** A mission that was planned and is to be stored. */
 export interface NewMissionRow {
@@ -60,6 +60,7 @@ export async function storeMissions(db: Db, orders: readonly NewMissionRow[]): P
   const budgets = orders.flatMap(({ budget, mission: { id: missionId, tenantId } }) =>
     budget === null ? [] : [{ ...budget, missionId, tenantId }],
   )
+  const letters = orders.flatMap((order) => order.ledger.deadLetters)
   const asking = orders.map((order) => order.ledger).filter((ledger) => ledger.approvals.length > 0)
   const statement = sql<{ stored: string[] | null; outbox_id: number | null }>`
     with stored as (${insertMissions(orders)}),
@@ -70,6 +71,7 @@ export async function storeMissions(db: Db, orders: readonly NewMissionRow[]): P
       ${edges.length === 0 ? sql`` : sql`edges_in as (${insertEdges(edges, sql`where r.task_id in (select t.id from ${taskMissions(orders)} join stored s on s.id = t.mission_id)`)}),`}
       ${asking.length === 0 ? sql`` : sql`approvals_in as (${insertApprovals(asking, ONLY_STORED)}),`}
       ${budgets.length === 0 ? sql`` : sql`budgets_in as (${insertBudgets(budgets, ONLY_STORED)}),`}
+      ${letters.length === 0 ? sql`` : sql`letters_in as (${insertDeadLetters(letters, ONLY_STORED)}),`}
       events_in as (${insertEvents(events, ONLY_STORED)}),
       audit_in as (insert into audit (tenant_id, actor, action, ref)
         select tenant_id, created_by, 'mission.submitted', id::text from stored),

@@ -6,6 +6,7 @@ import type { Compensation, TaskFacts } from '../../src/domain/facts.ts'
 import type { Ending } from '../../src/domain/end-attempt.ts'
 import { move } from '../../src/domain/ledger.ts'
 import type { Ledger } from '../../src/domain/ledger.ts'
+import { operate } from '../../src/domain/operate.ts'
 import { DEFAULT_RETRY } from '../../src/domain/retry.ts'
 import { isTerminal } from '../../src/domain/states.ts'
 import type { Verify } from '../../src/domain/verify-terms.ts'
@@ -164,10 +165,10 @@ function expectDone(parents: readonly TaskFacts[]): void {
   }
 }
 
-/** Queues it with as many attempts as its policy gives, or gives it up. */
+/** Lets it go on, skips what cannot, or gives it up. */
 function again(ledger: Ledger, task: TaskFacts, to: 'queued' | 'failed'): void {
-  if (task.state === 'paused') task.maxAttempts = task.attempt + task.retry.maxAttempts
-  move(ledger, task, to)
+  if (to === 'failed') move(ledger, task, 'failed')
+  else if (operate(ledger, task, 'retry', 'by a person') !== undefined) operate(ledger, task, 'skip', 'by a person')
 }
 
 function step(world: World, { pick, what, ending: end }: typeof act extends fc.Arbitrary<infer T> ? T : never): void {

@@ -1,5 +1,5 @@
 /** The statements of `store/due.ts`, and those of `store/waits.ts` that go by the clock. */
-import { dueAt, least } from '../rows.ts'
+import { dueAt, later, least } from '../rows.ts'
 import type { TaskRow } from '../rows.ts'
 import type { Call, Statement } from '../statement.ts'
 import { between, scopeOf } from '../statement.ts'
@@ -40,6 +40,16 @@ function isDue(call: Call): (task: TaskRow) => boolean {
 const limitOf = ({ text, params }: Call): number => {
   const found = /limit \$(\d+)/.exec(text)
   return found === null ? Number.POSITIVE_INFINITY : (params[Number(found[1]) - 1] as number)
+}
+
+export const prolongTasks: Statement = {
+  name: 'prolongTasks',
+  marks: ['update tasks set total_deadline_at = now() + total_timeout_ms'],
+  async run({ session, params }) {
+    for (const id of params[0] as string[])
+      await session.update('tasks', id, (t) => ({ ...t, total_deadline_at: later(session.now, t.total_timeout_ms) }))
+    return []
+  },
 }
 
 export const lockDue: Statement = {

@@ -6,7 +6,7 @@ import type { Call, Statement } from '../statement.ts'
 
 export const lockMissions: Statement = {
   name: 'lockMissions',
-  marks: ['from missions m where m.id = any(', 'order by m.id'],
+  marks: ['from missions m where m.id = any($', 'order by m.id'],
   async run({ session, text, params }) {
     const ids = [...(params[0] as string[])].sort()
     const isSkipping = text.endsWith('skip locked')

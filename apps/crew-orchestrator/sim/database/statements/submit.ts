@@ -1,6 +1,6 @@
 /** The statements of `store/submit.ts`. */
 import { later } from '../rows.ts'
-import type { EdgeRow, EventRow, MissionRow } from '../rows.ts'
+import type { EdgeRow, EventRow, LetterRow, MissionRow } from '../rows.ts'
 import { records } from '../statement.ts'
 import type { Statement } from '../statement.ts'
 import { insertApproval } from './approvals.ts'
@@ -46,6 +46,8 @@ export const storeMissions: Statement = {
     for (const event of recordsOf<EventRow>(call, parts, 'events_in').filter(isStored)) insertEvent(session, event)
     for (const approval of recordsOf<Parameters<typeof insertApproval>[1]>(call, parts, 'approvals_in'))
       if (isStored(approval)) insertApproval(session, approval)
+    for (const letter of recordsOf<Omit<LetterRow, 'resolution'>>(call, parts, 'letters_in').filter(isStored))
+      session.put('dead_letters', { ...letter, resolution: null })
     const hints = records<{ id: string; hint: unknown }>(call, 'h', parts.get('outbox_in')).filter(({ id }) =>
       stored.has(id),
     )
