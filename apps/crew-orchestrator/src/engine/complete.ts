@@ -43,6 +43,7 @@ export interface ReportResult {
 export async function completeAttempts(
   db: Db,
   reports: readonly Report[],
+  isAwaited: (missionId: string) => boolean = () => false,
 ): Promise<{ results: ReportResult[]; saved: Saved }> {
   return await inTransaction(db, async (trx) => {
     const ledger = openLedger()
@@ -63,7 +64,7 @@ export async function completeAttempts(
       )
       taken.set(ord, task)
     }
-    const saved = await settle(trx, ledger, AND_COMMIT)
+    const saved = await settle(trx, ledger, { end: AND_COMMIT, isAwaited })
     const counted = new Map(Array.from(taken, ([ord, task]) => [task.id, { task, report: reports[ord] as Report }]))
     return {
       results: reports.map((one, ord) => {

@@ -93,7 +93,7 @@ export function createEngine(deps: EngineDeps): Engine {
   }
   const after = (saved: Saved): void => {
     desk.wake(saved.queued)
-    waiters.ended(saved.ended)
+    waiters.ended(saved.ended, saved.awaited)
     publish(saved.outbox)
     ring(saved.queued)
     if (deps.onTold !== undefined) for (const event of saved.told) deps.onTold(event)
@@ -130,7 +130,7 @@ export function createEngine(deps: EngineDeps): Engine {
     lanes: LANES,
     onFull: full('reports'),
     run: async (batch) => {
-      const { results, saved } = await completeAttempts(urgentDb, batch)
+      const { results, saved } = await completeAttempts(urgentDb, batch, waiters.isAwaited)
       after(saved)
       return results
     },

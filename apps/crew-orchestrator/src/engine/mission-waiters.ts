@@ -19,28 +19,37 @@ export interface WaitOrder {
 export interface MissionWaiters {
   /** The mission as soon as it has ended, or as it is when the time is up; undefined when the tenant has no such mission. */
   wait(order: WaitOrder): Promise<Mission | undefined>
-  /** These missions have ended, here or elsewhere. */
-  ended(ids: readonly string[]): void
+  /** These missions have ended, here or elsewhere; those that are given need not be read. */
+  ended(ids: readonly string[], missions?: readonly Mission[]): void
+  /** Whether somebody waits for the end of this one. */
+  readonly isAwaited: (id: string) => boolean
 }
+
+type Listener = (mission?: Mission) => void
 
 /** Callers that hold their answer until a mission ends. */
 export function createMissionWaiters({ read, pollMs }: MissionWaitersOptions): MissionWaiters {
-  const waiting = new Map<string, Set<() => void>>()
+  const waiting = new Map<string, Set<Listener>>()
 
   /** Resolves `told` after `ms`, at the end of the mission, or when the caller is gone; `cancel` stops listening. */
-  const listen = (id: string, ms: number, signal: AbortSignal): { told: Promise<void>; cancel: () => void } => {
-    const { promise: told, resolve } = Promise.withResolvers<void>()
+  const listen = (
+    id: string,
+    ms: number,
+    signal: AbortSignal,
+  ): { told: Promise<Mission | undefined>; cancel: () => void } => {
+    const { promise: told, resolve } = Promise.withResolvers<Mission | undefined>()
     const listeners = waiting.get(id) ?? new Set()
-    const cancel = (): void => {
+    const tell = (mission?: Mission): void => {
       clearTimeout(timer)
       signal.removeEventListener('abort', cancel)
-      listeners.delete(cancel)
+      listeners.delete(tell)
       if (listeners.size === 0 && waiting.get(id) === listeners) waiting.delete(id)
-      resolve()
+      resolve(mission)
     }
+    const cancel = (): void => tell()
     const timer = setTimeout(cancel, ms)
     signal.addEventListener('abort', cancel)
-    waiting.set(id, listeners.add(cancel))
+    waiting.set(id, listeners.add(tell))
     if (signal.aborted) cancel()
     return { told, cancel }
   }
@@ -59,11 +68,14 @@ export function createMissionWaiters({ read, pollMs }: MissionWaitersOptions): M
             return mission
           }
         }
-        await told
+        const mission = await told
+        if (mission !== undefined) return mission
       }
     },
-    ended(ids) {
-      for (const id of ids) for (const done of [...(waiting.get(id) ?? [])]) done()
+    ended(ids, missions = []) {
+      const known = new Map(missions.map((mission) => [mission.id, mission]))
+      for (const id of ids) for (const tell of [...(waiting.get(id) ?? [])]) tell(known.get(id))
     },
+    isAwaited: (id) => waiting.has(id),
   }
 }

@@ -1,4 +1,4 @@
-import type { AND_COMMIT, Trx } from '@hypercode/db'
+import type { Trx } from '@hypercode/db'
 import { isCompensation } from '../domain/compensate.ts'
 import type { TaskFacts } from '../domain/facts.ts'
 import type { Ledger } from '../domain/ledger.ts'
@@ -11,16 +11,15 @@ import { readPlanResults } from '../store/plans.ts'
 import { prolongTasks } from '../store/due.ts'
 import { holdTasks } from '../store/held-tasks.ts'
 import { saveLedger } from '../store/save-ledger.ts'
-import type { Saved } from '../store/save-ledger.ts'
+import type { Saved, SaveOptions } from '../store/save-ledger.ts'
 import { beginCompensations } from './compensate.ts'
 import { hearReviewers, withdrawReviewers } from './verifications.ts'
 
 /**
  * Follows every decision of a ledger to its end: what ended is told to what waits for it, until nothing new happens; then missions
- * without open tasks are closed and all of it is written in one statement. The missions of the ledger must be locked. `AND_COMMIT` when nothing
- * comes behind it in its transaction.
+ * without open tasks are closed and all of it is written in one statement. The missions of the ledger must be locked.
  */
-export async function settle(trx: Trx, ledger: Ledger, end?: typeof AND_COMMIT): Promise<Saved> {
+export async function settle(trx: Trx, ledger: Ledger, options?: SaveOptions): Promise<Saved> {
   await followNews(trx, ledger)
   await beginCompensations(trx, ledger)
   await followNews(trx, ledger)
@@ -30,7 +29,7 @@ export async function settle(trx: Trx, ledger: Ledger, end?: typeof AND_COMMIT):
   if (ending.length > 0) closeMissions(ledger, await readLeafOutputs(trx, ledger, ending))
   for (const id of ledger.pausing) await holdTasks(trx, id)
   if (ledger.prolonged.length > 0) await prolongTasks(trx, ledger.prolonged)
-  return await saveLedger(trx, ledger, end)
+  return await saveLedger(trx, ledger, options)
 }
 
 async function followNews(trx: Trx, ledger: Ledger): Promise<void> {

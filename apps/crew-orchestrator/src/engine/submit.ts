@@ -17,6 +17,8 @@ export interface SubmitOrder {
   createdBy: string
   plan: CrewPlan
   crewVersion: number | null
+  /** The newest version when this process last looked: is refused with `CrewOutdated` when there is a newer one. */
+  isRemembered?: boolean
   manifest: unknown
   input: unknown
   priority: number
@@ -42,6 +44,11 @@ export interface SubmitResult {
   replayed: boolean
   /** Known without a look into the database for a mission that was stored just now. */
   state: MissionState | undefined
+}
+
+/** The crew has a newer version than the one that a mission was planned from; nothing was stored. */
+export class CrewOutdated extends Error {
+  override readonly name = 'CrewOutdated'
 }
 
 /** Stores all missions in one statement; one whose idempotency key exists gets that mission, or an error when the request differs. */
@@ -92,6 +99,7 @@ export function planMission(order: SubmitOrder): NewMissionRow {
     mission,
     ledger,
     crewVersion: order.crewVersion,
+    isRemembered: order.isRemembered ?? false,
     manifest: order.manifest,
     labels: order.labels,
     priority: order.priority,
@@ -119,6 +127,7 @@ function charsOf({ added, edges }: Ledger): number {
 }
 
 function repeat(row: NewMissionRow, known: KnownMission | undefined): SubmitResult | Error {
+  if (known === undefined && row.isRemembered) return new CrewOutdated('the crew has a newer version')
   if (known === undefined)
     return new AppError('unavailable', {
       detail: 'the mission of this idempotency key is being changed',

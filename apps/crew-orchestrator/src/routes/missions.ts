@@ -1,7 +1,7 @@
 import { ROUTES } from '@hypercode/contracts'
 import type { Mission, SubmitMission } from '@hypercode/contracts'
 import { AppError, badCursor, checkIdCursor, implement, pageOf, problemOf } from '@hypercode/http'
-import type { Principal, ServiceApp } from '@hypercode/http'
+import type { ServiceApp } from '@hypercode/http'
 import { currentContext } from '@hypercode/telemetry'
 import { isMissionTerminal } from '../domain/states.ts'
 import { canonical, hashText } from '@hypercode/manifest'
@@ -10,8 +10,9 @@ import { planTasks } from '../engine/plan-tasks.ts'
 import { signalMission } from '../engine/signal.ts'
 import type { Engine } from '../engine/engine.ts'
 import { pauseMission, resumeMission } from '../engine/pause.ts'
-import type { PlanSource } from '../engine/plans.ts'
-import type { SubmitOrder } from '../engine/submit.ts'
+import type { PlanSource, PlannedCrew } from '../engine/plans.ts'
+import type { SubmitOrder, SubmitResult } from '../engine/submit.ts'
+import type { FastifyRequest } from 'fastify'
 import { listMissions, missionExists, readJournal } from '../store/read-missions.ts'
 import { readMissionManifest } from '../store/plans.ts'
 import { listArtifacts, listTasks } from '../store/read-tasks.ts'
@@ -88,8 +89,8 @@ function submitRoutes(app: ServiceApp, engine: Engine, plans: PlanSource): void 
   implement(app, ROUTES.submitMission, async (request, reply) => {
     const { tenantId } = request.principal
     await engine.openMissions.admit(tenantId, 1)
-    const order = await orderOf(plans, request.principal, request.id, request.body, request.headers['idempotency-key'])
-    const { id, replayed, state } = await engine.submit(order)
+    const key = request.headers['idempotency-key']
+    const { id, replayed, state } = await submitOne(engine, plans, request, request.body, key)
     if (replayed) reply.header('idempotency-replayed', 'true')
     const waitMs = preferredWaitMs(request.headers.prefer)
     if (waitMs !== undefined) reply.header('preference-applied', `wait=${waitMs / 1000}`)
@@ -112,7 +113,7 @@ function submitRoutes(app: ServiceApp, engine: Engine, plans: PlanSource): void 
     await engine.openMissions.admit(request.principal.tenantId, missions.length)
     const results = await Promise.allSettled(
       missions.map(async ({ idempotencyKey, ...mission }) =>
-        engine.submit(await orderOf(plans, request.principal, request.id, mission, idempotencyKey)),
+        submitOne(engine, plans, request, mission, idempotencyKey),
       ),
     )
     // One mission that is at fault harms no other; a server that is away harms all, and says so.
@@ -193,14 +194,23 @@ function readRoutes(app: ServiceApp, engine: Engine): void {
   })
 }
 
-async function orderOf(
+const submitOne = async (
+  engine: Engine,
   plans: PlanSource,
-  principal: Principal,
-  correlationId: string,
+  request: Pick<FastifyRequest, 'principal' | 'id'>,
   body: SubmitMission,
   idempotencyKey: string | undefined,
-): Promise<SubmitOrder> {
-  const source = await plans.planOf(principal.tenantId, body)
+): Promise<SubmitResult> =>
+  await plans.fromMemory(request.principal.tenantId, body, async (source) =>
+    engine.submit(orderOf(source, request, body, idempotencyKey)),
+  )
+
+function orderOf(
+  source: PlannedCrew,
+  { principal, id: correlationId }: Pick<FastifyRequest, 'principal' | 'id'>,
+  body: SubmitMission,
+  idempotencyKey: string | undefined,
+): SubmitOrder {
   const request = canonical(body)
   return {
     tenantId: principal.tenantId,

@@ -29,7 +29,8 @@ interface Row {
   version: number
 }
 
-const COLUMNS =
+/** Of `missions m`, for `Mission`. */
+export const MISSION_COLUMNS =
   sql.raw(`m.id, m.crew, m.crew_version, m.state, m.input, m.output, m.error, m.priority, m.labels, m.total_tasks, m.open_tasks, m.correlation_id,
   m.created_by, m.created_at, m.started_at, m.ended_at, m.deadline_at, m.cancel_requested_at, m.compensating_at, m.version, m.parent_mission_id, m.parent_task_id`)
 
@@ -60,6 +61,23 @@ const toMission = (row: Row): Mission => ({
   version: row.version,
 })
 
+type Instant = 'created_at' | 'started_at' | 'ended_at' | 'deadline_at' | 'cancel_requested_at' | 'compensating_at'
+/** A row as `json_agg` has it. */
+export type MissionJson = Omit<Row, Instant> & { [K in Instant]: null extends Row[K] ? string | null : string }
+
+export function missionOfJson(json: MissionJson): Mission {
+  const at = (text: string | null): Date | null => (text === null ? null : new Date(text))
+  return toMission({
+    ...json,
+    created_at: new Date(json.created_at),
+    started_at: at(json.started_at),
+    ended_at: at(json.ended_at),
+    deadline_at: at(json.deadline_at),
+    cancel_requested_at: at(json.cancel_requested_at),
+    compensating_at: at(json.compensating_at),
+  })
+}
+
 export interface MissionRef {
   tenantId: string
   id: string
@@ -69,7 +87,7 @@ export interface MissionRef {
 export async function readMissions(db: Db, refs: readonly MissionRef[]): Promise<(Mission | undefined)[]> {
   const rows = refs.map((ref) => ({ tenant_id: ref.tenantId, id: ref.id }))
   const found = await sql<Row & { tenant_id: string }>`
-    select ${COLUMNS}, m.tenant_id from ${recordset(rows, 'r', 'tenant_id uuid, id uuid')} join missions m on m.id = r.id and m.tenant_id = r.tenant_id`.execute(
+    select ${MISSION_COLUMNS}, m.tenant_id from ${recordset(rows, 'r', 'tenant_id uuid, id uuid')} join missions m on m.id = r.id and m.tenant_id = r.tenant_id`.execute(
     db,
   )
   const byId = new Map(found.rows.map((row) => [`${row.tenant_id} ${row.id}`, row]))
@@ -91,7 +109,7 @@ export interface MissionFilter {
 /** Newest first. The cursor is the id of the last mission of the page before: ids sort by time. */
 export async function listMissions(db: Db, tenantId: string, filter: MissionFilter): Promise<Cut<Mission>> {
   const rows = sql`
-    select ${COLUMNS} from missions m where m.tenant_id = ${tenantId}
+    select ${MISSION_COLUMNS} from missions m where m.tenant_id = ${tenantId}
       ${filter.cursor === undefined ? sql`` : sql`and m.id < ${filter.cursor}::uuid`}
       ${filter.state === undefined ? sql`` : sql`and m.state = ${filter.state} ${isMissionTerminal(filter.state) ? sql`` : sql`and m.ended_at is null`}`}
       ${filter.crew === undefined ? sql`` : sql`and m.crew = ${filter.crew}`}

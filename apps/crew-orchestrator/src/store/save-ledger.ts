@@ -1,7 +1,7 @@
 import { recordset } from '@hypercode/db'
 import type { AND_COMMIT, Trx } from '@hypercode/db'
 import type { MissionHint, OutboxRow, QueueRef } from '@hypercode/events'
-import type { MissionEventName } from '@hypercode/contracts'
+import type { Mission, MissionEventName } from '@hypercode/contracts'
 import { sql } from 'kysely'
 import type { RawBuilder } from 'kysely'
 import type { MissionFacts, TaskFacts } from '../domain/facts.ts'
@@ -10,6 +10,8 @@ import { missionOf } from '../domain/ledger.ts'
 import type { Ledger } from '../domain/ledger.ts'
 import { insertDeadLetters, insertEdges, insertEvents, insertTasks } from './insert-fragments.ts'
 import { approvalParts } from './approvals.ts'
+import { MISSION_COLUMNS, missionOfJson } from './read-missions.ts'
+import type { MissionJson } from './read-missions.ts'
 import { verificationParts } from './verifications.ts'
 import { waitParts } from './waits.ts'
 
@@ -30,17 +32,32 @@ export interface Saved {
   queued: QueueRef[]
   /** Missions that reached their final state. */
   ended: string[]
+  /** Those of them that somebody waits for, as they are now. */
+  awaited?: Mission[]
   told: ToldEvent[]
+}
+
+export interface SaveOptions {
+  /** When nothing comes behind it in its transaction. */
+  end?: typeof AND_COMMIT
+  /** Whether somebody here waits for the end of a mission: then it comes with what was saved, and need not be read. */
+  isAwaited?: (missionId: string) => boolean
 }
 
 export const NOTHING_SAVED: Saved = { outbox: undefined, queued: [], ended: [], told: [] }
 
 /** Writes everything that a ledger holds in one statement, made of only the parts that have rows. */
-export async function saveLedger(trx: Trx, ledger: Ledger, end: typeof AND_COMMIT = sql``): Promise<Saved> {
+export async function saveLedger(
+  trx: Trx,
+  ledger: Ledger,
+  { end = sql``, isAwaited = () => false }: SaveOptions = {},
+): Promise<Saved> {
   if (ledger.events.length === 0 && ledger.changed.size === 0 && ledger.endedAttempts.length === 0) return NOTHING_SAVED
   const touched = [...new Set(ledger.events.map((event) => event.missionId))].map(
     (id) => ledger.missions.get(id) as MissionFacts,
   )
+  const ended = touched.filter((mission) => isMissionTerminal(mission.state)).map((mission) => mission.id)
+  const awaited = ended.filter(isAwaited)
   const hints = touched.map(hintOf)
   const parts: RawBuilder<unknown>[] = []
   const add = (name: string, rows: number, part: () => RawBuilder<unknown>): void => {
@@ -61,15 +78,26 @@ export async function saveLedger(trx: Trx, ledger: Ledger, end: typeof AND_COMMI
       })),
     ),
   )
-  add('missions_moved', touched.length, () => updateMissions(touched))
+  add('missions_moved', touched.length, () =>
+    updateMissions(touched, awaited.length > 0 ? sql`returning ${MISSION_COLUMNS}` : sql``),
+  )
   const outboxIn = sql`outbox_in as (insert into outbox (payload) values (${JSON.stringify(hints)}::jsonb) returning id)`
-  const result = await sql<{ id: number; freed: QueueRef[] | null }>`with ${sql.join([...parts, outboxIn])}
-    select id, ${freedQueues(ledger)} as freed from outbox_in ${end}`.execute(trx)
+  const seen =
+    awaited.length === 0
+      ? sql`null`
+      : sql`(select json_agg(moved) from missions_moved moved where id = any(${awaited}::uuid[]))`
+  const result = await sql<{
+    id: number
+    freed: QueueRef[] | null
+    seen: MissionJson[] | null
+  }>`with ${sql.join([...parts, outboxIn])}
+    select id, ${freedQueues(ledger)} as freed, ${seen} as seen from outbox_in ${end}`.execute(trx)
   const outboxId = result.rows[0]?.id
   return {
     outbox: outboxId === undefined ? undefined : { id: outboxId, hints },
     queued: [...queuesOf(ledger), ...(result.rows[0]?.freed ?? [])],
-    ended: touched.filter((mission) => isMissionTerminal(mission.state)).map((mission) => mission.id),
+    ended,
+    awaited: (result.rows[0]?.seen ?? []).map(missionOfJson),
     told: toldOf(ledger),
   }
 }
@@ -141,7 +169,7 @@ function endAttempts(ledger: Ledger): RawBuilder<unknown> {
     where a.task_id = r.task_id and a.attempt = r.attempt and a.ended_at is null`
 }
 
-function updateMissions(missions: readonly MissionFacts[]): RawBuilder<unknown> {
+function updateMissions(missions: readonly MissionFacts[], returning: RawBuilder<unknown>): RawBuilder<unknown> {
   const rows = missions.map((mission) => ({
     id: mission.id,
     state: mission.state,
@@ -163,7 +191,7 @@ function updateMissions(missions: readonly MissionFacts[]): RawBuilder<unknown> 
       rows,
       'r',
       'id uuid, state text, open_tasks int, total_tasks int, output_chars bigint, event_seq int, output jsonb, error jsonb, canceling boolean, compensating boolean, ended boolean',
-    )} where m.id = r.id`
+    )} where m.id = r.id ${returning}`
 }
 
 function queuesOf(ledger: Ledger): QueueRef[] {

@@ -14,6 +14,8 @@ export interface NewMissionRow {
   mission: MissionFacts
   ledger: Ledger
   crewVersion: number | null
+  /** Is left out when its crew has a newer version. */
+  isRemembered: boolean
   /** Kept for a crew that is not stored itself. */
   manifest: unknown
   labels: Record<string, string>
@@ -40,11 +42,14 @@ export interface Within {
 }
 
 export interface Submitted {
-  /** Ids of the missions that are stored now; what is missing met its idempotency key. */
+  /** Ids of the missions that are stored now; what is missing met its idempotency key, or a newer version of its crew. */
   stored: ReadonlySet<string>
   outbox: OutboxRow | undefined
 }
 
+/** Versions of a crew have no gaps. */
+const ONLY_NEWEST = sql`where not (r.is_remembered and exists (
+  select from crews c where c.tenant_id = r.tenant_id and c.name = r.crew and c.version = r.crew_version + 1))`
 const ONLY_STORED = sql`where r.mission_id in (select id from stored)`
 
 /**
@@ -96,7 +101,7 @@ function insertMissions(orders: readonly NewMissionRow[]) {
     select r.id, r.tenant_id, r.crew, r.crew_version, r.manifest, r.input, r.output, r.error, r.state, r.priority, r.labels, r.idempotency_key,
       decode(r.request_hash, 'hex'), r.total_tasks, r.open_tasks, r.on_task_failure, now() + r.deadline_ms * interval '1 millisecond',
       r.correlation_id, r.traceparent, r.created_by, r.event_seq, r.output_chars, r.parent_mission_id, r.parent_task_id, r.root_id, r.depth, case when r.open_tasks = 0 then now() end
-    from ${missionRecords(orders)}
+    from ${missionRecords(orders)} ${orders.some(({ isRemembered }) => isRemembered) ? ONLY_NEWEST : sql``}
     on conflict do nothing returning id, tenant_id, created_by`
 }
 
@@ -106,6 +111,7 @@ function missionRecords(orders: readonly NewMissionRow[]) {
     tenant_id: mission.tenantId,
     crew: mission.crew,
     crew_version: order.crewVersion,
+    is_remembered: order.isRemembered,
     manifest: order.manifest ?? null,
     input: mission.input ?? null,
     output: mission.output ?? null,
@@ -132,7 +138,7 @@ function missionRecords(orders: readonly NewMissionRow[]) {
   return recordset(
     rows,
     'r',
-    `id uuid, tenant_id uuid, crew text, crew_version int, manifest jsonb, input jsonb, output jsonb, error jsonb, state text, priority smallint,
+    `id uuid, tenant_id uuid, crew text, crew_version int, is_remembered boolean, manifest jsonb, input jsonb, output jsonb, error jsonb, state text, priority smallint,
      labels jsonb, idempotency_key text, request_hash text, total_tasks int, open_tasks int, on_task_failure text, deadline_ms bigint,
      correlation_id text, traceparent text, created_by text, event_seq int, output_chars bigint, parent_mission_id uuid, parent_task_id uuid, root_id uuid, depth smallint`,
   )

@@ -38,6 +38,37 @@ describe('a mission can be submitted', () => {
     await expectInvariants(stage.db)
   })
 
+  test('of the newest version of its crew, whoever stored that, and a repeat is the first mission all the same', async ({
+    stage,
+  }) => {
+    const store = async (id: string): Promise<unknown> =>
+      await stage.operator.call<Crew>('POST', '/v1/crews', crewOf('team', [{ id }]))
+    const versionsOf = async (missions: readonly unknown[]): Promise<unknown[]> =>
+      await Promise.all(
+        (await batch(stage.operator, missions)).body.results.map(async ({ id, replayed }) => [
+          (await stage.mission(String(id))).crewVersion,
+          replayed,
+        ]),
+      )
+    await store('first')
+    const keyed = { crew: 'team', idempotencyKey: 'order-1' }
+    expect(await versionsOf([keyed, { crew: 'team' }])).toEqual([
+      [1, false],
+      [1, false],
+    ])
+    await store('second')
+    // What this process remembers of the crew is old now, for all of them but the one that is there already.
+    expect(
+      await versionsOf([{ crew: 'team' }, keyed, { crew: 'team@1' }, { crew: 'team', idempotencyKey: 'order-2' }]),
+    ).toEqual([
+      [2, false],
+      [1, true],
+      [1, false],
+      [2, false],
+    ])
+    await expectInvariants(stage.db)
+  })
+
   test('with a manifest of its own, as an object or as YAML text', async ({ stage }) => {
     for (const manifest of [SINGLE, stringify(SINGLE)]) {
       const { status, body } = await submit(stage.operator, { manifest, input: { n: 5 } })

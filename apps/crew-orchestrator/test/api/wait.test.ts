@@ -28,6 +28,23 @@ describe('Prefer: wait', () => {
     expect(performance.now() - began).toBeLessThan(10_000)
   })
 
+  test('answers the mission as a read does, to the last member', async ({ stage }) => {
+    const agent = await stage.agent(['work'])
+    const manifest = crewOf('full', [{ id: 'a', input: { text: 'ü "quoted" \\u0041 \n' } }], {
+      policy: { deadline: '1h' },
+    })
+    const headers = { prefer: 'wait=30' }
+    const order = { manifest, priority: 3, labels: { team: 'core' }, input: { n: 1.5, list: [null, true] } }
+    const answers = Promise.all(
+      [1, 2].map(async () => stage.operator.call<Mission>('POST', '/v1/missions', order, headers)),
+    )
+    for (let n = 0; n < 2; n += 1) await finishOne(agent)
+    for (const { body } of await answers) {
+      expect(body.state).toBe('completed')
+      expect(body).toEqual((await stage.operator.call<Mission>('GET', `/v1/missions/${body.id}`)).body)
+    }
+  })
+
   test('when the time is up, answers 202 with the mission as it is', async ({ stage }) => {
     const began = performance.now()
     expect(await submitAndWait(stage, 1)).toMatchObject({ status: 202, body: { state: 'submitted' } })
