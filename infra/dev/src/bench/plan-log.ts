@@ -1,4 +1,4 @@
-import { readFileSync, statSync } from 'node:fs'
+import { closeSync, openSync, readSync, statSync } from 'node:fs'
 import type { Db } from '@hypercode/db'
 import { APP_ROLE } from '@hypercode/local-stack'
 import { sql } from 'kysely'
@@ -27,6 +27,8 @@ export interface PlanNode {
 export interface PlanLog {
   /** What ran since the log was opened, or since the last call. */
   take(): SeenStatement[]
+  /** Passes over what ran until now, which may be more than fits into a string. */
+  skip(): void
 }
 
 /**
@@ -41,13 +43,26 @@ export async function openPlanLog(owner: Db, logFile: string): Promise<PlanLog> 
   let offset = statSync(logFile).size
   return {
     take() {
-      const fresh = readFileSync(logFile).subarray(offset)
+      const fresh = readFrom(logFile, offset)
       // What is being written just now is left for the next time.
       const end = fresh.lastIndexOf(PLAN_END) + PLAN_END.length
       if (end < PLAN_END.length) return []
       offset += end
       return parsePlans(fresh.subarray(0, end).toString('utf8'))
     },
+    skip() {
+      offset = statSync(logFile).size
+    },
+  }
+}
+
+function readFrom(file: string, offset: number): Buffer {
+  const fd = openSync(file, 'r')
+  try {
+    const fresh = Buffer.alloc(statSync(file).size - offset)
+    return fresh.subarray(0, readSync(fd, fresh, 0, fresh.length, offset))
+  } finally {
+    closeSync(fd)
   }
 }
 
