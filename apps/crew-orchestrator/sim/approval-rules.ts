@@ -10,6 +10,9 @@ export interface ApprovalRules {
   check(commit: Commit): void
 }
 
+/** States of a task that must not begin; people may let a paused one ask again. */
+const DENIED: ReadonlySet<string> = new Set(['rejected', 'paused'])
+
 export function createApprovalRules(database: () => Database): ApprovalRules {
   /** By task. */
   const open = new Map<string, string>()
@@ -48,7 +51,7 @@ export function createApprovalRules(database: () => Database): ApprovalRules {
   /** Whether what was asked may be done: the task, or what its handler waits for. */
   const wentOn = ({ task_id, wait }: ApprovalRow): boolean => {
     const { tables } = database()
-    if (wait === null) return tables.tasks.get(task_id)?.state !== 'rejected'
+    if (wait === null) return !DENIED.has(tables.tasks.get(task_id)?.state ?? '')
     const step = [...tables.steps.values()].find((one) => one.task_id === task_id && one.name.endsWith(wait))
     return (step?.response as { approved?: unknown } | undefined)?.approved === true
   }

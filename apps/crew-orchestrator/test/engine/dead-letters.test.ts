@@ -3,7 +3,7 @@ import type { ClaimedTask, DeadLetter, Problem } from '@hypercode/contracts'
 import { describe, expect } from 'vitest'
 import { STILL, crewOf, test } from '../harness.ts'
 import type { AgentCaller, Stage } from '../harness.ts'
-import { expectInvariants } from '../invariants.ts'
+import { expectInvariants, expectNoDeadlocks } from '../invariants.ts'
 
 test.override({ settings: STILL })
 
@@ -90,6 +90,33 @@ describe('a dead letter', () => {
       for (const { status, body } of answers) if (status !== 200) expect([status, body.code]).toEqual([409, 'conflict'])
     }
     await expectInvariants(stage.db)
+  })
+
+  test('and the agent that does its task again, at once: nobody waits for the other in a circle', async ({
+    stage,
+    replica,
+  }) => {
+    const agent = await stage.agent(['work'], { slots: 100 })
+    const forEach = Array.from({ length: 40 }, (_, index) => index)
+    const retry = { maxAttempts: 1, onExhausted: 'pause' }
+    const mission = await stage.submit(crewOf('x', [{ id: 'a', forEach, retry }]))
+    await Promise.all((await agent.claim({ max: 100 })).map(async (task) => await agent.fail(task)))
+    const { items } = await list(stage, '?limit=100')
+    const replays = items.map(async ({ id }, index) => await act(index % 2 === 0 ? stage : replica, id, 'replay'))
+    expect(new Set((await Promise.all(replays)).map(({ status }) => status))).toEqual(new Set([200]))
+    const again = await agent.claim({ max: 100 })
+    expect(again).toHaveLength(40)
+    // Too late: but who asks locks the tasks that are being reported.
+    const [reported, discarded] = await Promise.all([
+      Promise.all(again.map(async (task) => (await agent.complete(task)).status)),
+      Promise.all(
+        items.map(async ({ id }, index) => (await act(index % 2 === 0 ? stage : replica, id, 'discard')).status),
+      ),
+    ])
+    expect([new Set(reported), new Set(discarded)]).toEqual([new Set([200]), new Set([409])])
+    expect((await stage.mission(mission.id)).state).toBe('completed')
+    await expectInvariants(stage.db)
+    await expectNoDeadlocks(stage.db)
   })
 
   test('of a task that has failed for good can be discarded, not replayed', async ({ stage }) => {

@@ -28,3 +28,10 @@ export const resolveOpenLetters: Statement = {
     return []
   },
 }
+
+/** No mission of the simulation has a budget. */
+export const readBudget: Statement = {
+  name: 'readBudget',
+  marks: ['from mission_budgets b where b.mission_id = $1'],
+  run: () => [],
+}
