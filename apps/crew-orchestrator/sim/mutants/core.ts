@@ -190,8 +190,8 @@ export const CORE_MUTANTS: readonly Mutant[] = [
     edits: [
       edit(
         'store/lease.ts',
-        `t.id in (select id from candidates) and t.state = 'queued' for update`,
-        `t.id in (select id from candidates) for update`,
+        `t.ctid = any(array(select spot from candidates)) and t.state = 'queued' for update`,
+        `t.ctid = any(array(select spot from candidates)) for update`,
       ),
     ],
   },

@@ -52,6 +52,8 @@ const GIVEN_CHARS_MAX = 8 * 1024 * 1024
  * What is next is said by `rank_at`. A queue that is paused is not looked at; places of a limited queue, and of a concurrency key, are
  * counted by functions that first lock them and then see every commit before, so that no two claims give out the same place.
  * The candidates are found first and locked after: locking inside the search would, with several skills, hold rows that are not taken.
+ * What was found is found again by where its row is in the table (`ctid`), a spot that no vacuum gives to another row while the statement
+ * runs. A row that somebody has changed meanwhile has moved, and is left for the next claim.
  */
 export async function leaseTasks(
   db: Db,
@@ -100,18 +102,18 @@ export async function leaseTasks(
       where exists (select from tasks t where t.tenant_id = ${tenantId} and t.queue = any(${skills}::text[]) and t.state = 'queued'
         and t.concurrency_key is not null and not t.held)),
     ranked as (
-      select o.queue, o.places, o.limited, c.id, c.rank_at from open_queues o
+      select o.queue, o.places, o.limited, c.id, c.rank_at, c.spot from open_queues o
       cross join lateral (
-        select t.id, t.rank_at from tasks t
+        select t.id, t.rank_at, t.ctid as spot from tasks t
         where t.tenant_id = ${tenantId} and t.queue = o.queue and t.state = 'queued' and t.ungated and t.requires <@ ${skills}::text[]
           -- A task that slipped past a cancel or a pause, in the hands of somebody else just then, is not begun. What a mission that
           -- compensates has open came after its cancel.
           and (select (m.cancel_requested_at is null or m.compensating_at is not null) and m.state <> 'paused' from missions m where m.id = t.mission_id)
         order by t.rank_at, t.id limit (select n from room)) c
       union all
-      select o.queue, o.places, o.limited, k.id, k.rank_at from open_queues o join keyed k using (queue)),
+      select o.queue, o.places, o.limited, k.id, k.rank_at, (select t.ctid from tasks t where t.id = k.id) from open_queues o join keyed k using (queue)),
     candidates as (
-      select id from (select r.*, row_number() over (partition by queue order by rank_at, id) as nth from ranked r) r
+      select id, spot from (select r.*, row_number() over (partition by queue order by rank_at, id) as nth from ranked r) r
       where not limited or nth <= places order by rank_at, id limit (select n from room)),
     wanted as (
       -- Free places go into the hundreds, and what is queued is one task: as many turns as there are tasks are enough.
@@ -120,20 +122,20 @@ export async function leaseTasks(
     slots as (
       select ord, claim_id, owner, incarnation, row_number() over (order by turn, ord) as rn from wanted where nth <= free),
     locked as (
-      select t.id, t.rank_at, coalesce(octet_length(t.input::text), 0) + case when t.attempt = 0 then 0
+      select t.id, t.ctid as spot, t.rank_at, coalesce(octet_length(t.input::text), 0) + case when t.attempt = 0 then 0
         else (select coalesce(sum(octet_length(s.response::text)), 0) from steps s where s.task_id = t.id) end as chars
-      from tasks t where t.id in (select id from candidates) and t.state = 'queued' for update of t skip locked),
+      from tasks t where t.ctid = any(array(select spot from candidates)) and t.state = 'queued' for update of t skip locked),
     measured as (
-      select id, chars, sum(chars) over best as chars_so_far, row_number() over best as rn from locked
+      select spot, chars, sum(chars) over best as chars_so_far, row_number() over best as rn from locked
       window best as (order by rank_at, id rows unbounded preceding)),
-    numbered as (select id, rn from measured where rn = 1 or chars_so_far <= ${GIVEN_CHARS_MAX}),
+    numbered as (select spot, rn from measured where rn = 1 or chars_so_far <= ${GIVEN_CHARS_MAX}),
     leased as (
       update tasks t set state = 'executing', reason = null, attempt = t.attempt + 1, lease_owner = s.owner, lease_incarnation = s.incarnation,
         claim_id = s.claim_id, progress = null, lease_expires_at = now() + ${leaseMs} * interval '1 millisecond',
         attempt_deadline_at = now() + t.attempt_timeout_ms * interval '1 millisecond',
         progress_deadline_at = now() + t.heartbeat_timeout_ms * interval '1 millisecond',
         queue_deadline_at = null, started_at = coalesce(t.started_at, now()), version = t.version + 1
-      from numbered n join slots s using (rn) where t.id = n.id
+      from numbered n join slots s using (rn) where t.ctid = n.spot
       returning t.*, s.ord),
     opened as (
       -- now() is when this statement was sent: what it found queued may have been queued a moment after that.

@@ -38,7 +38,9 @@ export const leaseTasks: Statement = {
     const slots = slotsOf(live)
     const { candidates, isBusy } = await findCandidates(call, slots.length)
     if (candidates.length > 0) await session.breathe()
-    const isStill = predicate(between(call.text, 't.id in (select id from candidates)', 'for update of t skip locked'))
+    const isStill = predicate(
+      between(call.text, 't.ctid = any(array(select spot from candidates))', 'for update of t skip locked'),
+    )
     const locked = candidates.filter(({ id }) => {
       if (!session.tryLock('tasks', id)) return false
       return isStill(scopeOf(call, { t: session.get('tasks', id) }))
