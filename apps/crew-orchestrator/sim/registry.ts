@@ -1,5 +1,6 @@
 /** What the agent registry does to instances and leases: the statements of its registrations, beats and reaping, against the model. */
-import type { InstanceRow, MissionRow } from './database/rows.ts'
+import type { Session } from './database/database.ts'
+import type { InstanceRow, MissionRow, TaskRow } from './database/rows.ts'
 import type { World } from './world.ts'
 
 export interface Beaten {
@@ -26,8 +27,24 @@ export async function register(
     heartbeat_seq: 0,
     lease_expires_at: session.now + world.settings.leaseMs,
   })
+  await endTaskLeases(session, instance.id, incarnation)
   session.commit()
   return incarnation
+}
+
+/** What former incarnations hold is over. */
+async function endTaskLeases(session: Session, id: string, belowIncarnation: number): Promise<void> {
+  const isHeld = (task: TaskRow | undefined): task is TaskRow =>
+    task?.lease_owner === id &&
+    (task.lease_incarnation ?? 0) < belowIncarnation &&
+    task.state === 'executing' &&
+    (task.lease_expires_at ?? 0) > session.now
+  const held = session.rows('tasks').filter(isHeld)
+  for (const one of held.toSorted((a, b) => (a.id < b.id ? -1 : 1))) {
+    await session.lock('tasks', one.id)
+    const task = session.get('tasks', one.id)
+    if (isHeld(task)) session.put('tasks', { ...task, lease_expires_at: session.now })
+  }
 }
 
 /** `renewAll` of the registry's beats, for one instance. `reported` are the attempts that the process knows of. */

@@ -11,12 +11,18 @@ export interface DueTask {
   overdue: Overdue
 }
 
-/** Its lease has run out, and nothing else has: the one kind of due task that may be the sweeper's own fault. */
-const LEASE_ONLY = sql`(t.state = 'executing' and t.lease_expires_at <= now() and coalesce(least(t.attempt_deadline_at, t.progress_deadline_at, t.total_deadline_at) > now(), true))`
+/**
+ * Nobody but its silence says that the holder is gone. One that has registered again or was stopped has said so itself: no beat can ever
+ * renew that lease. One row by its key; an `exists` might be planned as a scan of all instances.
+ */
+const HOLDER_IS_SILENT = sql`coalesce((select i.incarnation = t.lease_incarnation and i.lifecycle <> 'stopped' from agent_instances i where i.id = t.lease_owner), false)`
+
+/** Its lease has run out, and nothing else has, and by silence alone: the one kind of due task that may be the sweeper's own fault. */
+const LEASE_ONLY = sql`(t.state = 'executing' and t.lease_expires_at <= now() and coalesce(least(t.attempt_deadline_at, t.progress_deadline_at, t.total_deadline_at) > now(), true) and ${HOLDER_IS_SILENT})`
 
 /**
  * Locks tasks whose time has come, longest overdue first, and says which of their instants have passed: either those whose lease alone
- * ran out, or all others that may be locked before their mission: not those that wait (`waits.ts`). `now()` and not `clock_timestamp()`: the latter is volatile and would turn the index condition into a filter.
+ * ran out in silence, or all others that may be locked before their mission: not those that wait (`waits.ts`). `now()` and not `clock_timestamp()`: the latter is volatile and would turn the index condition into a filter.
  */
 export async function lockDue(trx: Trx, kind: 'leases' | 'others', limit: number, only?: string): Promise<DueTask[]> {
   if (limit <= 0) return []
@@ -50,13 +56,13 @@ export async function findDue(db: Db, kind: 'leases' | 'others', limit: number):
 }
 
 /**
- * How many leases are held, and how many of them have run out; the latter counted up to a bound. The first statement of a sweep: asked
+ * How many leases are held, and how many of them have run out in silence; both counted up to a bound. The first statement of a sweep: asked
  * again when the pool gives it connections that an outage has left dead, so that the first sweep after it is one.
  */
 export async function countLeases(db: Db): Promise<{ live: number; expired: number }> {
   const statement = sql<{ live: number; expired: number }>`
     select (select count(*) from (select 1 from tasks where lease_owner is not null limit 1000) l) as live,
-      (select count(*) from (select 1 from tasks where due_at <= now() and state = 'executing' and lease_expires_at <= now() limit 1000) e) as expired`
+      (select count(*) from (select 1 from tasks t where t.due_at <= now() and t.state = 'executing' and t.lease_expires_at <= now() and ${HOLDER_IS_SILENT} limit 1000) e) as expired`
   const { rows } = await repeatable(async () => await statement.execute(db))
   return rows[0] ?? { live: 0, expired: 0 }
 }

@@ -96,6 +96,64 @@ describe('a lease that runs out', () => {
     expect(await readTask(stage, task.taskId)).toMatchObject({ attempt: 1, error: { code: 'lease_lost' } })
   })
 
+  // Goal: after an outage nothing waits for the brake that no beat can bring back. Method: of three leases that ran out one holder has
+  // registered again, one was stopped and one is silent; the sweeper has just been away itself.
+  test('waits for no brake when its holder registered again or was stopped', async ({ stage }) => {
+    const held = [await claimed(stage, oneTask()), await claimed(stage, oneTask()), await claimed(stage, oneTask())]
+    const [back, stopped, silent] = held as [(typeof held)[0], (typeof held)[0], (typeof held)[0]]
+    const instances = stage.db.updateTable('agent_instances')
+    await instances
+      .set({ incarnation: back.agent.incarnation + 1 })
+      .where('id', '=', back.agent.instanceId)
+      .execute()
+    await instances.set({ lifecycle: 'stopped' }).where('id', '=', stopped.agent.instanceId).execute()
+    const brake = createBrake(15_000, 1000)
+    brake.failed()
+    await sweep(stage, { brake }) // a lease that has not run out is nobody's, whoever holds it
+    for (const { task } of held) expect((await readTask(stage, task.taskId)).state).toBe('executing')
+    await overdue(stage, 'lease_expires_at')
+    await sweep(stage, { brake })
+    expect(brake.holding).toBe(true)
+    const states = await Promise.all(held.map(async ({ task }) => (await readTask(stage, task.taskId)).state))
+    expect(states).toEqual(['scheduled', 'scheduled', 'executing'])
+    expect((await readTask(stage, silent.task.taskId)).attempt).toBe(1)
+    await expectInvariants(stage.db)
+  })
+
+  test('does not hold up timers: they fire while the brake holds', async ({ stage }) => {
+    const { agent, task } = await claimed(stage, oneTask())
+    const wait = { kind: 'timer', name: 'nap', delayMs: 60_000 }
+    await agent.report({ taskId: task.taskId, attempt: 1, outcome: 'waiting', wait })
+    await sql`update waits set fire_at = now() - interval '1 ms'`.execute(stage.db)
+    await overdue(stage, 'available_at')
+    const brake = createBrake(15_000, 1000)
+    brake.failed()
+    await sweep(stage, { brake })
+    expect(brake.holding).toBe(true)
+    expect((await readTask(stage, task.taskId)).state).toBe('queued')
+    await expectInvariants(stage.db)
+  })
+
+  test('of holders that registered again counts for no share of silent ones', async ({ stage }) => {
+    const [many, one] = [await stage.agent(['work'], { slots: 20 }), await stage.agent(['other'])]
+    await stage.submit(crewOf('fan', [{ id: 'each', forEach: Array.from({ length: 20 }, () => 0) }]))
+    await stage.submit(oneTask({ skill: 'other' }))
+    expect(await many.claim({ max: 20 })).toHaveLength(20)
+    const [alone] = (await one.claim()) as [ClaimedTask]
+    await overdue(stage, 'lease_expires_at')
+    const { instanceId, incarnation } = many
+    await stage.db
+      .updateTable('agent_instances')
+      .set({ incarnation: incarnation + 1 })
+      .where('id', '=', instanceId)
+      .execute()
+    await sweep(stage)
+    const executing = await stage.db.selectFrom('tasks').select('id').where('state', '=', 'executing').execute()
+    expect(executing).toEqual([])
+    expect((await readTask(stage, alone.taskId)).state).toBe('scheduled')
+    await expectInvariants(stage.db)
+  })
+
   test('of many at once is taken gently', async ({ stage }) => {
     const agent = await stage.agent(['work'], { slots: 40 })
     await stage.submit(crewOf('fan', [{ id: 'each', forEach: Array.from({ length: 40 }, () => 0) }]))

@@ -9,10 +9,17 @@ import { lockTasksWhere } from './load.ts'
 const hasCome = (at: number | null, now: number): boolean => at !== null && at <= now
 const byDue = (a: TaskRow, b: TaskRow): number => (dueAt(a) ?? 0) - (dueAt(b) ?? 0) || (a.id < b.id ? -1 : 1)
 
+/** HOLDER_IS_SILENT of `store/due.ts`. */
+function isHolderSilent({ session }: Call, task: TaskRow): boolean {
+  const holder = session.get('agent_instances', task.lease_owner ?? '')
+  return holder !== undefined && holder.incarnation === task.lease_incarnation && holder.lifecycle !== 'stopped'
+}
+
 /** LEASE_ONLY of `store/due.ts`. */
-const isLeaseOnly = (task: TaskRow, now: number): boolean => {
+function isLeaseOnly(call: Call, task: TaskRow, now: number): boolean {
   const other = least(task.attempt_deadline_at, task.progress_deadline_at, task.total_deadline_at)
-  return task.state === 'executing' && hasCome(task.lease_expires_at, now) && (other === null || other > now)
+  const isOver = task.state === 'executing' && hasCome(task.lease_expires_at, now) && (other === null || other > now)
+  return isOver && isHolderSilent(call, task)
 }
 
 /** The instant that due times are compared with. */
@@ -32,8 +39,8 @@ function isDue(call: Call): (task: TaskRow) => boolean {
   return (task) =>
     hasCome(dueAt(task), now) &&
     (left === undefined
-      ? isLeaseOnly(task, now)
-      : left({ rows: { t: task }, params, now }) && !isLeaseOnly(task, now)) &&
+      ? isLeaseOnly(call, task, now)
+      : left({ rows: { t: task }, params, now }) && !isLeaseOnly(call, task, now)) &&
     (id === undefined || task.id === id)
 }
 
@@ -114,10 +121,12 @@ export const lockDueWaits: Statement = {
 
 export const countLeases: Statement = {
   name: 'countLeases',
-  marks: ['as live, (select count(*) from (select 1 from tasks where due_at <= now()'],
-  run({ session }) {
+  marks: ['as live, (select count(*) from (select 1 from tasks t where t.due_at <= now()'],
+  run(call) {
+    const { session } = call
     const held = session.rows('tasks').filter((task) => task.lease_owner !== null)
-    return [{ live: held.length, expired: held.filter((task) => hasCome(task.lease_expires_at, session.now)).length }]
+    const expired = held.filter((task) => hasCome(task.lease_expires_at, session.now) && isHolderSilent(call, task))
+    return [{ live: held.length, expired: expired.length }]
   },
 }
 
