@@ -14,6 +14,7 @@ import { leaseTasks } from '../src/store/lease.ts'
 import { lookForWork } from '../src/store/look-for-work.ts'
 import { listMissions, readJournal, readMissions } from '../src/store/read-missions.ts'
 import { findTask, listArtifacts, listTasks } from '../src/store/read-tasks.ts'
+import { findTargets } from '../src/store/operation-targets.ts'
 import { findExisting } from '../src/store/submit.ts'
 import { readCosts, recordUsage } from '../src/store/usage.ts'
 import { STILL, crewOf, sweep, test } from './harness.ts'
@@ -63,6 +64,9 @@ function recorded(db: Db): { db: Db; statements: RootOperationNode[] } {
 interface PlanNode {
   'Node Type': string
   'Relation Name'?: string
+  'Actual Rows'?: number
+  'Actual Loops'?: number
+  'Rows Removed by Filter'?: number
   Plans?: PlanNode[]
 }
 
@@ -81,6 +85,18 @@ async function scans(db: Db, statement: RootOperationNode): Promise<string[]> {
   return nodesOf((rows[0] as { 'QUERY PLAN': [{ Plan: PlanNode }] })['QUERY PLAN'][0].Plan)
     .filter((node) => node['Node Type'] === 'Seq Scan' && LARGE.has(node['Relation Name'] ?? ''))
     .map((node) => node['Relation Name'] as string)
+}
+
+/** The most rows that Postgres looks at in one of the large tables to answer this statement. */
+async function rowsRead(db: Db, statement: RootOperationNode): Promise<number> {
+  const compiled = db.getExecutor().compileQuery(statement, { queryId: newId() })
+  const { rows } = await db.executeQuery<{ 'QUERY PLAN': { Plan: PlanNode }[] }>(
+    CompiledQuery.raw(`explain (analyze, format json) ${compiled.sql}`, [...compiled.parameters]),
+  )
+  const read = nodesOf((rows[0] as { 'QUERY PLAN': [{ Plan: PlanNode }] })['QUERY PLAN'][0].Plan)
+    .filter((node) => LARGE.has(node['Relation Name'] ?? '') || node['Relation Name'] === 'dead_letters')
+    .map((node) => ((node['Actual Rows'] ?? 0) + (node['Rows Removed by Filter'] ?? 0)) * (node['Actual Loops'] ?? 0))
+  return Math.max(...read)
 }
 
 test.override({ settings: STILL })
@@ -149,6 +165,8 @@ test('with 20,000 ended tasks no statement reads a large table from end to end',
         { id: newId(), tenantId: tenant.id, idempotencyKey: 'k7' },
         { id: newId(), tenantId: tenant.id, idempotencyKey: null },
       ]),
+    'what can be retried': () => findTargets(db, tenant.id, 'retryMission', { crew: 'live' }, 100),
+    'what can be replayed': () => findTargets(db, tenant.id, 'replayDeadLetter', { crew: 'live' }, 100),
     'read missions': () => readMissions(db, [ref]),
     'list missions': () => listMissions(db, tenant.id, { limit: 51 }),
     'next page of missions': () => listMissions(db, tenant.id, { limit: 51, cursor: mission.id }),
@@ -176,6 +194,34 @@ test('with 20,000 ended tasks no statement reads a large table from end to end',
     }
   }
   expect(found).toEqual({})
+})
+
+test('what can be retried by filter is found page by page, without a look at what went well', async ({
+  stage,
+  database,
+  tenant,
+}) => {
+  const agent = await stage.agent(['work'])
+  const ids: string[] = []
+  for (const crew of ['one', 'two', 'one', 'two', 'one'])
+    ids.push((await stage.submit(crewOf(crew, [{ id: 'a', retry: { maxAttempts: 1 } }]))).id)
+  for (const task of await agent.claim({ max: 5 })) await agent.fail(task)
+  const open = await stage.submit(crewOf('one', [{ id: 'a' }]))
+  await fillWithHistory(database.directUrl, tenant.id)
+  const { db, statements } = recorded(stage.db)
+  for (const action of ['retryMission', 'discardDeadLetter'] as const) {
+    statements.length = 0
+    const found = await findTargets(db, tenant.id, action, { crew: 'one' }, 10, 2)
+    expect(found).toHaveLength(3)
+    if (action === 'retryMission') expect(found).toEqual([ids[0], ids[2], ids[4]])
+    expect(found).not.toContain(open.id)
+    const read = await Promise.all(statements.map(async (statement) => await rowsRead(stage.db, statement)))
+    expect(
+      read.map((rows) => rows <= 2),
+      action,
+    ).toEqual([true, true, true])
+    expect(await findTargets(db, tenant.id, action, { all: true }, 4, 2), action).toHaveLength(4)
+  }
 })
 
 test('a plan that reads from end to end would be seen', async ({ stage, database, tenant }) => {

@@ -6,7 +6,7 @@ import { AppError } from '@hypercode/http'
 import { canonical, hashText } from '@hypercode/manifest'
 import type { OrchestratorConfig } from '../config.ts'
 import { filterFaults } from '../domain/operations.ts'
-import { countTargets } from '../store/operation-targets.ts'
+import { findTargets } from '../store/operation-targets.ts'
 import {
   askToAbort,
   countOpen,
@@ -34,7 +34,7 @@ export async function previewOperation(
   bounds: OperationBounds,
 ): Promise<OperationPreview> {
   checkFilter(action, filter)
-  return { matched: await countTargets(db, tenantId, action, filter, bounds.OPERATION_TARGETS_MAX + 1) }
+  return { matched: (await findTargets(db, tenantId, action, filter, bounds.OPERATION_TARGETS_MAX + 1)).length }
 }
 
 /** Stores an operation with all its targets. One whose idempotency key exists is that operation, or an error when the request differs. */
@@ -58,9 +58,10 @@ export async function startOperation(
     }
     const open = await countOpen(trx, tenantId)
     if (open >= bounds.OPERATIONS_OPEN_MAX) throw tooManyOpen(open)
+    const targets = await findTargets(trx, tenantId, action, filter, bounds.OPERATION_TARGETS_MAX + 1)
+    if (targets.length > bounds.OPERATION_TARGETS_MAX) throw tooManyTargets(bounds.OPERATION_TARGETS_MAX)
     const draft = { id, tenantId, action, filter, reason, idempotencyKey, requestHash, correlationId, createdBy: actor }
-    const operation = await insertOperation(trx, draft, bounds.OPERATION_TARGETS_MAX)
-    if (operation === undefined) throw tooManyTargets(bounds.OPERATION_TARGETS_MAX)
+    const operation = await insertOperation(trx, { ...draft, targets })
     const detail = { action, filter, matched: operation.matched, ...(reason === undefined ? {} : { reason }) }
     await writeAudit(trx, [{ tenantId, actor, action: 'operation.started', ref: id, detail }])
     return { operation, replayed: false }

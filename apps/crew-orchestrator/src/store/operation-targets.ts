@@ -20,10 +20,19 @@ const CHANGEABLE: Readonly<Record<OperationAction, RawBuilder<boolean>>> = {
   discardDeadLetter: sql`d.resolution is null`,
 }
 
-const SOURCE: Readonly<Record<OperationTarget, RawBuilder<unknown>>> = {
-  mission: sql`missions m`,
-  task: sql`missions m join tasks t on t.mission_id = m.id`,
-  deadLetter: sql`dead_letters d join tasks t on t.id = d.task_id join missions m on m.id = d.mission_id`,
+const TABLE: Readonly<Record<OperationTarget, RawBuilder<unknown>>> = {
+  mission: sql`missions`,
+  task: sql`tasks`,
+  deadLetter: sql`dead_letters`,
+}
+
+/** `rows` of the table, with everything that conditions look at. */
+const SOURCE: Readonly<Record<OperationTarget, (rows: RawBuilder<unknown>) => RawBuilder<unknown>>> = {
+  mission: (rows) => sql`${rows} m`,
+  task: (rows) => sql`missions m join ${rows} t on t.mission_id = m.id`,
+  // Each by its key, however many letters a page has: a merge would read through the missions between them.
+  deadLetter: (rows) => sql`${rows} d cross join lateral (select * from tasks where id = d.task_id offset 0) t
+    cross join lateral (select * from missions where id = d.mission_id offset 0) m`,
 }
 
 /** The row that is changed. */
@@ -33,18 +42,51 @@ const ROW: Readonly<Record<OperationTarget, RawBuilder<unknown>>> = {
   deadLetter: sql`d`,
 }
 
-/** A query of the ids of the first targets, oldest first. */
-export function targetIds(
+/**
+ * Among which rows the targets are, where nothing bounds how many there are, since what has ended stays: the conditions of the index that
+ * holds no others (migration 0020).
+ */
+const CANDIDATES: Partial<Record<OperationAction, RawBuilder<unknown>>> = {
+  // That is: failed or canceled.
+  retryMission: sql`ended_at is not null and (error is not null or cancel_requested_at is not null) and parent_task_id is null`,
+  replayDeadLetter: sql`resolution is null`,
+  discardDeadLetter: sql`resolution is null`,
+}
+
+/** Rows that one statement looks at. */
+const PAGE = 5000
+
+/** The ids of the first targets, oldest first, and of at most `most`. */
+export async function findTargets(
+  db: Db,
   tenantId: string,
   action: OperationAction,
   filter: OperationFilter,
-  limit: number,
-): RawBuilder<{ id: string }> {
+  most: number,
+  page = PAGE,
+): Promise<string[]> {
+  const candidates = CANDIDATES[action]
   const target = TARGET_OF[action]
   const row = ROW[target]
-  return sql`select ${row}.id from ${SOURCE[target]}
-    where ${row}.tenant_id = ${tenantId} and ${CHANGEABLE[action]} ${conditions(target, filter)}
-    order by ${row}.id limit ${limit}`
+  const fits = sql`${CHANGEABLE[action]} ${conditions(target, filter)}`
+  if (candidates === undefined) {
+    const found = await sql<{ id: string }>`
+      select ${row}.id from ${SOURCE[target](TABLE[target])} where ${row}.tenant_id = ${tenantId} and ${fits} order by ${row}.id limit ${most}`.execute(
+      db,
+    )
+    return found.rows.map(({ id }) => id)
+  }
+  const ids: string[] = []
+  for (let after: string | undefined; ids.length < most; ) {
+    const rows = sql`(select * from ${TABLE[target]} where tenant_id = ${tenantId} and ${candidates}
+      ${after === undefined ? sql`` : sql`and id > ${after}::uuid`} order by id limit ${page})`
+    const seen = await sql<{ id: string; fits: boolean }>`
+      select ${row}.id, coalesce(${fits}, false) as fits from ${SOURCE[target](rows)} order by ${row}.id`.execute(db)
+    for (const one of seen.rows) if (one.fits) ids.push(one.id)
+    if (seen.rows.length < page) break
+    after = seen.rows.at(-1)?.id
+  }
+  return ids.slice(0, most)
 }
 
 function conditions(target: OperationTarget, filter: OperationFilter): RawBuilder<unknown> {
@@ -67,18 +109,6 @@ function conditions(target: OperationTarget, filter: OperationFilter): RawBuilde
   return named.length === 0 ? sql`` : sql`and ${sql.join(named, sql` and `)}`
 }
 
-export async function countTargets(
-  db: Db,
-  tenantId: string,
-  action: OperationAction,
-  filter: OperationFilter,
-  limit: number,
-): Promise<number> {
-  const found = await sql<{ n: number }>`
-    select count(*) as n from (${targetIds(tenantId, action, filter, limit)}) t`.execute(db)
-  return found.rows[0]?.n ?? 0
-}
-
 /** Whether the action could still change one target, and whether this operation has changed it. */
 export async function standOf(
   db: Db,
@@ -91,7 +121,7 @@ export async function standOf(
   const row = ROW[target]
   const found = await sql<{ changeable: boolean; changed: boolean }>`
     select ${mark(tenantId, id, via)} as changed, exists (
-      select from ${SOURCE[target]} where ${row}.id = ${id} and ${row}.tenant_id = ${tenantId} and ${CHANGEABLE[action]}) as changeable`.execute(
+      select from ${SOURCE[target](TABLE[target])} where ${row}.id = ${id} and ${row}.tenant_id = ${tenantId} and ${CHANGEABLE[action]}) as changeable`.execute(
     db,
   )
   return found.rows[0] as { changeable: boolean; changed: boolean }

@@ -9,7 +9,6 @@ import type { Db, Trx } from '@hypercode/db'
 import { sql } from 'kysely'
 import type { RawBuilder } from 'kysely'
 import type { Tally } from '../domain/operations.ts'
-import { targetIds } from './operation-targets.ts'
 
 interface Row {
   id: string
@@ -113,21 +112,20 @@ export interface NewOperation {
   requestHash: string
   correlationId: string
   createdBy: string
+  targets: readonly string[]
 }
 
-/** Stores an operation with all its targets; undefined when these are more than `most`. One without targets has ended. */
-export async function insertOperation(trx: Trx, order: NewOperation, most: number): Promise<Operation | undefined> {
-  const { tenantId, action, filter } = order
+/** Stores an operation with all its targets. One without targets has ended. */
+export async function insertOperation(trx: Trx, order: NewOperation): Promise<Operation> {
+  const { tenantId, action, filter, targets } = order
   const stored = await sql<Row>`
-    with found as materialized (select array(${targetIds(tenantId, action, filter, most + 1)}) as ids),
-    o as (
-      insert into operations (id, tenant_id, action, filter, reason, idempotency_key, request_hash, correlation_id, created_by, targets, matched, state, ended_at)
-      select ${order.id}::uuid, ${tenantId}::uuid, ${action}, ${JSON.stringify(filter)}::jsonb, ${order.reason ?? null}, ${order.idempotencyKey ?? null},
-        ${order.requestHash}, ${order.correlationId}, ${order.createdBy}, f.ids, cardinality(f.ids),
-        case when f.ids = '{}' then 'completed' else 'running' end, case when f.ids = '{}' then now() end
-      from found f where cardinality(f.ids) <= ${most} returning *)
-    select ${COLUMNS} from o`.execute(trx)
-  return stored.rows.map(toOperation)[0]
+    insert into operations as o (id, tenant_id, action, filter, reason, idempotency_key, request_hash, correlation_id, created_by, targets, matched, state, ended_at)
+    values (${order.id}::uuid, ${tenantId}::uuid, ${action}, ${JSON.stringify(filter)}::jsonb, ${order.reason ?? null}, ${order.idempotencyKey ?? null},
+      ${order.requestHash}, ${order.correlationId}, ${order.createdBy}, ${targets}::uuid[], ${targets.length},
+      ${targets.length === 0 ? 'completed' : 'running'}, ${targets.length === 0 ? sql`now()` : null}) returning ${COLUMNS}`.execute(
+    trx,
+  )
+  return toOperation(stored.rows[0] as Row)
 }
 
 /** Asks for the end of an operation; false when it does not run. */

@@ -3,8 +3,8 @@ import type { Kysely } from 'kysely'
 
 /**
  * A task whose crew did not succeed can be tried again: it has one mission at a time that it has not heard the end of, and any number
- * that it has. And missions that can be retried are found without reading those that went well; `state` stands in no condition, since a
- * mission that starts would then have to be entered into every index anew.
+ * that it has. And what many can be retried by one order is found without reading what went well, or was resolved; `state` stands in no
+ * condition, since a mission that starts would then have to be entered into every index anew.
  */
 export async function up(db: Kysely<unknown>): Promise<void> {
   for (const statement of UP) await sql.raw(statement).execute(db)
@@ -22,9 +22,11 @@ const UP = [
   `create index missions_told_of on missions (parent_task_id) where parent_told_at is not null`,
   `create index missions_to_retry on missions (tenant_id, id)
     where ended_at is not null and (error is not null or cancel_requested_at is not null) and parent_task_id is null`,
+  `create index dead_letters_open on dead_letters (tenant_id, id) where resolution is null`,
 ]
 
 const DOWN = [
+  `drop index dead_letters_open`,
   `drop index missions_to_retry`,
   `drop index missions_told_of`,
   `drop index missions_of_task`,
