@@ -3,7 +3,7 @@ import type { DatabaseHandle } from '@hypercode/db'
 import { parseBell, parseHints, tailStream } from '@hypercode/events'
 import type { Keys } from '@hypercode/events'
 import { CheckError, createService } from '@hypercode/http'
-import type { ServiceApp } from '@hypercode/http'
+import type { Loops, ServiceApp } from '@hypercode/http'
 import { createBackbone, tokenKeysOf } from '@hypercode/service'
 import type { Logger, Metrics } from '@hypercode/telemetry'
 import type { Redis } from 'ioredis'
@@ -14,6 +14,7 @@ import type { Engine } from './engine/engine.ts'
 import { createOperationTurns } from './engine/operation-turns.ts'
 import type { OperationTurns } from './engine/operation-turns.ts'
 import { createPlanSource } from './engine/plans.ts'
+import { createRetention } from './engine/retention.ts'
 import { createSchedules } from './engine/schedules.ts'
 import type { Schedules } from './engine/schedules.ts'
 import { createSkillBook } from './engine/skill-book.ts'
@@ -32,6 +33,9 @@ import { queueRoutes } from './routes/queues.ts'
 import { scheduleRoutes } from './routes/schedules.ts'
 import { taskRoutes } from './routes/tasks.ts'
 import { workRoutes } from './routes/work.ts'
+
+const DAY_MS = 86_400_000
+const RETENTION_EVERY_MS = 5000
 
 /** What cannot be swept is logged once each, up to so many. */
 const STUCK_MAX = 1000
@@ -178,6 +182,7 @@ export async function buildApp(config: OrchestratorConfig, deps: AppDeps): Promi
     backoffMaxMs: 2000,
     run: async (signal) => void (await operations.turn(signal)),
   })
+  if (config.MISSION_RETENTION_DAYS > 0) startRetention(config, deps, loops, onFault)
   loops.start('housekeeping', { everyMs: 60_000, run: async () => void (await deleteExpiredRevocations(db)) })
 
   return {
@@ -192,6 +197,31 @@ export async function buildApp(config: OrchestratorConfig, deps: AppDeps): Promi
       await Promise.all([tail.stop(), bell.stop()])
     },
   }
+}
+
+function startRetention(
+  { MISSION_RETENTION_DAYS: days }: OrchestratorConfig,
+  { database, metrics, logger }: AppDeps,
+  loops: Loops,
+  onFault: (error: unknown, id: string) => void,
+): void {
+  const deleted = metrics.counter({
+    name: 'hypercode_missions_deleted_total',
+    help: 'Ended missions that were deleted when their retention was over',
+  })
+  const retention = createRetention({
+    db: database.db,
+    retentionMs: days * DAY_MS,
+    onDeleted: (missions) => {
+      deleted.inc({}, missions)
+      logger.info({ missions, days }, 'old missions were deleted')
+    },
+    onFault,
+  })
+  loops.start('retention', {
+    everyMs: RETENTION_EVERY_MS,
+    run: async (signal) => void (await retention.turn(signal)),
+  })
 }
 
 function watchGauges(metrics: Metrics, engine: Engine, deps: AppDeps): void {

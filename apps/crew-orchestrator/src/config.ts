@@ -28,6 +28,8 @@ export const OrchestratorConfig = Type.Object({
   TASK_OUTPUT_MAX_CHARS: Type.Integer({ minimum: 0, maximum: 1_000_000_000, default: 1_048_576 }),
   /** Time that running tasks of a canceled mission have to stop by themselves. */
   CANCEL_GRACE_MS: Milliseconds(30_000, 0, 3_600_000),
+  /** Missions are deleted so many days after their end, with all that belongs to them; 0 keeps them for good. */
+  MISSION_RETENTION_DAYS: Type.Integer({ minimum: 0, maximum: 36_500, default: 0 }),
 })
 export type OrchestratorConfig = Readonly<Static<typeof OrchestratorConfig>>
 

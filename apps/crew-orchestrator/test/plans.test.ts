@@ -7,7 +7,9 @@ import type { KyselyPlugin, RootOperationNode } from 'kysely'
 import { expect } from 'vitest'
 import { cancelMission } from '../src/engine/cancel.ts'
 import { completeAttempts, reportOf } from '../src/engine/complete.ts'
+import { countUsage } from '../src/engine/count-usage.ts'
 import { createOpenMissions } from '../src/engine/open-missions.ts'
+import { createRetention } from '../src/engine/retention.ts'
 import { listDeadLetters } from '../src/store/dead-letters.ts'
 import { recordStep, reportProgress, streamOutput } from '../src/store/journal.ts'
 import { leaseTasks } from '../src/store/lease.ts'
@@ -122,6 +124,7 @@ test('with 20,000 ended tasks no statement reads a large table from end to end',
 
   const { db, statements } = recorded(stage.db)
   const tasks = held.filter((task) => task.missionId === mission.id) as [ClaimedTask, ClaimedTask]
+  const spending = held.find((task) => task.missionId !== mission.id) as ClaimedTask
   const fence = { tenantId: tenant.id, subject: agent.subject, incarnation: 1 }
   const fenceOf = ({ taskId }: ClaimedTask) => ({ ...fence, taskId, attempt: 1 })
   const ref = { tenantId: tenant.id, id: mission.id }
@@ -136,6 +139,13 @@ test('with 20,000 ended tasks no statement reads a large table from end to end',
     usage: async () => {
       const call = { incarnation: 1, attempt: 1, model: 'm', inputTokens: 1, outputTokens: 1, usd: 0.1 }
       for (const key of ['k', 'k']) await recordUsage(db, fenceOf(tasks[0]), { ...call, key })
+    },
+    'usage of a mission with a budget': async () => {
+      await sql`insert into mission_budgets (mission_id, tenant_id, tokens_max, tokens_used) values (${spending.missionId}, ${tenant.id}, 3, 2)`.execute(
+        stage.db,
+      )
+      const call = { incarnation: 1, attempt: 1, model: 'm', inputTokens: 1, outputTokens: 1, usd: 0.1 }
+      expect((await countUsage(db, fenceOf(spending), { ...call, key: 'budgeted' })).kind).toBe('written')
     },
     costs: () => readCosts(db, tenant.id, mission.id),
     complete: () =>
@@ -177,6 +187,13 @@ test('with 20,000 ended tasks no statement reads a large table from end to end',
     journal: () => readJournal(db, mission.id, 51, 0),
     artifacts: () => listArtifacts(db, mission.id, 51, undefined),
     'dead letters': () => listDeadLetters(db, tenant.id, { limit: 51 }),
+    'old missions': async () => {
+      const fail = (error: unknown): never => {
+        throw error
+      }
+      const retention = createRetention({ db, retentionMs: 0, onDeleted: () => undefined, onFault: fail })
+      expect(await retention.turn()).toBeGreaterThan(10)
+    },
     'leases of an instance, as a heartbeat renews them': () =>
       sql`with mine as (select t.id from tasks t join missions m on m.id = t.mission_id where t.lease_owner = ${agent.instanceId} and t.state = 'executing' for no key update of t skip locked)
         update tasks t set lease_expires_at = greatest(t.lease_expires_at, now() + interval '15 s') from mine where t.id = mine.id`.execute(

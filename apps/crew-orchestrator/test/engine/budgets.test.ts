@@ -164,7 +164,7 @@ test.for([1, 2, 3])(
       return Math.floor((state / 2 ** 32) * below)
     }
     const missions = await Promise.all(
-      Array.from({ length: 6 }, async () => await stage.submit(crew(60, { tokens: 500 + random(3000) }))),
+      Array.from({ length: 5 }, async () => await stage.submit(crew(30, { tokens: 300 + random(1200) }))),
     )
     const work = async (agent: AgentCaller): Promise<void> => {
       for (;;) {
