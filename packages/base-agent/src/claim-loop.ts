@@ -1,3 +1,4 @@
+import { setImmediate as turnOfEventLoop } from 'node:timers/promises'
 import { ROUTES, newId } from '@hypercode/contracts'
 import type { ClaimRequest, ClaimedTask } from '@hypercode/contracts'
 import type { HyperClient } from '@hypercode/client'
@@ -54,7 +55,11 @@ async function poll(options: ClaimLoopOptions): Promise<void> {
     if (late.length > 0) giveBack(late)
   } else if (tasks.length > 0) {
     if (closing.aborted) giveBack(tasks)
-    else if (options.lease.alive) start(tasks)
+    else if (options.lease.alive) {
+      start(tasks)
+      // What ends at once is reported ahead of the next poll, which has time.
+      await turnOfEventLoop()
+    }
   } else if (performance.now() - beganMs < MIN_POLL_MS) await pause(MIN_POLL_MS, closing)
 }
 
