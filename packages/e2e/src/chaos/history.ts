@@ -90,7 +90,8 @@ export class RecordingClient {
     const write = (more: Pick<HistoryRecord, 'phase'> & Partial<HistoryRecord>): void => {
       const record = { call, op: asked.op, ...more, monoMs: performance.now(), atMs: Date.now() }
       this.records.push(record)
-      this.#file.write(`${JSON.stringify(record)}\n`)
+      // A storm that failed leaves a load behind that still asks.
+      if (this.#file.writable) this.#file.write(`${JSON.stringify(record)}\n`)
     }
     write({ ...asked, phase: 'invoke' })
     try {
@@ -108,6 +109,8 @@ export class RecordingClient {
     } catch (error) {
       const refused = error instanceof ApiError && error.status < 500
       write({ phase: refused ? 'fail' : 'unknown', ...(asked.key !== undefined && { key: asked.key }) })
+      // No fault makes a manifest wrong: it is the storm's own mistake.
+      if (error instanceof ApiError && error.status === 422) throw error
       return undefined
     }
   }
