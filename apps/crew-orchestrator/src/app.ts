@@ -35,6 +35,8 @@ import { taskRoutes } from './routes/tasks.ts'
 import { workRoutes } from './routes/work.ts'
 
 const DAY_MS = 86_400_000
+/** Most hints are of what this process has done itself. */
+const HINT_PACE_MS = 5
 const RETENTION_EVERY_MS = 5000
 
 /** What cannot be swept is logged once each, up to so many. */
@@ -106,6 +108,7 @@ export async function buildApp(config: OrchestratorConfig, deps: AppDeps): Promi
     onEntry: (fields) => engine.heard(parseHints(fields['hints'])),
     onGap: () => undefined,
     onError: onTailError,
+    paceMs: HINT_PACE_MS,
   })
   const bell = tailStream({
     url: config.REDIS_URL,

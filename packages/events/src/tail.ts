@@ -13,6 +13,11 @@ export interface TailOptions {
   /** Called when entries may have been missed: after each (re)connect. Readers then look into Postgres. Must not throw. */
   onGap: () => void
   onError: (error: Error) => void
+  /**
+   * The least time between two reads while entries come; none when left out. An entry after a quiet time is seen at once, one in the middle of
+   * many waits for so long, and then they come together: to be woken for each costs a reader 0.1 ms of processor time.
+   */
+  paceMs?: number
 }
 
 export interface Tail {
@@ -48,6 +53,7 @@ export function tailStream(options: TailOptions): Tail {
         options.onEntry(fieldsOf(fields))
         id = entryId
       }
+      if (options.paceMs !== undefined && answer !== null) await sleep(options.paceMs, undefined, { ref: false })
     }
   }
 

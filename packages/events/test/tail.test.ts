@@ -122,6 +122,38 @@ describe('what may have been missed is reported, and reading goes on', () => {
   })
 })
 
+test('with a pace hears every entry in its order, and together those that come while it pauses', async ({
+  redis,
+  redisUrl,
+  keys,
+}) => {
+  const heard: string[] = []
+  let turns = 0
+  let ready = false
+  let isSameTurn = false
+  const tail = tailStream({
+    url: redisUrl,
+    stream: keys.events,
+    onEntry: ({ n }) => {
+      heard.push(String(n))
+      if (!isSameTurn) {
+        turns += 1
+        isSameTurn = true
+        queueMicrotask(() => (isSameTurn = false))
+      }
+    },
+    onGap: () => (ready = true),
+    onError: () => undefined,
+    paceMs: 50,
+  })
+  await waitFor(() => ready, { what: 'the start' })
+  for (let n = 0; n < 200; n += 1) await redis.xadd(keys.events, '*', 'n', n)
+  await waitFor(() => heard.length === 200, { what: 'all entries' })
+  await tail.stop()
+  expect(heard).toEqual(Array.from({ length: 200 }, (_, n) => String(n)))
+  expect(turns).toBeLessThan(100)
+})
+
 describe('a bell', () => {
   test('rings at every replica and names the queues', async ({ redis, redisUrl, keyPrefix }) => {
     const keys = makeKeys(keyPrefix)

@@ -24,6 +24,8 @@ export interface News {
 
 const TICK_MS = 1000
 const BEAT_MS = 15_000
+/** Who watches a stream sees no difference. */
+const PACE_MS = 25
 /** Hints can be lost without a trace, so everybody looks this often in any case. */
 const SLOW_POLL_MS = 10_000
 
@@ -45,6 +47,7 @@ export function startNews({ hub, loops, state, redisUrl, keys, log }: NewsOption
     },
     onGap: () => hub.wakeAll(),
     onError: (err) => log.debug({ err }, 'event hints interrupted'),
+    paceMs: PACE_MS,
   })
 
   loops.start('event-streams', {
