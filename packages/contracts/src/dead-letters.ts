@@ -78,7 +78,7 @@ export const replayDeadLetter = defineRoute({
   operationId: 'replayDeadLetter',
   method: 'POST',
   path: '/v1/dead-letters/{id}:replay',
-  summary: 'Queue the paused task again with a fresh set of attempts',
+  summary: 'Let the paused task go on with a fresh set of attempts',
   access: ['deadletter:write'],
   params: IdParams,
   answers: { 200: DeadLetter },

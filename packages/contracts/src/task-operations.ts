@@ -32,7 +32,7 @@ export const retryTask = defineRoute({
   ...operation,
   operationId: 'retryTask',
   path: '/v1/tasks/{id}:retry',
-  summary: 'Queue a paused task with a fresh set of attempts, or one that waits for its back-off now',
+  summary: 'Let a paused task go on with a fresh set of attempts, or one that waits for its back-off now',
   access: ['mission:write'],
 })
 
