@@ -81,13 +81,13 @@ export async function leaseTasks(
     busy: boolean
   }>`
     with live as (
-      select a.ord, a.claim_id, a.max, i.id as owner, i.incarnation, mine.n as replay,
-        case when i.lifecycle = 'ready' and i.lease_expires_at > now() then i.slots - used.n else 0 end as free
+      select a.ord, a.claim_id, a.max, i.id as owner, i.incarnation, mine.replay,
+        case when i.lifecycle = 'ready' and i.lease_expires_at > now() then i.slots - mine.n else 0 end as free
       from ${recordset(rows, 'a', 'ord int, claim_id uuid, subject text, incarnation bigint, max int')}
       join agent_instances i on i.tenant_id = ${tenantId} and i.subject = a.subject and i.incarnation = a.incarnation
         and i.lifecycle not in ('stopped', 'reaped')
-      cross join lateral (select count(*) as n from tasks t where t.lease_owner = i.id) used
-      cross join lateral (select count(*) as n from tasks t where t.lease_owner = i.id and t.claim_id = a.claim_id) mine),
+      cross join lateral (
+        select count(*) as n, count(*) filter (where t.claim_id = a.claim_id) as replay from tasks t where t.lease_owner = i.id) mine),
     room as (
       select coalesce(sum(least(free, asked)), 0)::int as n
       from (select greatest(free, 0) as free, sum(max) as asked from live where replay = 0 group by owner, free) o),

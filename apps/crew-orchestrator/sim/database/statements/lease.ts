@@ -64,14 +64,8 @@ export const leaseTasks: Statement = {
 
 function findLive(call: Call): Live[] {
   const { session, text } = call
-  const joins = predicate(
-    between(
-      text,
-      'join agent_instances i on',
-      'cross join lateral (select count(*) as n from tasks t where t.lease_owner = i.id) used',
-    ),
-  )
-  const mayWork = predicate(between(text, 'case when', 'then i.slots - used.n'))
+  const joins = predicate(between(text, 'join agent_instances i on', 'cross join lateral ( select count(*) as n'))
+  const mayWork = predicate(between(text, 'case when', 'then i.slots - mine.n'))
   const tasks = session.rows('tasks')
   return records<Ask>(call, 'a').flatMap((a) =>
     session
