@@ -29,6 +29,26 @@ test('every plan in a log is found, with its pages and all of its nodes', () => 
   ])
 })
 
+// Goal: what a statement writes is counted, also by parts that run after the root. Method: a part that is read from, and one that is not.
+test('pages of writing parts that nobody reads from come on top', () => {
+  const part = (name: string, pages: number) => ({
+    'Node Type': 'ModifyTable',
+    'Subplan Name': `CTE ${name}`,
+    'Actual Rows': 0,
+    'Shared Hit Blocks': pages,
+  })
+  const scan = { 'Node Type': 'CTE Scan', 'CTE Name': 'read', 'Actual Rows': 1 }
+  const Plan = {
+    'Node Type': 'Result',
+    'Actual Rows': 1,
+    'Shared Hit Blocks': 10,
+    Plans: [part('read', 4), part('unread', 7), scan],
+  }
+  const json = JSON.stringify({ 'Query Text': 'with …', Plan }, null, 2)
+  const [seen] = parsePlans(`LOG:  duration: 1 ms  plan:\n\t${json.replaceAll('\n', '\n\t')}\n`)
+  expect(seen).toMatchObject({ pages: 10, pagesInAll: 17 })
+})
+
 test('a plan is told as EXPLAIN tells it', () => {
   const [seen] = parsePlans(entry('select 1', 2, 3))
   expect(seen === undefined ? '' : describePlan(seen)).toBe(

@@ -7,8 +7,10 @@ import { sql } from 'kysely'
 export interface SeenStatement {
   readonly text: string
   readonly ms: number
-  /** Pages of tables and indexes that it looked at. */
+  /** Pages of tables and indexes that it looked at, by what `EXPLAIN` says of the root. */
   readonly pages: number
+  /** Those of writing parts that nobody reads from, too: they run when the root is done, and it does not count them. */
+  readonly pagesInAll: number
   /** The root, and all below it. */
   readonly nodes: readonly [PlanNode, ...PlanNode[]]
 }
@@ -18,6 +20,7 @@ export interface PlanNode {
   readonly 'Relation Name'?: string
   readonly 'Index Name'?: string
   readonly 'Subplan Name'?: string
+  readonly 'CTE Name'?: string
   readonly 'Actual Rows': number
   readonly 'Shared Hit Blocks'?: number
   readonly 'Shared Read Blocks'?: number
@@ -102,13 +105,21 @@ export function parsePlans(log: string): SeenStatement[] {
   const entry = /duration: ([\d.]+) ms {2}plan:\n(\t\{\n(?:\t.*\n)*?\t\}\n)/g
   return Array.from(log.matchAll(entry), ([, ms, json]) => {
     const { 'Query Text': text, Plan: plan } = JSON.parse(json ?? '') as { 'Query Text': string; Plan: PlanNode }
-    return { text, ms: Number(ms), pages: pagesOf(plan), nodes: nodesOf(plan) }
+    const nodes = nodesOf(plan)
+    return { text, ms: Number(ms), pages: pagesOf(plan), pagesInAll: pagesOf(plan) + pagesAfter(nodes), nodes }
   })
 }
 
 /** Of a node and all below it. */
 export const pagesOf = (node: PlanNode | undefined): number =>
   (node?.['Shared Hit Blocks'] ?? 0) + (node?.['Shared Read Blocks'] ?? 0)
+
+function pagesAfter(nodes: readonly PlanNode[]): number {
+  const read = new Set(nodes.map((node) => `CTE ${node['CTE Name'] ?? ''}`))
+  const isAfter = (node: PlanNode): boolean =>
+    node['Node Type'] === 'ModifyTable' && node['Subplan Name'] !== undefined && !read.has(node['Subplan Name'])
+  return nodes.filter(isAfter).reduce((sum, node) => sum + pagesOf(node), 0)
+}
 
 const nodesOf = (node: PlanNode): [PlanNode, ...PlanNode[]] => [node, ...(node.Plans ?? []).flatMap(nodesOf)]
 

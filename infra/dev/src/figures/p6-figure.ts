@@ -81,6 +81,7 @@ async function measureWith(rig: Rig, owner: Db) {
       claims: claims.length,
       claimPagesWithoutHistory: median(before.map((one) => one.pages)),
       claimPagesMost: Math.max(...claims.map((one) => one.pages)),
+      claimPagesInAll: median(claims.map((one) => one.pagesInAll)),
       claimPagesToFindAndLock: median(claims.map((one) => pagesOf(lockOf(one)))),
       claimMs: median(claims.map((one) => one.ms)),
       emptySweepPages: Math.max(...after.filter((one) => isSweep(one) && rowsOf(one) === 0).map((one) => one.pages)),
