@@ -2,13 +2,13 @@
 import { edit } from './edit.ts'
 import type { Mutant } from './edit.ts'
 
-const FENCE = `t.state = 'executing' and t.attempt = r.attempt and t.lease_owner = i.id and t.lease_incarnation = r.incarnation and i.incarnation = r.incarnation as held`
+const FENCE = `t.state = 'executing' and t.attempt = r.attempt and t.lease_owner = i.id and t.lease_incarnation = r.incarnation and i.incarnation = r.incarnation as is_held`
 
 export const CORE_MUTANTS: readonly Mutant[] = [
   {
     name: 'fence-dropped',
     about: 'a report about any executing task is taken, whoever sends it',
-    edits: [edit('store/reports.ts', FENCE, `t.state = 'executing' as held`)],
+    edits: [edit('store/reports.ts', FENCE, `t.state = 'executing' as is_held`)],
   },
   {
     name: 'attempt-dropped',
@@ -54,10 +54,10 @@ export const CORE_MUTANTS: readonly Mutant[] = [
     edits: [
       edit(
         'engine/settle.ts',
-        `return await saveLedger(trx, ledger)`,
+        `return await saveLedger(trx, ledger, options)`,
         `const counted = [...ledger.changed].filter((task) => task.state === 'blocked')
   for (const task of counted) ledger.changed.delete(task)
-  return { ...(await saveLedger(trx, ledger)), counted }`,
+  return { ...(await saveLedger(trx, ledger, options)), counted }`,
       ),
       edit(
         'engine/complete.ts',
@@ -124,7 +124,7 @@ export const CORE_MUTANTS: readonly Mutant[] = [
     name: 'zombie-after-release',
     about: 'a report counts after the attempt was released, as long as nobody took the task again',
     edits: [
-      edit('store/reports.ts', FENCE, `t.attempt = r.attempt and i.incarnation = r.incarnation as held`),
+      edit('store/reports.ts', FENCE, `t.attempt = r.attempt and i.incarnation = r.incarnation as is_held`),
       edit(
         'engine/complete.ts',
         `if (task.state !== 'executing') continue`,
