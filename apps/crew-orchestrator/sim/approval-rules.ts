@@ -1,9 +1,11 @@
 /**
  * What approvals must say: open exactly as long as their task waits for people (A3), decided once, by those who may, about what they were
- * shown (A1), by as many as it takes, and denied by silence unless they say otherwise (A2).
+ * shown (A1), by as many as it takes, and denied by silence unless they say otherwise (A2). No attempt is given out without the yes that its
+ * task needs before it begins (A4).
  */
 import type { Commit, Database } from './database/database.ts'
 import type { ApprovalRow } from './database/rows.ts'
+import { hashOf } from '../src/domain/approvals.ts'
 import { must } from './rules.ts'
 
 export interface ApprovalRules {
@@ -56,6 +58,18 @@ export function createApprovalRules(database: () => Database): ApprovalRules {
     return (step?.response as { approved?: unknown } | undefined)?.approved === true
   }
 
+  const checkBegun = (taskId: string): void => {
+    const { tables } = database()
+    const task = tables.tasks.get(taskId)
+    if (task?.policy?.approval === undefined) return
+    const asked = [...tables.approvals.values()].filter(
+      (one) => one.task_id === taskId && one.wait === null && one.verifies === null,
+    )
+    const last = asked.toSorted((a, b) => b.created_at - a.created_at)[0]
+    const isYes = last?.state === 'approved' || (last?.state === 'expired' && last.on_timeout === 'approve')
+    must(isYes && last.hash === hashOf(task.input), 'A4', `${task.key} was begun, and ${last?.id} is ${last?.state}`)
+  }
+
   return {
     check({ changes, begunAt }) {
       const { tables } = database()
@@ -68,6 +82,7 @@ export function createApprovalRules(database: () => Database): ApprovalRules {
           const mayDecide = approval?.approvers.length === 0 || approval?.approvers.includes(client) === true
           must(mayDecide, 'A1', `${client} may not decide about ${approval_id}`)
         }
+        if (change.table === 'attempts' && change.before === undefined) checkBegun(change.after.task_id)
         if (change.table !== 'approvals') continue
         const { before, after } = change
         must(

@@ -1,6 +1,7 @@
 /** People who step in where the platform waits for them. */
 import { decideApproval } from '../src/engine/approvals.ts'
 import { resolveEffect } from '../src/engine/effects.ts'
+import { operateTask } from '../src/engine/operate-task.ts'
 import { limitQueue, pauseQueue, resumeQueue } from '../src/engine/queues.ts'
 import { gently, persist } from './clients.ts'
 import { PEOPLE, SKILLS } from './crews.ts'
@@ -13,6 +14,7 @@ export function startPeople(world: World): void {
   world.background('people resolve effects', resolveEffects(world))
   world.background('people control queues', controlQueues(world))
   world.background('people decide', decideApprovals(world))
+  world.background('people see to what is paused', seeToPaused(world))
 }
 
 /** Says whether unknown effects have happened; never while an agent may still be about to have one. */
@@ -30,6 +32,28 @@ async function resolveEffects(world: World): Promise<void> {
     await gently(async () =>
       persist(world, `a person says whether ${name} has happened`, async ({ engine, db }) =>
         engine.after((await resolveEffect(db, order)).saved),
+      ),
+    )
+  }
+}
+
+/** Lets paused tasks go on, or leaves them out; not those that wait for somebody to say whether an effect has happened. */
+async function seeToPaused(world: World): Promise<void> {
+  const { random, scheduler, database, tenantId } = world
+  while (!world.calm) {
+    await scheduler.wait(500 + random.next() * 2500, 'people look for what is paused')
+    const effects = [...database.tables.effects.values()].filter((one) => one.state === 'unknown')
+    const paused = [...database.tables.tasks.values()].filter(
+      ({ id, state }) => state === 'paused' && !effects.some((one) => one.task_id === id),
+    )
+    if (paused.length === 0) continue
+    const { id: taskId, key, attempt } = random.pick(paused)
+    // One that has spent its attempts is left out: O14 counts them all.
+    const operation = attempt === 0 ? 'retry' : 'skip'
+    const order = { tenantId, actor: 'person', taskId, operation, reason: undefined }
+    await gently(async () =>
+      persist(world, `a person wants to ${operation} ${key}`, async ({ engine, db }) =>
+        engine.after(await operateTask(db, order)),
       ),
     )
   }

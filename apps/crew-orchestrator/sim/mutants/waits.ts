@@ -15,6 +15,11 @@ export const WAIT_MUTANTS: readonly Mutant[] = [
     ],
   },
   {
+    name: 'denied-goes-on',
+    about: 'a task that people denied begins when it is retried',
+    edits: [edit('domain/go-on.ts', `policy?.approval !== undefined && approvedHash !== hashOf(input)`, `false`)],
+  },
+  {
     name: 'wait-over-twice',
     about: 'a signal ends a wait that is over already',
     edits: [edit('store/waits.ts', `and w.fired_at is null and t.state = 'waiting'`, ``)],

@@ -19,7 +19,7 @@ export async function readGoOnFacts(trx: Trx, ledger: Ledger, task: TaskFacts): 
 async function readApprovedHash(trx: Trx, taskId: string): Promise<string | null> {
   const found = await sql<{ hash: string | null }>`
     select case when a.state = 'approved' or (a.state = 'expired' and a.on_timeout = 'approve') then a.hash end as hash
-    from approvals a where a.task_id = ${taskId} and a.wait is null and a.verifies is null order by a.id desc limit 1`.execute(
+    from approvals a where a.task_id = ${taskId} and a.wait is null and a.verifies is null order by a.created_at desc limit 1`.execute(
     trx,
   )
   return found.rows[0]?.hash ?? null

@@ -132,6 +132,8 @@ const PLAN = [
     'progress',
     'queue',
     'queue',
+    'operate',
+    'operate',
     'relay',
     'decide',
     'decide',

@@ -1,4 +1,5 @@
 import { decideApproval } from '../../src/engine/approvals.ts'
+import { operateTask } from '../../src/engine/operate-task.ts'
 import { limitQueue, pauseQueue, resumeQueue } from '../../src/engine/queues.ts'
 import { PEOPLE, SKILLS } from '../../sim/crews.ts'
 import { pick, sorted } from './course.ts'
@@ -33,5 +34,18 @@ export const PEOPLE_ACTS = {
     })
     const { state, round, decisions } = approval
     return { state, round, by: decisions.map((decision) => decision.subject), queued: sorted(saved.queued) }
+  },
+  async operate({ side, names }, { at, kind }) {
+    const rows = (await side.rows('tasks')).filter((row) => row['tenant_id'] === side.tenantId)
+    const paused = rows.filter((row) => row['state'] === 'paused')
+    const named = paused.map(({ id }) => ({ taskId: String(id), name: names.get(String(id)) ?? '' }))
+    const one = pick(
+      named.toSorted((a, b) => (a.name < b.name ? -1 : 1)),
+      at,
+    )
+    if (one === undefined) return 'nothing'
+    const operation = kind < 0.8 ? 'retry' : 'skip'
+    const order = { tenantId: side.tenantId, actor: 'p', taskId: one.taskId, operation, reason: undefined } as const
+    return sorted((await operateTask(side.db, order)).queued)
   },
 } as const satisfies Record<string, Act>

@@ -32,6 +32,21 @@ export const findApproval: Statement = {
   },
 }
 
+export const readApprovedHash: Statement = {
+  name: 'readApprovedHash',
+  marks: ['then a.hash end as hash', 'a.wait is null and a.verifies is null order by a.created_at desc limit 1'],
+  run({ session, params }) {
+    const asked = session
+      .rows('approvals')
+      .filter((one) => one.task_id === params[0] && one.wait === null && one.verifies === null)
+    const last = asked.toSorted((a, b) => b.created_at - a.created_at)[0]
+    return last === undefined ? [] : [{ hash: saysYes(last) ? last.hash : null }]
+  },
+}
+
+const saysYes = ({ state, on_timeout }: ApprovalRow): boolean =>
+  state === 'approved' || (state === 'expired' && on_timeout === 'approve')
+
 export const lockApproval: Statement = {
   name: 'lockApproval',
   marks: ['as "approvedBy", exists (select from approval_decisions d'],

@@ -78,6 +78,12 @@ export const lockTasks: Statement = {
   run: async (call) => lockTasksWhere(call, false, (task) => (call.params[0] as string[]).includes(task.id)),
 }
 
+export const lockFree: Statement = {
+  name: 'lockFree',
+  marks: ['from tasks t where t.id = $1 for no key update of t skip locked'],
+  run: async (call) => lockTasksWhere(call, true, ({ id }) => id === call.params[0]),
+}
+
 export const lockDependents: Statement = {
   name: 'lockDependents',
   marks: ['d.depends_on from task_dependencies d join tasks t'],
