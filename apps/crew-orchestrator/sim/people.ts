@@ -50,7 +50,7 @@ async function seeToPaused(world: World): Promise<void> {
     const { id: taskId, key, attempt } = random.pick(paused)
     // One that has spent its attempts is left out: O14 counts them all.
     const operation = attempt === 0 ? 'retry' : 'skip'
-    const order = { tenantId, actor: 'person', taskId, operation, reason: undefined }
+    const order = { tenantId, actor: 'person', taskId, operation, reason: undefined } as const
     await gently(async () =>
       persist(world, `a person wants to ${operation} ${key}`, async ({ engine, db }) =>
         engine.after(await operateTask(db, order)),
