@@ -71,7 +71,7 @@ export function createPlanBook({ worthAfter = 20, namesMax = 50 }: PlanBookOptio
 }
 
 interface Answer {
-  rows: { name: string }[]
+  rows: { names: string | null }[]
 }
 interface NamedQuery {
   name: string
@@ -96,6 +96,7 @@ const NAME_OF_POOLER = 'PGBOUNCER_'
 const UNKNOWN_NAME = '26000'
 const KNOWN_NAME = '42P05'
 const TURNS = 3
+const BEGIN_AND_ASK = "begin; select string_agg(name, ' ') as names from pg_prepared_statements"
 
 /** Makes the queries of a connection use kept plans. */
 export function keepPlans(client: pg.PoolClient, book: PlanBook): void {
@@ -114,11 +115,11 @@ export function keepPlans(client: pg.PoolClient, book: PlanBook): void {
     const begun: Transaction = { has: undefined, asked: undefined }
     transaction = begun
     if (book.isEmpty) return await send('begin')
-    const answered = send('begin; select name from pg_prepared_statements') as Promise<[unknown, Answer]>
+    const answered = send(BEGIN_AND_ASK) as Promise<[unknown, Answer]>
     begun.asked = answered
     const [answer, asked] = await answered
     begun.asked = undefined
-    const has = new Set(asked.rows.map(({ name }) => name))
+    const has = new Set(asked.rows[0]?.names?.split(' '))
     // K4
     if (has.size > 0) book.followed ??= [...has].some((name) => name.startsWith(NAME_OF_POOLER))
     begun.has = book.followed === undefined ? undefined : has
