@@ -66,11 +66,13 @@ const children: GateOf = ({ state, reason, blockers, blockedBy, child, wait: wai
       holders: [...blockers],
     }
   if (child === null) return { gate: 'children', status: 'wait', detail: reason ?? 'what it waits for has just ended' }
+  const { id, name, isPaused } = child
   return {
     gate: 'children',
-    status: 'wait',
-    detail: `mission ${child.id} of crew ${child.name} does its work`,
-    holders: [child],
+    status: isPaused ? 'fail' : 'wait',
+    detail: `mission ${id} of crew ${name} does its work${isPaused ? ', and is paused' : ''}`,
+    holders: [{ kind: 'mission', id, name }],
+    ...(isPaused ? { command: { method: 'POST', path: `/v1/missions/${id}:resume` } } : {}),
   }
 }
 

@@ -23,7 +23,7 @@ export interface ExplainFacts {
   blockers: readonly Holder[]
   blockedBy: number
   /** The mission that does its work, while it has not ended. */
-  child: Holder | null
+  child: { id: string; name: string; isPaused: boolean } | null
   wait: {
     name: string
     kind: 'timer' | 'signal' | 'approval'

@@ -35,7 +35,7 @@ interface Row {
   cancel_requested_at: Date | null
   compensating_at: Date | null
   is_paused: boolean
-  child: { id: string; name: string } | null
+  child: { id: string; name: string; isPaused: boolean } | null
   wait_name: string | null
   wait_kind: 'timer' | 'signal' | 'approval'
   wait_signal: string | null
@@ -84,7 +84,7 @@ export async function readExplainFacts(db: Db, tenantId: string, id: string): Pr
             (select count(*) from tasks u where u.tenant_id = t.tenant_id and u.concurrency_key = t.concurrency_key and u.state = 'executing') as key_executing,
             (select json_agg(b) from (select u.id, u.key as name from tasks u where u.tenant_id = t.tenant_id
               and u.concurrency_key = t.concurrency_key and u.state = 'executing' order by u.id limit ${NAMED_MAX}) b) as key_by,
-            (select json_build_object('id', o.id, 'name', o.crew) from missions o where o.parent_task_id = t.id and o.ended_at is null) as child,
+            (select json_build_object('id', o.id, 'name', o.crew, 'isPaused', o.state = 'paused') from missions o where o.parent_task_id = t.id and o.ended_at is null) as child,
             d.id as letter_id, d.created_at as letter_at, d.error as letter_error,
             case when m.state = 'paused' then (${PAUSED_BY}) end as paused_by,
             (select json_agg(b) from (
@@ -189,7 +189,7 @@ const toWaits = (row: Row): Pick<ExplainFacts, 'child' | 'wait' | 'approval' | '
     row.verify_kind === null
       ? null
       : { kind: row.verify_kind, round: row.verify_round, since: row.verify_since, reviewer: row.reviewer },
-  child: row.child === null ? null : { kind: 'mission', ...row.child },
+  child: row.child,
   wait:
     row.wait_name === null
       ? null

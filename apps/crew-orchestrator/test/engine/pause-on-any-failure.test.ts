@@ -328,6 +328,28 @@ describe('a crew within', () => {
     await expectInvariants(stage.db)
   })
 
+  test('that is paused itself: the task that waits for it says so, and how it goes on', async ({ stage }) => {
+    await post(stage, '/v1/crews', crewOf('inner', [{ id: 'w' }], { policy: { onTaskFailure: 'pause' } }))
+    const agent = await stage.agent(['work'])
+    const { id } = await stage.submit(outer)
+    await turnSubCrews(stage)
+    const task = await next(agent)
+    await agent.fail(task, { retryable: false })
+    expect(await stateOf(stage, id)).toMatchObject({ a: 'waiting', b: 'blocked' })
+    const gate = shut(await explainKey(stage, id, 'a')).find((one) => one.gate === 'children')
+    expect(gate).toMatchObject({
+      status: 'fail',
+      detail: expect.stringContaining('and is paused'),
+      holders: [{ kind: 'mission', id: task.missionId, name: 'inner' }],
+      command: { method: 'POST', path: `/v1/missions/${task.missionId}:resume` },
+    })
+    expect(await operate(stage, task.missionId, 'retry', 'w')).toBe(200)
+    await resume(stage, task.missionId)
+    await agent.complete(await next(agent))
+    await turnSubCrews(stage)
+    await finish(stage, agent, id)
+  })
+
   test('that does not exist: stored and retried, or skipped', async ({ stage }) => {
     const agent = await stage.agent(['work'])
     const { id } = await stage.submit(outer)
