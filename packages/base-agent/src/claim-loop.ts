@@ -1,4 +1,3 @@
-import { setImmediate as turnOfEventLoop } from 'node:timers/promises'
 import { ROUTES, newId } from '@hypercode/contracts'
 import type { ClaimRequest, ClaimedTask } from '@hypercode/contracts'
 import type { HyperClient } from '@hypercode/client'
@@ -57,8 +56,8 @@ async function poll(options: ClaimLoopOptions): Promise<void> {
     if (closing.aborted) giveBack(tasks)
     else if (options.lease.alive) {
       start(tasks)
-      // What ends at once is reported ahead of the next poll, which has time.
-      await turnOfEventLoop()
+      // There was no more. What ends at once is reported first, ahead of a poll that would only wait.
+      if (tasks.length < request.max) await pause(REPORTS_FIRST_MS, closing)
     }
   } else if (performance.now() - beganMs < MIN_POLL_MS) await pause(MIN_POLL_MS, closing)
 }
@@ -110,3 +109,4 @@ const once = (signal: AbortSignal): Promise<void> =>
 const LAST_CLAIM_MS = 2_000
 /** A platform that answers a poll at once with nothing must not be asked without a pause. */
 const MIN_POLL_MS = 100
+const REPORTS_FIRST_MS = 2
