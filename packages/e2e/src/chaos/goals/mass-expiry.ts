@@ -3,6 +3,7 @@ import { signalTree } from '@hypercode/testkit/tools'
 import type { Goal, StormContext } from '../goal.ts'
 import { crew, openMissions, startLoad } from '../load.ts'
 import { at, count, numbers, timeUntil } from '../measure.ts'
+import { resolveUnknownEffects } from '../person.ts'
 
 const FROZEN_S = 60
 const ELSEWHERE_MAX_MS = 60_000
@@ -62,11 +63,18 @@ export const r10: Goal = {
   },
 }
 
-/** The freeze leaves a backlog, and agents that have yet to register: until then they would not hold what they are given together. */
+/**
+ * The freeze leaves a backlog, effects that a person must decide about, and agents that have yet to register: until then they would not hold
+ * what they are given together.
+ */
 async function untilCalm({ rig, log }: StormContext): Promise<void> {
   const live = `select count(*) as n from agent_instances where lifecycle = 'ready' and lease_expires_at > now()`
-  const isCalm = async (): Promise<boolean> => (await openMissions(rig)) === 0 && (await count(rig, live)) >= AGENTS
-  log(`calm again after ${await timeUntil(isCalm, CALM_MAX_MS)} ms`)
+  const isCalm = async (): Promise<boolean> => {
+    await resolveUnknownEffects(rig)
+    return (await openMissions(rig)) === 0 && (await count(rig, live)) >= AGENTS
+  }
+  const calmMs = await timeUntil(isCalm, CALM_MAX_MS)
+  log(`calm after ${calmMs} ms: ${await openMissions(rig)} missions open, ${await count(rig, live)} agents live`)
 }
 
 function heldTasks(): object {
