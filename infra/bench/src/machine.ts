@@ -7,8 +7,11 @@ import type { Program } from '../../../packages/local-stack/src/index.ts'
 
 const ROOT = path.resolve(import.meta.dirname, '../../..')
 
-/** On what it was measured; figures of two machines say nothing about each other. */
-export function describeMachine(): Record<string, string | number> {
+/** What else the machine is doing, as its load average of the last minute. */
+export const loadNow = (): number => Math.round((loadavg()[0] ?? 0) * 10) / 10
+
+/** On what it was measured; figures of two machines say nothing about each other. The first run is what fetches the servers. */
+export function describeMachine(loadBefore: number): Record<string, string | number> {
   const { binaries } = findBinaries(path.join(dataHome(ROOT).dir, 'runtime'))
   const versionOf = (program: Program | undefined): string => {
     if (program === undefined) return 'unknown'
@@ -27,7 +30,7 @@ export function describeMachine(): Record<string, string | number> {
     postgres: versionOf(binaries?.postgres),
     pgbouncer: versionOf(binaries?.pgbouncer),
     redis: versionOf(binaries?.redis),
-    loadBefore: Math.round((loadavg()[0] ?? 0) * 10) / 10,
+    loadBefore,
   }
 }
 

@@ -6,7 +6,7 @@ import { spawnSync } from 'node:child_process'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { drawChart } from './chart.ts'
-import { describeMachine } from './machine.ts'
+import { describeMachine, loadNow } from './machine.ts'
 import { USAGE, isComplete, readOptions } from './options.ts'
 import type { Options } from './options.ts'
 import { judge, summarize } from './results.ts'
@@ -26,11 +26,12 @@ const limit = setTimeout(() => stop.abort(), options.minutes * 60_000)
 
 const log = (line: string): void => void process.stderr.write(`${line}\n`)
 const measuredAt = new Date().toISOString()
-const machine = describeMachine()
+const loadBefore = loadNow()
 const { gathered, failures } = await measureRounds(options, stop.signal, log)
 clearTimeout(limit)
 const entries = gathered.map(summarize)
 const { rounds, share } = options
+const machine = describeMachine(loadBefore)
 const results: Results = { measuredAt, machine, rounds, share, entries, verdict: judge(entries) }
 const isWhole = failures.length === 0
 if (options.out !== undefined && isWhole) await writeResults(path.resolve(options.out), results)
