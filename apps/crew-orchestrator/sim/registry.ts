@@ -1,4 +1,5 @@
 /** What the agent registry does to instances and leases: the statements of its registrations, beats and reaping, against the model. */
+import { isRetryable } from '@hypercode/db'
 import type { Session } from './database/database.ts'
 import type { InstanceRow, MissionRow, TaskRow } from './database/rows.ts'
 import type { World } from './world.ts'
@@ -11,12 +12,25 @@ export interface Beaten {
   held: Set<string>
 }
 
-/** A process of an instance begins: what it was before is fenced. */
-export async function register(
-  world: World,
-  instance: Pick<InstanceRow, 'id' | 'subject' | 'skills' | 'slots'>,
-): Promise<number> {
-  const session = world.database.begin('registry')
+/**
+ * A process of an instance begins: what it was before is fenced. A task in the hands of somebody who has gone silent is not free for some
+ * seconds: the registry, and then the agent, try again for as long.
+ */
+export async function register(world: World, instance: Registration): Promise<number> {
+  for (;;) {
+    const session = world.database.begin('registry')
+    try {
+      return await registerIn(session, world, instance)
+    } catch (error) {
+      session.rollback()
+      if (!isRetryable(error)) throw error
+    }
+  }
+}
+
+type Registration = Pick<InstanceRow, 'id' | 'subject' | 'skills' | 'slots'>
+
+async function registerIn(session: Session, world: World, instance: Registration): Promise<number> {
   await session.lock('agent_instances', instance.id)
   const incarnation = (session.get('agent_instances', instance.id)?.incarnation ?? 0) + 1
   session.put('agent_instances', {
