@@ -85,21 +85,18 @@ const EVERYTHING: readonly Scope[] = [
 /** `stage` is a whole orchestrator on real servers, with its HTTP API in this process. */
 export const test = base
   .extend('settings', {} as Partial<Record<keyof OrchestratorConfig, string>>)
-  .extend('stage', async ({ database, db, redisUrl, keys, tenant, settings }, { onCleanup }) => {
-    const closers: (() => Promise<unknown> | void)[] = []
+  /** Opens processes on the servers of the test, and closes them after it. */
+  .extend('open', async ({ database, db, redisUrl, keys, tenant }, { onCleanup }) => {
+    const closers: StageParts['closers'] = []
     onCleanup(async () => {
       for (const close of closers.reverse()) await close()
     })
-    return await openStage({ databaseUrl: database.url, db, redisUrl, keys, tenant, settings, closers })
+    return async (settings: StageParts['settings']): Promise<Stage> =>
+      await openStage({ databaseUrl: database.url, db, redisUrl, keys, tenant, settings, closers })
   })
+  .extend('stage', async ({ open, settings }) => await open(settings))
   /** A second process on the same servers, as far as one process can be two. */
-  .extend('replica', async ({ database, db, redisUrl, keys, tenant, settings }, { onCleanup }) => {
-    const closers: (() => Promise<unknown> | void)[] = []
-    onCleanup(async () => {
-      for (const close of closers.reverse()) await close()
-    })
-    return await openStage({ databaseUrl: database.url, db, redisUrl, keys, tenant, settings, closers })
-  })
+  .extend('replica', async ({ open, settings }) => await open(settings))
 
 /** No sweep, and no poll, comes by itself: a test calls them when it wants them. */
 export const STILL = { ORCHESTRATOR_SWEEP_MS: '60000', CLAIM_POLL_MS: '30000' } as const

@@ -6,7 +6,7 @@ import { sql } from 'kysely'
 import { describe, expect, vi } from 'vitest'
 import { createRetention } from '../../src/engine/retention.ts'
 import { NOT_OURS, OF_MISSIONS, OF_TASKS } from '../../src/store/retention.ts'
-import { STILL, crewOf, openStage, test } from '../harness.ts'
+import { STILL, crewOf, test } from '../harness.ts'
 import type { AgentCaller, Stage } from '../harness.ts'
 import { expectInvariants } from '../invariants.ts'
 import { turnSubCrews } from './sub-crew-turn.ts'
@@ -290,60 +290,37 @@ test('of many replicas at once each mission goes once', { timeout: 60_000 }, asy
   await expectInvariants(stage.db)
 })
 
-test('the loop counts what it deletes; without a retention there is none', async ({
-  stage,
-  database,
-  db,
-  redisUrl,
-  keys,
-  tenant,
-}) => {
-  const closers: (() => Promise<unknown> | void)[] = []
-  try {
-    const agent = await stage.agent(['work'])
-    const id = await finished(stage, agent)
-    const young = await finished(stage, agent)
-    // Two days old, as its id says, too.
-    const aged = `${(Date.now() - 2 * 86_400_000)
-      .toString(16)
-      .padStart(12, '0')
-      .replace(/^(.{8})/, '$1-')}${id.slice(13)}`
-    for (const [table, column] of [
-      ['missions', 'id'],
-      ['tasks', 'mission_id'],
-      ['mission_events', 'mission_id'],
-    ] as const)
-      await sql`update ${sql.table(table)} set ${sql.ref(column)} = ${aged} where ${sql.ref(column)} = ${id}`.execute(
-        db,
-      )
-    await sql`update missions set ended_at = now() - interval '25 hours' where id = ${aged}`.execute(db)
-    expect(await metricsOf(stage)).not.toContain('loop="retention"')
-    const parts = { databaseUrl: database.url, db, redisUrl, keys, tenant, closers }
-    const other = await openStage({ ...parts, settings: { ...STILL, MISSION_RETENTION_DAYS: '1' } })
-    await waitFor(async () => (await known(db)).length === 1, { what: 'the old one is gone' })
-    expect(await known(db)).toEqual([young])
-    await waitFor(
-      async () => (await metricsOf(other)).includes('hypercode_missions_deleted_total{service="crew-orchestrator"} 1'),
-      {
-        what: 'it is counted',
-      },
-    )
-  } finally {
-    for (const close of closers.reverse()) await close()
-  }
+test('the loop counts what it deletes; without a retention there is none', async ({ stage, open, db }) => {
+  const agent = await stage.agent(['work'])
+  const id = await finished(stage, agent)
+  const young = await finished(stage, agent)
+  // Two days old, as its id says, too.
+  const aged = `${(Date.now() - 2 * 86_400_000)
+    .toString(16)
+    .padStart(12, '0')
+    .replace(/^(.{8})/, '$1-')}${id.slice(13)}`
+  for (const [table, column] of [
+    ['missions', 'id'],
+    ['tasks', 'mission_id'],
+    ['mission_events', 'mission_id'],
+  ] as const)
+    await sql`update ${sql.table(table)} set ${sql.ref(column)} = ${aged} where ${sql.ref(column)} = ${id}`.execute(db)
+  await sql`update missions set ended_at = now() - interval '25 hours' where id = ${aged}`.execute(db)
+  expect(await metricsOf(stage)).not.toContain('loop="retention"')
+  const other = await open({ ...STILL, MISSION_RETENTION_DAYS: '1' })
+  await waitFor(async () => (await known(db)).length === 1, { what: 'the old one is gone' })
+  expect(await known(db)).toEqual([young])
+  await waitFor(
+    async () => (await metricsOf(other)).includes('hypercode_missions_deleted_total{service="crew-orchestrator"} 1'),
+    {
+      what: 'it is counted',
+    },
+  )
 })
 
-test('its loop that does not come round turns /readyz red, and is named', async ({
-  database,
-  db,
-  redisUrl,
-  keys,
-  tenant,
-}) => {
-  const closers: (() => Promise<unknown> | void)[] = []
+test('its loop that does not come round turns /readyz red, and is named', async ({ open, db }) => {
   try {
-    const settings = { ORCHESTRATOR_SWEEP_MS: '100', MISSION_RETENTION_DAYS: '1' }
-    const stage = await openStage({ databaseUrl: database.url, db, redisUrl, keys, tenant, settings, closers })
+    const stage = await open({ ORCHESTRATOR_SWEEP_MS: '100', MISSION_RETENTION_DAYS: '1' })
     const readyz = async (): Promise<{ ready: boolean; checks: Record<string, { detail?: string }> }> =>
       (await stage.orchestrator.app.inject('/readyz')).json()
     await waitFor(async () => (await readyz()).ready, { what: 'the service is ready' })
@@ -359,6 +336,5 @@ test('its loop that does not come round turns /readyz red, and is named', async 
     await waitFor(async () => (await readyz()).ready, { what: 'the service is ready again', timeoutMs: 15_000 })
   } finally {
     vi.restoreAllMocks()
-    for (const close of closers.reverse()) await close()
   }
 })
