@@ -147,6 +147,7 @@ async function claimLoop(world: World, life: Life): Promise<void> {
         claimId,
         tenantId: world.tenantId,
         subject: instance.subject,
+        instanceId: instance.id,
         incarnation,
         max,
         skills: instance.skills,

@@ -32,6 +32,8 @@ export interface Weights<I> {
 export interface Lane<I, O> {
   submit(item: I): Promise<O>
   readonly waiting: number
+  /** Calls of `run` that have not ended. */
+  readonly inFlight: number
   /** True when one more item would be refused, whatever its weight. */
   readonly isFull: boolean
   /** Resolves when nothing waits and nothing is in flight. */
@@ -130,6 +132,9 @@ export function createLane<I, O>(options: LaneOptions<I, O>): Lane<I, O> {
     submit,
     get waiting() {
       return queue.length
+    },
+    get inFlight() {
+      return inFlight
     },
     get isFull() {
       return isFull()

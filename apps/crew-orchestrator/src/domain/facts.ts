@@ -130,4 +130,5 @@ export interface MissionFacts {
   compensating: boolean
   eventSeq: number
   correlationId: string
+  traceparent: string | null
 }

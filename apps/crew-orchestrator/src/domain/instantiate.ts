@@ -13,6 +13,7 @@ export interface NewMission {
   input: unknown
   priority: number
   correlationId: string
+  traceparent: string | null
   /** By key, what another mission has done of it. */
   kept?: ReadonlyMap<string, Kept>
 }
@@ -41,6 +42,7 @@ export function instantiate(crew: CrewPlan, order: NewMission): { mission: Missi
     compensating: false,
     eventSeq: 0,
     correlationId: order.correlationId,
+    traceparent: order.traceparent,
   }
   ledger.missions.set(mission.id, mission)
   tell(ledger, mission, 'mission.submitted', null, { crew: crew.crew })

@@ -5,9 +5,12 @@
  * C1 A claim waits until it gets tasks, its time is up, its caller has gone, or it is fenced.
  * C2 Liveness never hangs on a doorbell: every group also polls, jittered, at least once in `pollMs`.
  * C3 No instance takes the places of others: only so many of its claims wait.
+ * C4 A claim that waits may be lent to a statement that queues tasks, which then answers it. One claim of an instance is lent at a time,
+ *    and none of a group that is being served, or for which there may be work already.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ClaimedTask } from '@hypercode/contracts'
+import type { Hand } from '../domain/hand-over.ts'
 import type { QueueRef } from '@hypercode/events'
 import type { LeaseAsk, Leased } from '../store/lease.ts'
 
@@ -27,6 +30,7 @@ export interface ClaimDeskOptions {
 
 export interface ClaimOrder extends LeaseAsk {
   tenantId: string
+  instanceId: string
   skills: readonly string[]
   waitMs: number
   /** Aborts when the caller is gone or the service drains. */
@@ -37,6 +41,10 @@ export interface ClaimDesk {
   claim(order: ClaimOrder): Promise<ClaimedTask[]>
   /** Work was queued there: here, or as a doorbell tells. */
   wake(queues: readonly QueueRef[]): void
+  /** Lends a waiting claim of a group with these skills, if one is at rest. C4 */
+  lend(tenantId: string, skills: readonly string[]): Hand | undefined
+  /** Answers a lent claim; without tasks it waits on. */
+  giveBack(hand: Hand, tasks: readonly ClaimedTask[]): void
   readonly waiting: number
   stop(): void
 }
@@ -60,6 +68,8 @@ interface Group {
   again: boolean
   /** Somebody told of work since the last statement began. */
   isSure: boolean
+  /** The last statement found nothing more, and nobody has told of work since. */
+  isDrained: boolean
   timer: NodeJS.Timeout | undefined
 }
 
@@ -67,12 +77,19 @@ const ASKS_MAX = 200
 /** An agent needs one at a time, and a few more while answers are lost. */
 const WAITING_OF_INSTANCE_MAX = 20
 const CONTENDED_MS = 5
+/**
+ * A claim that comes to a drained group has time until it looks for work: mostly it is lent before, and a look costs Postgres 0.3 ms and
+ * this process as much.
+ */
+const LOOK_AFTER_MS = 10
 
 export function createClaimDesk(options: ClaimDeskOptions): ClaimDesk {
   const { asksMax = ASKS_MAX } = options
   const groups = new Map<string, Group>()
   let waiting = 0
   const waitingOf = new Map<string, number>()
+  const lent = new Map<Hand, { group: Group; waiter: Waiter }>()
+  const lenders = new Set<string>()
 
   const count = (instance: string, by: 1 | -1): void => {
     waiting += by
@@ -92,6 +109,7 @@ export function createClaimDesk(options: ClaimDeskOptions): ClaimDesk {
       running: false,
       again: false,
       isSure: false,
+      isDrained: false,
       timer: undefined,
     }
     groups.set(key, group)
@@ -100,7 +118,7 @@ export function createClaimDesk(options: ClaimDeskOptions): ClaimDesk {
 
   const claim = async (order: ClaimOrder): Promise<ClaimedTask[]> => {
     if (waiting >= options.waitingMax) throw options.onFull()
-    const instance = `${order.tenantId} ${order.subject}`
+    const instance = instanceOf(order)
     if ((waitingOf.get(instance) ?? 0) >= WAITING_OF_INSTANCE_MAX) throw options.onTooMany()
     const group = groupOf(order)
     return await new Promise((resolve, reject) => {
@@ -127,6 +145,7 @@ export function createClaimDesk(options: ClaimDeskOptions): ClaimDesk {
       group.waiters.add(waiter)
       order.signal.addEventListener('abort', giveUp)
       if (order.signal.aborted) giveUp()
+      else if (group.isDrained && order.waitMs > LOOK_AFTER_MS) serveAfter(group, LOOK_AFTER_MS)
       else serve(group)
     })
   }
@@ -137,19 +156,32 @@ export function createClaimDesk(options: ClaimDeskOptions): ClaimDesk {
     if (!group.running) run(group).catch((error: unknown) => fail(group, error))
   }
 
+  /** Unless it is served sooner. */
+  const serveAfter = (group: Group, delayMs: number): void => {
+    if (group.running) return
+    clearTimeout(group.timer)
+    group.timer = setTimeout(() => {
+      if (group.waiters.size === 0) groups.delete(group.key)
+      else serve(group)
+    }, delayMs)
+    group.timer.unref()
+  }
+
   const run = async (group: Group): Promise<void> => {
     group.running = true
     clearTimeout(group.timer)
-    while (group.again && group.waiters.size > 0) {
+    while (group.again) {
+      const batch = [...group.waiters].filter(({ inFlight }) => !inFlight).slice(0, asksMax)
+      if (batch.length === 0) break
       const { isSure } = group
       group.again = false
       group.isSure = false
-      const batch = [...group.waiters].slice(0, asksMax)
       for (const waiter of batch) waiter.inFlight = true
       try {
         const leased = await options.lease(group.tenantId, group.skills, batch, isSure)
         batch.forEach((waiter, index) => answer(group, waiter, leased.answers[index] as Leased['answers'][number]))
         const gave = leased.answers.some((one) => one.kind === 'tasks' && one.tasks.length > 0)
+        group.isDrained = !gave && !leased.contended && !group.isSure
         // Where a whole batch found work there may be more, for those who wait behind it too.
         if (leased.contended || (gave && batch.length === asksMax)) {
           group.again = true
@@ -159,15 +191,13 @@ export function createClaimDesk(options: ClaimDeskOptions): ClaimDesk {
         if (leased.contended && !gave) await sleep(CONTENDED_MS)
       } catch (error) {
         // Postgres is away, say: who waited hears of it, and who comes next is served again.
+        group.isDrained = false
         for (const waiter of batch) waiter.settle(asError(error))
       }
     }
     group.running = false
-    if (group.waiters.size === 0) groups.delete(group.key)
-    else {
-      group.timer = setTimeout(() => serve(group), options.pollMs * (0.5 + Math.random() / 2))
-      group.timer.unref()
-    }
+    // What is known of it serves the claims that come next.
+    serveAfter(group, options.pollMs * (0.5 + Math.random() / 2))
   }
 
   const fail = (group: Group, error: unknown): void => {
@@ -188,14 +218,37 @@ export function createClaimDesk(options: ClaimDeskOptions): ClaimDesk {
     claim,
     wake(queues) {
       for (const group of groups.values()) {
-        if (
-          group.waiters.size > 0 &&
-          queues.some((ref) => ref.tenantId === group.tenantId && group.skills.includes(ref.queue))
-        ) {
-          group.isSure = true
-          serve(group)
+        if (!queues.some((ref) => ref.tenantId === group.tenantId && group.skills.includes(ref.queue))) continue
+        group.isSure = true
+        group.isDrained = false
+        if (group.waiters.size > 0) serve(group)
+      }
+    },
+    lend(tenantId, skills) {
+      for (const group of groups.values()) {
+        const isAtRest = group.isDrained && !group.running
+        if (!isAtRest || group.tenantId !== tenantId || !skills.every((skill) => group.skills.includes(skill))) continue
+        for (const waiter of group.waiters) {
+          if (waiter.inFlight || lenders.has(instanceOf(waiter))) continue
+          waiter.inFlight = true
+          lenders.add(instanceOf(waiter))
+          const { claimId, instanceId: owner, incarnation, max } = waiter
+          const hand = { tenantId, claimId, owner, incarnation, max, skills: new Set(group.skills) }
+          lent.set(hand, { group, waiter })
+          return hand
         }
       }
+      return undefined
+    },
+    giveBack(hand, tasks) {
+      const loan = lent.get(hand)
+      if (loan === undefined) return
+      const { group, waiter } = loan
+      lent.delete(hand)
+      lenders.delete(instanceOf(waiter))
+      answer(group, waiter, { kind: 'tasks', tasks: [...tasks] })
+      // It may have slept through a bell.
+      if (group.waiters.has(waiter)) serve(group)
     },
     get waiting() {
       return waiting
@@ -209,5 +262,7 @@ export function createClaimDesk(options: ClaimDeskOptions): ClaimDesk {
     },
   }
 }
+
+const instanceOf = ({ tenantId, subject }: ClaimOrder): string => `${tenantId} ${subject}`
 
 const asError = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)))

@@ -11,7 +11,7 @@ import { outputFault } from '../domain/output-schema.ts'
 import { enter, readInputs } from '../store/load.ts'
 import { lockReported } from '../store/reports.ts'
 import type { FenceClaim, ReportedAttempt } from '../store/reports.ts'
-import type { Saved } from '../store/save-ledger.ts'
+import type { SaveOptions, Saved } from '../store/save-ledger.ts'
 import { hashText } from '@hypercode/manifest'
 import { readRounds } from '../store/verifications.ts'
 import { readKnownWaits } from '../store/waits.ts'
@@ -43,7 +43,7 @@ export interface ReportResult {
 export async function completeAttempts(
   db: Db,
   reports: readonly Report[],
-  isAwaited: (missionId: string) => boolean = () => false,
+  options: Omit<SaveOptions, 'end'> = {},
 ): Promise<{ results: ReportResult[]; saved: Saved }> {
   return await inTransaction(db, async (trx) => {
     const ledger = openLedger()
@@ -64,7 +64,7 @@ export async function completeAttempts(
       )
       taken.set(ord, task)
     }
-    const saved = await settle(trx, ledger, { end: AND_COMMIT, isAwaited })
+    const saved = await settle(trx, ledger, { ...options, end: AND_COMMIT })
     const counted = new Map(Array.from(taken, ([ord, task]) => [task.id, { task, report: reports[ord] as Report }]))
     return {
       results: reports.map((one, ord) => {

@@ -2,7 +2,7 @@
  * Everything that the orchestrator can do, for its routes and loops: lanes that batch by themselves, the desk where claims wait, and
  * what happens after each commit.
  */
-import type { Crew, Mission } from '@hypercode/contracts'
+import type { ClaimedTask, Crew, Mission } from '@hypercode/contracts'
 import { createLane, isConnectionError } from '@hypercode/db'
 import type { Db, Lane } from '@hypercode/db'
 import { ringBell } from '@hypercode/events'
@@ -10,6 +10,8 @@ import type { Hint, Keys, OutboxRow, Publisher, QueueRef } from '@hypercode/even
 import { AppError } from '@hypercode/http'
 import type { Redis } from 'ioredis'
 import type { OrchestratorConfig } from '../config.ts'
+import { NOTHING_HANDED } from '../domain/hand-over.ts'
+import type { Ledger } from '../domain/ledger.ts'
 import { findBlueprints } from '../store/blueprints.ts'
 import type { BlueprintAsk } from '../store/blueprints.ts'
 import { findCrews } from '../store/crews.ts'
@@ -26,6 +28,7 @@ import { createClaimDesk } from './claim-desk.ts'
 import type { ClaimDesk } from './claim-desk.ts'
 import { completeAttempts } from './complete.ts'
 import type { Report, ReportResult } from './complete.ts'
+import { openLoan } from './loan.ts'
 import { createMissionWaiters } from './mission-waiters.ts'
 import type { MissionWaiters } from './mission-waiters.ts'
 import { createOpenMissions } from './open-missions.ts'
@@ -72,6 +75,7 @@ export interface Engine {
 /** Two batches in flight: while one commits the next is being written. More only split the batches. */
 const LANES = 2
 const RETRY_AFTER_MS = 1000
+const NOTHING = (): boolean => false
 /** Characters that go into one statement, and that wait for one: small missions and reports never come near either. */
 const weighed = { of: ({ chars }: { chars: number }) => chars, maxBatch: 8 * 1024 ** 2, maxWaiting: 128 * 1024 ** 2 }
 
@@ -99,12 +103,17 @@ export function createEngine(deps: EngineDeps): Engine {
     if (deps.onTold !== undefined) for (const event of saved.told) deps.onTold(event)
   }
 
-  const tellClaims = ({ answers }: Leased): void => {
-    const tasks = answers.flatMap((answer) => (answer.kind === 'tasks' ? answer.tasks : []))
+  const tellClaims = (tasks: readonly ClaimedTask[]): void => {
     for (const { tenantId, missionId, correlationId, taskId, attempt } of deps.onTold === undefined ? [] : tasks) {
       deps.onTold?.({ event: 'task.claimed', tenantId, missionId, correlationId, taskId, attempt })
     }
   }
+
+  /**
+   * To hand over is to answer a claim with the little that is there: with work at every turn it makes small batches of large ones
+   * (P3 390 missions/s instead of 434, P4 2,474 tasks/s instead of 3,100).
+   */
+  const isCalm = (): boolean => submits.inFlight + reports.inFlight <= 1 && submits.waiting + reports.waiting === 0
 
   const submits = createLane<NewMissionRow, SubmitResult>({
     ...bounds,
@@ -113,9 +122,16 @@ export function createEngine(deps: EngineDeps): Engine {
     lanes: LANES,
     onFull: full('submits'),
     run: async (missions) => {
-      const { results, saved } = await submitMissions(db, missions)
-      after(saved)
-      return results
+      const loan = openLoan(desk, config.AGENT_LEASE_MS)
+      try {
+        const over = isCalm() ? loan.handOver(missions.map(({ ledger }) => ledger)) : NOTHING_HANDED
+        const { results, saved, stored } = await submitMissions(db, missions, over)
+        tellClaims(loan.end(({ missionId }) => saved.isHanded && stored.has(missionId)))
+        after(saved)
+        return results
+      } finally {
+        loan.end(NOTHING)
+      }
     },
   })
   const submit = async (order: SubmitOrder): Promise<SubmitResult> => {
@@ -130,9 +146,16 @@ export function createEngine(deps: EngineDeps): Engine {
     lanes: LANES,
     onFull: full('reports'),
     run: async (batch) => {
-      const { results, saved } = await completeAttempts(urgentDb, batch, waiters.isAwaited)
-      after(saved)
-      return results
+      const loan = openLoan(desk, config.AGENT_LEASE_MS)
+      try {
+        const handOver = (ledger: Ledger) => (isCalm() ? loan.handOver([ledger]) : NOTHING_HANDED)
+        const { results, saved } = await completeAttempts(urgentDb, batch, { isAwaited: waiters.isAwaited, handOver })
+        tellClaims(loan.end(() => saved.isHanded))
+        after(saved)
+        return results
+      } finally {
+        loan.end(NOTHING)
+      }
     },
   })
   const crews = createLane<CrewRef, Crew | undefined>({
@@ -173,7 +196,7 @@ export function createEngine(deps: EngineDeps): Engine {
       if (look?.mayLease === false) return nothingFor(look)
       const leased = await leaseTasks(db, tenantId, skills, asks, config.AGENT_LEASE_MS)
       publish(leased.outbox)
-      tellClaims(leased)
+      tellClaims(leased.answers.flatMap((answer) => (answer.kind === 'tasks' ? answer.tasks : [])))
       return leased
     },
   })

@@ -1,24 +1,25 @@
 import type { Db } from '@hypercode/db'
-import { findSkills } from '../store/lease.ts'
+import { findClaimant } from '../store/lease.ts'
+import type { Claimant } from '../store/lease.ts'
 
-/** The skills of agent instances. They are fixed for an incarnation, so what is known stays true. */
+/** The instances behind claims, with their skills. They are fixed for an incarnation, so what is known stays true. */
 export interface SkillBook {
-  skillsOf(tenantId: string, subject: string, incarnation: number): Promise<readonly string[] | undefined>
+  find(tenantId: string, subject: string, incarnation: number): Promise<Claimant | undefined>
 }
 
 const ENTRIES_MAX = 20_000
 
 export function createSkillBook(db: Db): SkillBook {
-  const known = new Map<string, readonly string[]>()
+  const known = new Map<string, Claimant>()
   return {
-    async skillsOf(tenantId, subject, incarnation) {
+    async find(tenantId, subject, incarnation) {
       const key = `${tenantId} ${incarnation} ${subject}`
-      const skills = known.get(key) ?? (await findSkills(db, tenantId, subject, incarnation))
+      const claimant = known.get(key) ?? (await findClaimant(db, tenantId, subject, incarnation))
       // An unknown instance is not remembered: it may register the next moment.
-      if (skills === undefined) return undefined
+      if (claimant === undefined) return undefined
       if (known.size >= ENTRIES_MAX) known.delete(known.keys().next().value as string)
-      known.set(key, skills)
-      return skills
+      known.set(key, claimant)
+      return claimant
     },
   }
 }

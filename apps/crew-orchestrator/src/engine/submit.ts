@@ -3,6 +3,8 @@ import type { Db } from '@hypercode/db'
 import type { QueueRef } from '@hypercode/events'
 import { AppError } from '@hypercode/http'
 import type { Kept } from '../domain/again.ts'
+import { NOTHING_HANDED } from '../domain/hand-over.ts'
+import type { HandOver } from '../domain/hand-over.ts'
 import { instantiate } from '../domain/instantiate.ts'
 import type { Ledger } from '../domain/ledger.ts'
 import type { CrewPlan } from '../manifest/compile.ts'
@@ -55,8 +57,10 @@ export class CrewOutdated extends Error {
 export async function submitMissions(
   db: Db,
   rows: readonly NewMissionRow[],
-): Promise<{ results: (SubmitResult | Error)[]; saved: Saved }> {
-  const { stored, outbox } = await storeMissions(db, rows.toSorted(byKey))
+  over: HandOver = NOTHING_HANDED,
+): Promise<{ results: (SubmitResult | Error)[]; saved: Saved; stored: ReadonlySet<string> }> {
+  const { stored, outbox, isHanded } = await storeMissions(db, rows.toSorted(byKey), over)
+  const handed = isHanded ? over : NOTHING_HANDED
   const left = rows.filter((row) => !stored.has(row.mission.id))
   const existing = left.length === 0 ? [] : await findExisting(db, left.map(refOf))
   const byId = new Map(existing.map((mission) => [mission.id, mission]))
@@ -67,12 +71,18 @@ export async function submitMissions(
   return {
     results: rows.map((row) =>
       isNew(row)
-        ? { id: row.mission.id, replayed: false, state: row.mission.state }
+        ? {
+            id: row.mission.id,
+            replayed: false,
+            state: handed.eventsOf.has(row.mission.id) ? 'running' : row.mission.state,
+          }
         : repeat(row, byIdempotencyKey.get(keyOf(refOf(row)))),
     ),
+    stored,
     saved: {
       outbox,
-      queued: fresh.flatMap((row) => queuesOf(row.ledger)),
+      isHanded,
+      queued: fresh.flatMap((row) => queuesOf(row.ledger, handed)),
       ended: fresh.filter((row) => row.mission.openTasks === 0).map((row) => row.mission.id),
       told: fresh.flatMap((row) => toldOf(row.ledger)),
     },
@@ -107,7 +117,6 @@ export function planMission(order: SubmitOrder): NewMissionRow {
     requestHash: order.requestHash,
     deadlineMs: order.plan.deadlineMs,
     budget: order.budget ?? order.plan.budget,
-    traceparent: order.traceparent,
     createdBy: order.createdBy,
     within: order.within ?? null,
     parentMissionId: order.parentMissionId ?? null,
@@ -137,10 +146,10 @@ function repeat(row: NewMissionRow, known: KnownMission | undefined): SubmitResu
   return { id: known.id, replayed: true, state: undefined }
 }
 
-function queuesOf(ledger: Ledger): QueueRef[] {
+function queuesOf(ledger: Ledger, { handOf }: HandOver): QueueRef[] {
   const queues = new Map(
     [...ledger.added]
-      .filter((task) => task.state === 'queued')
+      .filter((task) => task.state === 'queued' && !handOf.has(task))
       .map((task) => [task.queue, { tenantId: task.tenantId, queue: task.queue }]),
   )
   return [...queues.values()]

@@ -15,13 +15,15 @@ export function workRoutes(app: ServiceApp, engine: Engine, skillBook: SkillBook
   implement(app, ROUTES.claimTasks, async (request, reply) => {
     const { tenantId, subject } = request.principal
     const { claimId, incarnation, max, waitMs = 0, skills: only } = request.body
-    const registered = await skillBook.skillsOf(tenantId, subject, incarnation)
-    if (registered === undefined) throw fencedError()
+    const claimant = await skillBook.find(tenantId, subject, incarnation)
+    if (claimant === undefined) throw fencedError()
+    const { instanceId, skills: registered } = claimant
     const skills = only === undefined ? registered : registered.filter((skill) => isAmong(only, skill))
     const tasks = await engine.desk.claim({
       claimId,
       tenantId,
       subject,
+      instanceId,
       incarnation,
       max,
       skills,

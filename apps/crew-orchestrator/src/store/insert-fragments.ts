@@ -3,10 +3,25 @@ import { recordset } from '@hypercode/db'
 import { sql } from 'kysely'
 import type { RawBuilder } from 'kysely'
 import type { TaskFacts } from '../domain/facts.ts'
+import { NOTHING_HANDED } from '../domain/hand-over.ts'
 import type { DeadLetterDraft, Edge, EventDraft } from '../domain/ledger.ts'
+import {
+  HANDED_STATE,
+  HAND_COLUMNS,
+  JOIN_GATE,
+  LEASE_COLUMNS,
+  handColumns,
+  leaseValues,
+  returnLeases,
+} from './hand-over.ts'
 
 /** `insert into tasks …` for tasks that were planned just now; `only` may hold a where clause over the rows `r`. */
-export function insertTasks(tasks: Iterable<TaskFacts>, only: RawBuilder<unknown> = sql``): RawBuilder<unknown> {
+export function insertTasks(
+  tasks: Iterable<TaskFacts>,
+  only: RawBuilder<unknown> = sql``,
+  over = NOTHING_HANDED,
+): RawBuilder<unknown> {
+  const isHanding = over.hands.size > 0
   const rows = Array.from(tasks, (task) => ({
     id: task.id,
     tenant_id: task.tenantId,
@@ -39,23 +54,26 @@ export function insertTasks(tasks: Iterable<TaskFacts>, only: RawBuilder<unknown
     error: task.error,
     ended:
       task.state === 'completed' || task.state === 'skipped' || task.state === 'failed' || task.state === 'canceled',
+    ...handColumns(over, task),
   }))
+
   return sql`insert into tasks (id, tenant_id, mission_id, key, leaf, queue, requires, priority, state, reason, blocked_by, template, policy, concurrency_key, concurrency_limit, turn, held, parent_id, kept_from,
       max_attempts, retry, queue_timeout_ms, attempt_timeout_ms, heartbeat_timeout_ms, total_timeout_ms, input, output, error,
-      available_at, queue_deadline_at, total_deadline_at, ended_at)
-    select r.id, r.tenant_id, r.mission_id, r.key, r.leaf, r.queue, r.requires, r.priority, r.state, r.reason, r.blocked_by, r.template, r.policy, r.concurrency_key, r.concurrency_limit, r.turn, r.held, r.parent_id, r.kept_from,
+      available_at, queue_deadline_at, total_deadline_at, ended_at ${isHanding ? sql.raw(`, attempt, started_at, ${LEASE_COLUMNS.join(', ')}`) : sql``})
+    select r.id, r.tenant_id, r.mission_id, r.key, r.leaf, r.queue, r.requires, r.priority, ${isHanding ? HANDED_STATE : sql`r.state`}, r.reason, r.blocked_by, r.template, r.policy, r.concurrency_key, r.concurrency_limit, r.turn, r.held, r.parent_id, r.kept_from,
       r.max_attempts, r.retry, r.queue_ms, r.attempt_ms, r.heartbeat_ms, r.total_ms, r.input, r.output, r.error,
       case r.state when 'queued' then now() when 'input_required' then now() + r.delay_ms * interval '1 millisecond' end,
-      case when r.state = 'queued' then now() + r.queue_ms * interval '1 millisecond' end,
+      case when r.state = 'queued' ${isHanding ? sql`and g.open is null` : sql``} then now() + r.queue_ms * interval '1 millisecond' end,
       case when r.state in ('queued', 'waiting') then now() + r.total_ms * interval '1 millisecond' end,
       case when r.ended then now() end
+      ${isHanding ? sql`, case when g.open then 1 else 0 end, case when g.open then now() end, ${sql.join(leaseValues(over, 'r.attempt_ms', 'r.heartbeat_ms'))}` : sql``}
     from ${recordset(
       rows,
       'r',
       `id uuid, tenant_id uuid, mission_id uuid, key text, leaf boolean, queue text, requires text[], priority smallint, state text, reason text,
        blocked_by int, template jsonb, policy jsonb, concurrency_key text, concurrency_limit int, turn int, held boolean, parent_id uuid, kept_from uuid, max_attempts int, retry jsonb, queue_ms bigint, attempt_ms bigint, heartbeat_ms bigint,
-       total_ms bigint, delay_ms bigint, input jsonb, output jsonb, error jsonb, ended boolean`,
-    )} ${only}`
+       total_ms bigint, delay_ms bigint, input jsonb, output jsonb, error jsonb, ended boolean${isHanding ? `, ${HAND_COLUMNS}` : ''}`,
+    )} ${isHanding ? JOIN_GATE : sql``} ${only} ${isHanding ? returnLeases('tasks') : sql``}`
 }
 
 export function insertEdges(edges: readonly Edge[], missionOf?: RawBuilder<unknown>): RawBuilder<unknown> {

@@ -4,6 +4,7 @@ import type { Db } from '@hypercode/db'
 import type { ClaimedTask, StepRecord, TaskError } from '@hypercode/contracts'
 import type { MissionHint, OutboxRow } from '@hypercode/events'
 import { sql } from 'kysely'
+import { GIVEN_CHARS_MAX } from '../domain/hand-over.ts'
 
 /** One waiting claim of an agent instance. */
 export interface LeaseAsk {
@@ -36,12 +37,6 @@ interface LeasedRow {
   correlation_id: string
   traceparent: string | null
 }
-
-/**
- * Characters of inputs and journals that one statement gives out, about; the first task is given whatever its size. An answer without a
- * bound would, with large inputs, be more than Postgres can build or this process can hold, and nobody could ever claim them.
- */
-const GIVEN_CHARS_MAX = 8 * 1024 * 1024
 
 /**
  * Leases queued tasks to the claims of instances with the same skills, in one statement for all of them.
@@ -239,20 +234,26 @@ async function readSteps(db: Db, taskIds: readonly string[]): Promise<Map<string
   return byTask
 }
 
-/** The skills with which an instance registered, or undefined when this incarnation is not the one that may work. */
-export async function findSkills(
+/** The instance behind a claim. */
+export interface Claimant {
+  instanceId: string
+  skills: readonly string[]
+}
+
+/** Who claims, and the skills with which it registered, or undefined when this incarnation is not the one that may work. */
+export async function findClaimant(
   db: Db,
   tenantId: string,
   subject: string,
   incarnation: number,
-): Promise<string[] | undefined> {
+): Promise<Claimant | undefined> {
   const row = await db
     .selectFrom('agent_instances')
-    .select('skills')
+    .select(['id', 'skills'])
     .where('tenant_id', '=', tenantId)
     .where('subject', '=', subject)
     .where('incarnation', '=', incarnation)
     .where('lifecycle', 'not in', ['stopped', 'reaped'])
     .executeTakeFirst()
-  return row?.skills
+  return row === undefined ? undefined : { instanceId: row.id, skills: row.skills }
 }

@@ -5,9 +5,22 @@ import type { Mission, MissionEventName } from '@hypercode/contracts'
 import { sql } from 'kysely'
 import type { RawBuilder } from 'kysely'
 import type { MissionFacts, TaskFacts } from '../domain/facts.ts'
+import { NOTHING_HANDED } from '../domain/hand-over.ts'
+import type { HandOver } from '../domain/hand-over.ts'
 import { isMissionTerminal, isTerminal } from '../domain/states.ts'
 import { missionOf } from '../domain/ledger.ts'
-import type { Ledger } from '../domain/ledger.ts'
+import type { EventDraft, Ledger } from '../domain/ledger.ts'
+import {
+  HANDED_STATE,
+  HAND_COLUMNS,
+  JOIN_GATE,
+  LEASE_COLUMNS,
+  gate,
+  handColumns,
+  leaseValues,
+  openAttempts,
+  returnLeases,
+} from './hand-over.ts'
 import { insertDeadLetters, insertEdges, insertEvents, insertTasks } from './insert-fragments.ts'
 import { approvalParts } from './approvals.ts'
 import { MISSION_COLUMNS, missionOfJson } from './read-missions.ts'
@@ -35,6 +48,8 @@ export interface Saved {
   /** Those of them that somebody waits for, as they are now. */
   awaited?: Mission[]
   told: ToldEvent[]
+  /** What was to be handed over was; otherwise it is among what is queued. */
+  isHanded: boolean
 }
 
 export interface SaveOptions {
@@ -42,15 +57,17 @@ export interface SaveOptions {
   end?: typeof AND_COMMIT
   /** Whether somebody here waits for the end of a mission: then it comes with what was saved, and need not be read. */
   isAwaited?: (missionId: string) => boolean
+  /** Finds claims for what is queued. */
+  handOver?: (ledger: Ledger) => HandOver
 }
 
-export const NOTHING_SAVED: Saved = { outbox: undefined, queued: [], ended: [], told: [] }
+export const NOTHING_SAVED: Saved = { outbox: undefined, queued: [], ended: [], told: [], isHanded: false }
 
 /** Writes everything that a ledger holds in one statement, made of only the parts that have rows. */
 export async function saveLedger(
   trx: Trx,
   ledger: Ledger,
-  { end = sql``, isAwaited = () => false }: SaveOptions = {},
+  { end = sql``, isAwaited = () => false, handOver = () => NOTHING_HANDED }: SaveOptions = {},
 ): Promise<Saved> {
   if (ledger.events.length === 0 && ledger.changed.size === 0 && ledger.endedAttempts.length === 0) return NOTHING_SAVED
   const touched = [...new Set(ledger.events.map((event) => event.missionId))].map(
@@ -58,30 +75,43 @@ export async function saveLedger(
   )
   const ended = touched.filter((mission) => isMissionTerminal(mission.state)).map((mission) => mission.id)
   const awaited = ended.filter(isAwaited)
-  const hints = touched.map(hintOf)
+  const over = handOver(ledger)
+  const isHanding = over.hands.size > 0
+  const hints = touched.map((mission) => hintOf(mission))
+  const handedHints = touched.map((mission) => hintOf(mission, over.eventsOf.get(mission.id)))
   const parts: RawBuilder<unknown>[] = []
   const add = (name: string, rows: number, part: () => RawBuilder<unknown>): void => {
     if (rows > 0) parts.push(sql`${sql.raw(name)} as (${part()})`)
   }
-  add('tasks_in', ledger.added.size, () => insertTasks(ledger.added))
+  if (isHanding) parts.push(gate(over))
+  add('tasks_in', ledger.added.size, () => insertTasks(ledger.added, sql``, over))
   add('edges_in', ledger.edges.length, () => insertEdges(ledger.edges))
-  add('tasks_moved', ledger.changed.size, () => updateTasks(ledger))
+  add('tasks_moved', ledger.changed.size, () => updateTasks(ledger, over))
   add('attempts_ended', ledger.endedAttempts.length, () => endAttempts(ledger))
   add('letters_in', ledger.deadLetters.length, () => insertDeadLetters(ledger.deadLetters))
   for (const [name, rows, part] of [...waitParts(ledger), ...approvalParts(ledger), ...verificationParts(ledger)])
     add(name, rows, part)
-  add('events_in', ledger.events.length, () =>
-    insertEvents(
-      ledger.events.map((event) => ({
-        ...event,
-        tenantId: (ledger.missions.get(event.missionId) as MissionFacts).tenantId,
-      })),
-    ),
-  )
+  const ofTenants = (events: readonly EventDraft[]) =>
+    events.map((event) => ({
+      ...event,
+      tenantId: (ledger.missions.get(event.missionId) as MissionFacts).tenantId,
+    }))
+  add('events_in', ledger.events.length, () => insertEvents(ofTenants(ledger.events)))
+  if (isHanding) {
+    parts.push(
+      openAttempts([
+        ...(ledger.added.size > 0 ? ['tasks_in'] : []),
+        ...(ledger.changed.size > 0 ? ['tasks_moved'] : []),
+      ]),
+    )
+    add('claims_told', over.events.length, () =>
+      insertEvents(ofTenants(over.events), sql`where exists (select from gate)`),
+    )
+  }
   add('missions_moved', touched.length, () =>
-    updateMissions(touched, awaited.length > 0 ? sql`returning ${MISSION_COLUMNS}` : sql``),
+    updateMissions(touched, over, awaited.length > 0 ? sql`returning ${MISSION_COLUMNS}` : sql``),
   )
-  const outboxIn = sql`outbox_in as (insert into outbox (payload) values (${JSON.stringify(hints)}::jsonb) returning id)`
+  const outboxIn = sql`outbox_in as (insert into outbox (payload) values (${isHanding ? sql`case when exists (select from gate) then ${JSON.stringify(handedHints)}::jsonb else ${JSON.stringify(hints)}::jsonb end` : sql`${JSON.stringify(hints)}::jsonb`}) returning id)`
   const seen =
     awaited.length === 0
       ? sql`null`
@@ -90,15 +120,20 @@ export async function saveLedger(
     id: number
     freed: QueueRef[] | null
     seen: MissionJson[] | null
+    is_handed: boolean
   }>`with ${sql.join([...parts, outboxIn])}
-    select id, ${freedQueues(ledger)} as freed, ${seen} as seen from outbox_in ${end}`.execute(trx)
+    select id, ${freedQueues(ledger)} as freed, ${seen} as seen, ${isHanding ? sql`exists (select from gate)` : sql`false`} as is_handed from outbox_in ${end}`.execute(
+    trx,
+  )
   const outboxId = result.rows[0]?.id
+  const isHanded = result.rows[0]?.is_handed ?? false
   return {
-    outbox: outboxId === undefined ? undefined : { id: outboxId, hints },
-    queued: [...queuesOf(ledger), ...(result.rows[0]?.freed ?? [])],
+    outbox: outboxId === undefined ? undefined : { id: outboxId, hints: isHanded ? handedHints : hints },
+    queued: [...queuesOf(ledger, isHanded ? over : NOTHING_HANDED), ...(result.rows[0]?.freed ?? [])],
     ended,
     awaited: (result.rows[0]?.seen ?? []).map(missionOfJson),
     told: toldOf(ledger),
+    isHanded,
   }
 }
 
@@ -118,7 +153,8 @@ export function toldOf(ledger: Ledger): ToldEvent[] {
   })
 }
 
-function updateTasks(ledger: Ledger): RawBuilder<unknown> {
+function updateTasks(ledger: Ledger, over: HandOver): RawBuilder<unknown> {
+  const isHanding = over.hands.size > 0
   const rows = Array.from(ledger.changed, (task) => ({
     id: task.id,
     state: task.state,
@@ -136,15 +172,20 @@ function updateTasks(ledger: Ledger): RawBuilder<unknown> {
     output: task.output ?? null,
     error: task.error,
     ended: isTerminal(task.state),
+    ...handColumns(over, task),
   }))
   // Every state that is written here is one without a lease: a task becomes executing by a claim alone.
-  return sql`update tasks t set state = r.state, reason = r.reason, blocked_by = r.blocked_by, max_attempts = r.max_attempts,
+  const leases = isHanding
+    ? leaseValues(over, 't.attempt_timeout_ms', 't.heartbeat_timeout_ms')
+    : LEASE_COLUMNS.map(() => sql`null`)
+  const begun = sql`, attempt = t.attempt + case when g.open then 1 else 0 end, started_at = case when g.open then coalesce(t.started_at, now()) else t.started_at end`
+  return sql`update tasks t set state = ${isHanding ? HANDED_STATE : sql`r.state`} ${isHanding ? begun : sql``}, reason = r.reason, blocked_by = r.blocked_by, max_attempts = r.max_attempts,
       concurrency_key = r.concurrency_key, turn = r.turn, held = r.held,
       input = case when r.has_input then r.input else t.input end,
       output = case when r.has_output then r.output else t.output end, error = r.error,
-      lease_owner = null, lease_incarnation = null, claim_id = null, lease_expires_at = null, attempt_deadline_at = null, progress_deadline_at = null,
+      ${sql.join(LEASE_COLUMNS.map((column, index) => sql`${sql.raw(column)} = ${leases[index]}`))},
       available_at = case when r.has_delay and r.state in ('queued', 'scheduled', 'waiting', 'input_required', 'verifying') then now() + r.delay_ms * interval '1 millisecond' else t.available_at end,
-      queue_deadline_at = case when r.state = 'queued' then now() + t.queue_timeout_ms * interval '1 millisecond' end,
+      queue_deadline_at = case when r.state = 'queued' ${isHanding ? sql`and g.open is null` : sql``} then now() + t.queue_timeout_ms * interval '1 millisecond' end,
       total_deadline_at = case when r.state in ('queued', 'scheduled', 'waiting') then coalesce(t.total_deadline_at, now() + t.total_timeout_ms * interval '1 millisecond')
         when r.state in ('input_required', 'verifying') then t.total_deadline_at end,
       ended_at = case when r.ended then now() end, version = t.version + 1
@@ -152,8 +193,8 @@ function updateTasks(ledger: Ledger): RawBuilder<unknown> {
       rows,
       'r',
       `id uuid, state text, reason text, blocked_by int, max_attempts int, concurrency_key text, turn int, held boolean, delay_ms bigint, has_delay boolean, has_input boolean, input jsonb, has_output boolean, output jsonb, error jsonb,
-       ended boolean`,
-    )} where t.id = r.id`
+       ended boolean${isHanding ? `, ${HAND_COLUMNS}` : ''}`,
+    )} ${isHanding ? JOIN_GATE : sql``} where t.id = r.id ${isHanding ? returnLeases('t') : sql``}`
 }
 
 function endAttempts(ledger: Ledger): RawBuilder<unknown> {
@@ -169,7 +210,12 @@ function endAttempts(ledger: Ledger): RawBuilder<unknown> {
     where a.task_id = r.task_id and a.attempt = r.attempt and a.ended_at is null`
 }
 
-function updateMissions(missions: readonly MissionFacts[], returning: RawBuilder<unknown>): RawBuilder<unknown> {
+function updateMissions(
+  missions: readonly MissionFacts[],
+  { eventsOf }: HandOver,
+  returning: RawBuilder<unknown>,
+): RawBuilder<unknown> {
+  const isHanding = eventsOf.size > 0
   const rows = missions.map((mission) => ({
     id: mission.id,
     state: mission.state,
@@ -182,22 +228,24 @@ function updateMissions(missions: readonly MissionFacts[], returning: RawBuilder
     canceling: mission.canceling,
     compensating: mission.compensating,
     ended: isMissionTerminal(mission.state),
+    handed_events: eventsOf.get(mission.id) ?? 0,
   }))
-  return sql`update missions m set state = r.state, open_tasks = r.open_tasks, total_tasks = r.total_tasks, output_chars = r.output_chars, event_seq = r.event_seq,
+  const begun = sql`, started_at = case when g.open then coalesce(m.started_at, now()) else m.started_at end`
+  return sql`update missions m set state = ${isHanding ? sql`case when g.open and r.state = 'submitted' then 'running' else r.state end` : sql`r.state`} ${isHanding ? begun : sql``}, open_tasks = r.open_tasks, total_tasks = r.total_tasks, output_chars = r.output_chars, event_seq = r.event_seq ${isHanding ? sql`+ case when g.open then r.handed_events else 0 end` : sql``},
       output = r.output, error = r.error, cancel_requested_at = case when r.canceling then coalesce(m.cancel_requested_at, now()) end,
       compensating_at = case when r.compensating then coalesce(m.compensating_at, now()) end,
       ended_at = case when r.ended then now() end, version = m.version + 1
     from ${recordset(
       rows,
       'r',
-      'id uuid, state text, open_tasks int, total_tasks int, output_chars bigint, event_seq int, output jsonb, error jsonb, canceling boolean, compensating boolean, ended boolean',
-    )} where m.id = r.id ${returning}`
+      `id uuid, state text, open_tasks int, total_tasks int, output_chars bigint, event_seq int, output jsonb, error jsonb, canceling boolean, compensating boolean, ended boolean${isHanding ? ', handed_events int' : ''}`,
+    )} ${isHanding ? sql`left join gate g on r.handed_events > 0` : sql``} where m.id = r.id ${returning}`
 }
 
-function queuesOf(ledger: Ledger): QueueRef[] {
+function queuesOf(ledger: Ledger, { handOf }: HandOver): QueueRef[] {
   const queues = new Map<string, QueueRef>()
   for (const task of [...ledger.added, ...ledger.changed]) {
-    if (task.state === 'queued')
+    if (task.state === 'queued' && !handOf.has(task))
       queues.set(`${task.tenantId} ${task.queue}`, { tenantId: missionOf(ledger, task).tenantId, queue: task.queue })
   }
   return [...queues.values()]
@@ -218,11 +266,11 @@ function freedQueues(ledger: Ledger): RawBuilder<unknown> {
   return sql`(select json_agg(json_build_object('tenantId', q.tenant_id, 'queue', q.queue)) from (${limited} ${keys.length === 0 ? sql`` : keyed}) q)`
 }
 
-const hintOf = (mission: MissionFacts): MissionHint => ({
+const hintOf = (mission: MissionFacts, eventsBehind = 0): MissionHint => ({
   kind: 'mission',
   tenantId: mission.tenantId,
   missionId: mission.id,
-  seq: mission.eventSeq,
+  seq: mission.eventSeq + eventsBehind,
   correlationId: mission.correlationId,
   ...(isMissionTerminal(mission.state) ? { ended: true as const } : {}),
 })

@@ -75,7 +75,7 @@ export function toTaskFacts(row: TaskFactsRow): TaskFacts {
 }
 
 export const MISSION_FACTS = sql.raw(
-  'm.id, m.tenant_id, m.crew, m.state, m.input, m.error, m.open_tasks, m.total_tasks, m.output_chars, m.on_task_failure, m.cancel_requested_at, m.compensating_at, m.event_seq, m.correlation_id',
+  'm.id, m.tenant_id, m.crew, m.state, m.input, m.error, m.open_tasks, m.total_tasks, m.output_chars, m.on_task_failure, m.cancel_requested_at, m.compensating_at, m.event_seq, m.correlation_id, m.traceparent',
 )
 
 export interface MissionFactsRow {
@@ -93,6 +93,7 @@ export interface MissionFactsRow {
   compensating_at: Date | null
   event_seq: number
   correlation_id: string
+  traceparent: string | null
 }
 
 export const toMissionFacts = (row: MissionFactsRow): MissionFacts => ({
@@ -113,4 +114,5 @@ export const toMissionFacts = (row: MissionFactsRow): MissionFacts => ({
   compensating: row.compensating_at !== null,
   eventSeq: row.event_seq,
   correlationId: row.correlation_id,
+  traceparent: row.traceparent,
 })

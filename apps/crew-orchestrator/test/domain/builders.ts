@@ -25,6 +25,7 @@ export const aMission = (changes: Partial<MissionFacts> = {}): MissionFacts => (
   compensating: false,
   eventSeq: 0,
   correlationId: 'correlation',
+  traceparent: null,
   ...changes,
 })
 

@@ -23,7 +23,13 @@ export class World {
   readonly rounds = new Map<string, string[]>()
 
   constructor(plan: CrewPlan, input: unknown = null) {
-    const { mission, ledger } = instantiate(plan, { tenantId: 'tenant', input, priority: 0, correlationId: 'c' })
+    const { mission, ledger } = instantiate(plan, {
+      tenantId: 'tenant',
+      input,
+      priority: 0,
+      correlationId: 'c',
+      traceparent: null,
+    })
     this.mission = mission
     this.tasks = [...ledger.added]
     this.edges = [...ledger.edges]

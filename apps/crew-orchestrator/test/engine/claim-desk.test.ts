@@ -39,7 +39,17 @@ const claim = (
   desk: ClaimDesk,
   { skills = ['work'], waitMs = 60_000, signal = new AbortController().signal, subject = newId() as string } = {},
 ): Promise<ClaimedTask[]> =>
-  desk.claim({ claimId: newId(), subject, incarnation: 1, max: 1, tenantId: TENANT, skills, waitMs, signal })
+  desk.claim({
+    claimId: newId(),
+    subject,
+    instanceId: newId(),
+    incarnation: 1,
+    max: 1,
+    tenantId: TENANT,
+    skills,
+    waitMs,
+    signal,
+  })
 
 const wakeUp = (desk: ClaimDesk, queue = 'work', tenantId = TENANT): void => desk.wake([{ tenantId, queue }])
 /** Lets everything happen that only waits for a turn of the event loop. */

@@ -30,6 +30,7 @@ test('groups of tenants are served in turn', async () => {
     desk.claim({
       claimId: newId(),
       subject: newId(),
+      instanceId: newId(),
       incarnation: 1,
       max: 1,
       tenantId,
