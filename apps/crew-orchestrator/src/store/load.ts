@@ -102,32 +102,37 @@ export async function lockWaiting(trx: Trx, ledger: Ledger, missionIds: readonly
   return enter(ledger, found.rows)
 }
 
-/** Outputs that the templates of these tasks read, by mission. What ended in this very transaction is taken from the ledger. */
+/** Outputs that the templates of these tasks read, by mission. What ended in this very transaction is at hand: a chain reads nothing. */
 export async function readOutputs(
   trx: Trx,
   ledger: Ledger,
   tasks: readonly TaskFacts[],
 ): Promise<Map<string, Outputs>> {
-  const wanted = tasks.flatMap((task) =>
-    (task.template?.reads ?? []).map((key) => ({ mission_id: task.missionId, key })),
-  )
   const outputs = new Map<string, Record<string, { output: unknown; state: string }>>()
-  if (wanted.length === 0) return outputs
   const put = (missionId: string, key: string, output: unknown, state: string): void => {
     const ofMission = outputs.get(missionId) ?? {}
     ofMission[key] = { output: output ?? null, state }
     outputs.set(missionId, ofMission)
   }
+  const ended = new Map(
+    [...ledger.changed]
+      .filter((task) => isTerminal(task.state))
+      .map((task) => [`${task.missionId} ${task.key}`, task] as const),
+  )
+  const wanted = tasks.flatMap(({ missionId, template }) =>
+    (template?.reads ?? []).flatMap((key) => {
+      const task = ended.get(`${missionId} ${key}`)
+      if (task === undefined) return [{ mission_id: missionId, key }]
+      put(missionId, key, task.output, task.state)
+      return []
+    }),
+  )
+  if (wanted.length === 0) return outputs
   const found = await sql<{ mission_id: string; key: string; output: unknown; state: string }>`
     select t.mission_id, t.key, t.output, t.state from ${recordset(wanted, 'w', 'mission_id uuid, key text')} join tasks t using (mission_id, key)`.execute(
     trx,
   )
   for (const row of found.rows) put(row.mission_id, row.key, row.output, row.state)
-  for (const task of ledger.changed) {
-    const ofMission = outputs.get(task.missionId)
-    if (ofMission !== undefined && Object.hasOwn(ofMission, task.key) && isTerminal(task.state))
-      put(task.missionId, task.key, task.output, task.state)
-  }
   return outputs
 }
 
