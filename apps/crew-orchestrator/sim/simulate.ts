@@ -25,6 +25,9 @@ export interface Outcome {
   attempts: number
   /** Attempts whose lease ran out. */
   lost: number
+  /** Statements that were to hand over what they queued: those that did, and those that found the gate shut. */
+  handed: number
+  heldBack: number
   digest: number
   violation: string | undefined
   trace: readonly string[]
@@ -80,6 +83,8 @@ export async function simulate({ seed, events, keepsTrace = false }: SimulateOpt
     missions: missions.size,
     attempts: attempts.size,
     lost: [...attempts.values()].filter((attempt) => attempt.outcome === 'lease_lost').length,
+    handed: world.database.gates.open,
+    heldBack: world.database.gates.shut,
     digest: scheduler.digest,
     violation,
     trace: scheduler.trace,

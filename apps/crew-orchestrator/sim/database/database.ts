@@ -62,6 +62,8 @@ export class Database {
     outbox: new Map(),
   }
   readonly locks = new Map<string, Lock>()
+  /** Of the statements that meant to hand over what they queued: how many did, and how many queued it all the same. */
+  readonly gates = { open: 0, shut: 0 }
   outboxId = 0
 
   constructor(options: DatabaseOptions) {

@@ -194,12 +194,17 @@ export function move(
   if (change.error !== undefined) task.error = change.error
   if (to === 'completed') task.error = null
   if (to === 'completed' || to === 'verifying') task.output = change.output ?? null
-  if (!ledger.added.has(task)) ledger.changed.add(task)
+  touch(ledger, task)
   tell(ledger, mission, type, task.id, bodyOf(task, change))
   if (!isTerminal(to)) return
   mission.openTasks -= 1
   invariant(mission.openTasks >= 0, 'G2')
   ledger.news.push(task)
+}
+
+/** Has what changed of a task saved; one that is planned just now is saved as it is in the end. */
+export function touch(ledger: Ledger, task: TaskFacts): void {
+  if (!ledger.added.has(task)) ledger.changed.add(task)
 }
 
 function bodyOf(

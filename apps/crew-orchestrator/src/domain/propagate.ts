@@ -4,7 +4,7 @@
  */
 import { isCompensation, noteCompensation } from './compensate.ts'
 import type { MissionFacts, TaskFacts } from './facts.ts'
-import { missionOf, move, tell } from './ledger.ts'
+import { missionOf, move, tell, touch } from './ledger.ts'
 import type { Ledger } from './ledger.ts'
 import { release } from './release.ts'
 import type { Outputs } from './release.ts'
@@ -56,7 +56,7 @@ export function countDown(ledger: Ledger, dependents: readonly Dependent[]): Tas
   for (const { task, ended } of dependents) {
     if (isTerminal(task.state)) continue
     task.blockedBy -= ended.length
-    ledger.changed.add(task)
+    touch(ledger, task)
     const broken = isCompensation(task) ? undefined : ended.find((parent) => !letsOthersGo(parent))
     if (broken !== undefined && task.state === 'blocked') leaveOut(ledger, task, broken)
     else if (task.blockedBy === 0) free.push(task)

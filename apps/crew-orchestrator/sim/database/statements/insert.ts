@@ -2,8 +2,10 @@
 import { later } from '../rows.ts'
 import type { EdgeRow, EventRow, TaskRow } from '../rows.ts'
 import type { Session } from '../database.ts'
+import { intoHand } from './hand-over.ts'
+import type { Gate, InHand } from './hand-over.ts'
 
-type TaskRecord = Omit<TaskRow, 'available_at'> & {
+interface TaskRecord extends Omit<TaskRow, 'available_at'>, InHand {
   queue_ms: number | null
   attempt_ms: number | null
   heartbeat_ms: number | null
@@ -12,13 +14,12 @@ type TaskRecord = Omit<TaskRow, 'available_at'> & {
   ended: boolean
 }
 
-export function insertTask(
-  session: Session,
-  { queue_ms, attempt_ms, heartbeat_ms, total_ms, delay_ms, ended, ...task }: TaskRecord,
-): void {
+export function insertTask(session: Session, record: TaskRecord, gate?: Gate): void {
+  const { queue_ms, attempt_ms, heartbeat_ms, total_ms, delay_ms, ended, ...rest } = record
+  const { hand_owner, hand_incarnation, hand_claim, ...task } = rest
   const { now } = session
   const { state } = task
-  session.put('tasks', {
+  const planned: TaskRow = {
     ...task,
     attempt: 0,
     queue_timeout_ms: queue_ms,
@@ -37,7 +38,8 @@ export function insertTask(
     started_at: null,
     ended_at: ended ? now : null,
     version: 1,
-  })
+  }
+  session.put('tasks', intoHand(session, planned, { hand_owner, hand_incarnation, hand_claim }, gate))
 }
 
 export const insertEdge = (session: Session, edge: EdgeRow): void => session.put('task_dependencies', edge)

@@ -5,6 +5,7 @@ import { later } from '../rows.ts'
 import type { InstanceRow, MissionRow, TaskRow } from '../rows.ts'
 import { between, byId, param, records, scopeOf } from '../statement.ts'
 import type { Call, Statement } from '../statement.ts'
+import { attemptOf } from './hand-over.ts'
 import { sendHints } from './parts.ts'
 import { byRank, executingInQueue, keyedReady } from './places.ts'
 
@@ -168,19 +169,7 @@ function lease(call: Call, t: TaskRow, { ord, claim_id, owner }: Slot): { task: 
     version: t.version + 1,
   }
   session.put('tasks', task)
-  session.put('attempts', {
-    task_id: task.id,
-    attempt: task.attempt,
-    tenant_id: task.tenant_id,
-    agent_instance_id: owner.id,
-    incarnation: owner.incarnation,
-    claim_id,
-    started_at: session.database.scheduler.now,
-    ended_at: null,
-    outcome: null,
-    output_hash: null,
-    error: null,
-  })
+  session.put('attempts', attemptOf(session, task))
   return { task, ord }
 }
 

@@ -4,11 +4,11 @@ import type { Call } from '../statement.ts'
 
 const known = new Map<string, ReadonlyMap<string, string>>()
 
-/** The writing parts (`name as (insert … | update …`) of a statement, by name. */
+/** The writing parts (`name as (insert … | update …`) of a statement, by name, and the gate of what it hands over. */
 export function partsOf(text: string): ReadonlyMap<string, string> {
   const cached = known.get(text)
   if (cached !== undefined) return cached
-  const heads = [...text.matchAll(/(\w+) as \((?=insert into|update )/g)]
+  const heads = [...text.matchAll(/(\w+) as (?:materialized )?\((?=insert into|update |select true as open)/g)]
   const parts = new Map(
     heads.map((head, index) => [head[1] as string, text.slice(head.index, heads[index + 1]?.index ?? text.length)]),
   )

@@ -4,13 +4,15 @@ import { later } from '../rows.ts'
 import type { AttemptRow, EdgeRow, EventRow, LetterRow, MissionRow, StepRow, TaskRow } from '../rows.ts'
 import { records } from '../statement.ts'
 import type { Call, Statement } from '../statement.ts'
+import { gateOf, intoHand, isHandedOver, isLetThrough, openAttempts } from './hand-over.ts'
+import type { Gate, InHand } from './hand-over.ts'
 import { insertEdge, insertEvent, insertTask } from './insert.ts'
 import type { TaskRecord } from './insert.ts'
 import { APPROVAL_PARTS, insertApproval } from './approvals.ts'
 import { partsOf, recordsOf, sendHints } from './parts.ts'
 import { VERIFICATION_PARTS, insertRound } from './verifications.ts'
 
-type Write = (session: Session, record: never) => Promise<void> | void
+type Write = (session: Session, record: never, gate: Gate | undefined) => Promise<void> | void
 
 export const saveLedger: Statement = {
   name: 'saveLedger',
@@ -20,8 +22,14 @@ export const saveLedger: Statement = {
     const parts = partsOf(text)
     // Of what was there before.
     const freedQueues = freed(call)
+    const gate = await gateOf(call, parts)
     for (const [name, part] of parts) {
-      if (name === 'outbox_in') continue
+      if (name === 'gate' || name === 'outbox_in') continue
+      if (name === 'attempts_opened') {
+        openAttempts(call, parts)
+        continue
+      }
+      if (!isLetThrough(part, gate)) continue
       const change = APPROVAL_PARTS[name]
       if (change !== undefined) {
         await change(call, part, new Set(recordsOf<{ id: string }>(call, parts, 'approvals_in').map(({ id }) => id)))
@@ -34,13 +42,18 @@ export const saveLedger: Statement = {
       }
       const write = WRITES[name]
       if (write === undefined) throw new Error(`the model does not know the part ${name} of a saved ledger`)
-      for (const record of records<never>(call, 'r', part)) await write(session, record)
+      for (const record of records<never>(call, 'r', part)) await write(session, record, gate)
     }
-    const hints = /values \(\$(\d+)::jsonb\)/.exec(parts.get('outbox_in') as string) as RegExpExecArray
-    const payload = JSON.parse(params[Number(hints[1]) - 1] as string) as unknown[]
-    return [{ id: sendHints(session, payload), freed: freedQueues }]
+    const outbox = parts.get('outbox_in') as string
+    const [, handed, hints] = PAYLOADS.exec(outbox) as RegExpExecArray
+    const sent = handed !== undefined && isLetThrough(outbox, gate) ? handed : hints
+    const payload = JSON.parse(params[Number(sent) - 1] as string) as unknown[]
+    return [{ id: sendHints(session, payload), freed: freedQueues, is_handed: isHandedOver(call, gate) }]
   },
 }
+
+/** With a gate there are two: what is said when it is open, and what otherwise. */
+const PAYLOADS = /values \((?:case when exists \(select from gate\) then \$(\d+)::jsonb else )?\$(\d+)::jsonb/
 
 type TaskChange = Pick<
   TaskRow,
@@ -61,14 +74,15 @@ type TaskChange = Pick<
   has_input: boolean
   has_output: boolean
   ended: boolean
-}
+} & InHand
 
 /** `updateTasks` */
-async function moveTask(session: Session, record: TaskChange): Promise<void> {
-  const { delay_ms, has_delay, has_input, has_output, input, output, ended, ...r } = record
+async function moveTask(session: Session, record: TaskChange, gate: Gate | undefined): Promise<void> {
+  const { delay_ms, has_delay, has_input, has_output, input, output, ended, ...rest } = record
+  const { hand_owner, hand_incarnation, hand_claim, ...r } = rest
   const { now } = session
   const isIn = (...states: string[]): boolean => states.includes(r.state)
-  await session.update('tasks', r.id, (t) => ({
+  const moved = (t: TaskRow): TaskRow => ({
     ...t,
     ...r,
     input: has_input ? input : t.input,
@@ -91,20 +105,28 @@ async function moveTask(session: Session, record: TaskChange): Promise<void> {
         : null,
     ended_at: ended ? now : null,
     version: t.version + 1,
-  }))
+  })
+  const hand = { hand_owner, hand_incarnation, hand_claim }
+  await session.update('tasks', r.id, (t) => intoHand(session, moved(t), hand, gate))
 }
 
 type MissionChange = Omit<MissionRow, 'cancel_requested_at' | 'compensating_at'> & {
   canceling: boolean
   compensating: boolean
   ended: boolean
+  handed_events?: number
 }
 
 /** `updateMissions` */
-async function moveMission(session: Session, { canceling, compensating, ended, ...r }: MissionChange): Promise<void> {
+async function moveMission(session: Session, record: MissionChange, gate: Gate | undefined): Promise<void> {
+  const { canceling, compensating, ended, handed_events = 0, ...r } = record
+  const isBegun = gate?.isOpen === true && handed_events > 0
   await session.update('missions', r.id, (m) => ({
     ...m,
     ...r,
+    state: isBegun && r.state === 'submitted' ? 'running' : r.state,
+    event_seq: r.event_seq + (isBegun ? handed_events : 0),
+    started_at: isBegun ? (m.started_at ?? session.now) : m.started_at,
     cancel_requested_at: canceling ? (m.cancel_requested_at ?? session.now) : null,
     compensating_at: compensating ? (m.compensating_at ?? session.now) : null,
     ended_at: ended ? session.now : null,
@@ -121,7 +143,7 @@ interface AttemptEnd {
 }
 
 const WRITES: Readonly<Record<string, Write>> = {
-  tasks_in: (session, record: TaskRecord) => insertTask(session, record),
+  tasks_in: (session, record: TaskRecord, gate) => insertTask(session, record, gate),
   edges_in: (session, record: EdgeRow) => insertEdge(session, record),
   tasks_moved: moveTask,
   attempts_ended: async (session, { task_id, attempt, ...end }: AttemptEnd) =>
@@ -148,6 +170,7 @@ const WRITES: Readonly<Record<string, Write>> = {
   rounds_in: (session, record: Parameters<typeof insertRound>[1]) => insertRound(session, record),
   steps_in: (session, record: StepRow) => session.insert('steps', { ...record, request_hash: null }),
   events_in: (session, record: EventRow) => insertEvent(session, record),
+  claims_told: (session, record: EventRow) => insertEvent(session, record),
   missions_moved: moveMission,
 }
 
