@@ -4,6 +4,7 @@ import type { Logger, Metrics } from '@hypercode/telemetry'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import { fastify } from 'fastify'
 import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify'
+import { compileAnswerSchema } from './answer-serialization.ts'
 import { AppError } from './app-error.ts'
 import { authentication, checkPolicy } from './authentication.ts'
 import { bodyParsing } from './body-parsing.ts'
@@ -80,6 +81,7 @@ export async function createService(options: ServiceOptions): Promise<ServiceApp
   }).withTypeProvider<TypeBoxTypeProvider>()
 
   app.setValidatorCompiler(compileRequestSchema)
+  app.setSerializerCompiler(compileAnswerSchema)
   app.decorate(
     'isUnavailable',
     (error: unknown) => !(error instanceof AppError) && (options.isUnavailable?.(error) ?? false),

@@ -1,4 +1,3 @@
-import { plainSchema } from '@hypercode/contracts'
 import { TypeGuard } from '@sinclair/typebox'
 import type { TSchema } from '@sinclair/typebox'
 import { Ajv } from 'ajv'
@@ -6,6 +5,7 @@ import type { ErrorObject, Options, ValidateFunction } from 'ajv'
 import addFormats from 'ajv-formats'
 import type { FastifySchemaCompiler } from 'fastify'
 import { AppError } from './app-error.ts'
+import { compiledOnce } from './compiled-once.ts'
 import { faultsOf } from './schema-faults.ts'
 
 /** Bodies above this many values get their first fault only: to collect all would let one bad body cost seconds. */
@@ -47,32 +47,36 @@ export function compileBody(schema: TSchema, textToo = false): (data: unknown) =
 
 const PART: Readonly<Record<string, string>> = { params: 'path', querystring: 'query string', headers: 'headers' }
 
-interface AjvPair {
-  readonly first: Ajv
-  readonly all: Ajv
-}
+/** Answers the faults of `data`; undefined when there are none. */
+type Check = (data: unknown) => readonly ErrorObject[] | undefined
 
-function ajvPair(options: Options): AjvPair {
+/** Valid data pays for the quick check alone; the one that collects every fault is compiled when the first fault is met. */
+function ajvPair(options: Options): (schema: TSchema) => Check {
   const first = new Ajv({ ...STRICT, ...options })
   const all = new Ajv({ ...STRICT, ...options, allErrors: true, verbose: true })
   addFormats.default(first)
   addFormats.default(all)
-  return { first, all }
+  return compiledOnce((schema) => {
+    const quick = first.compile(schema)
+    let thorough: ValidateFunction | undefined
+    return (data) => {
+      if (quick(data)) return undefined
+      if (!holdsAtMost(data, VALUES_FOR_ALL_FAULTS)) return quick.errors ?? []
+      thorough ??= all.compile(schema)
+      return (thorough(data) ? quick.errors : thorough.errors) ?? []
+    }
+  })
 }
 
-/** Valid data pays for the quick check alone; the one that collects every fault is compiled when the first fault is met. */
-function compileWith(ajv: AjvPair, typed: TSchema, part: string): (data: unknown) => true | { error: AppError } {
-  const schema = plainSchema(typed)
-  const quick = ajv.first.compile(schema)
-  let thorough: ValidateFunction | undefined
+function compileWith(
+  checkOf: (schema: TSchema) => Check,
+  schema: TSchema,
+  part: string,
+): (data: unknown) => true | { error: AppError } {
+  const check = checkOf(schema)
   return (data) => {
-    if (quick(data)) return true
-    let errors = quick.errors
-    if (holdsAtMost(data, VALUES_FOR_ALL_FAULTS)) {
-      thorough ??= ajv.all.compile(schema)
-      if (!thorough(data)) errors = thorough.errors
-    }
-    return { error: requestInvalid(errors ?? [], part, data) }
+    const errors = check(data)
+    return errors === undefined || { error: requestInvalid(errors, part, data) }
   }
 }
 
