@@ -6,7 +6,8 @@
  * C2 Liveness never hangs on a doorbell: every group also polls, jittered, at least once in `pollMs`.
  * C3 No instance takes the places of others: only so many of its claims wait.
  * C4 A claim that waits may be lent to a statement that queues tasks, which then answers it. One claim of an instance is lent at a time,
- *    and none of a group that is being served, or for which there may be work already.
+ *    and none of a group that is being served, or for which there may be work already. Meanwhile no other claim of that instance is
+ *    served, since the statements would not see which slots the other one fills; a repeat of the lent one gets the same answer.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ClaimedTask } from '@hypercode/contracts'
@@ -50,6 +51,9 @@ export interface ClaimDesk {
 }
 
 interface Waiter extends ClaimOrder {
+  group: Group
+  /** Whose claim it is. */
+  instance: string
   settle: (result: ClaimedTask[] | Error) => void
   /** Ends the wait, after the answer of a statement that is on its way. */
   giveUp: () => void
@@ -71,6 +75,15 @@ interface Group {
   /** The last statement found nothing more, and nobody has told of work since. */
   isDrained: boolean
   timer: NodeJS.Timeout | undefined
+  /** When it polls at the latest, by the monotonic clock. */
+  pollAtMs: number
+}
+
+interface Loan {
+  instance: string
+  hand: Hand
+  /** The claim that was lent, and those that repeat it. */
+  waiters: Waiter[]
 }
 
 const ASKS_MAX = 200
@@ -88,8 +101,8 @@ export function createClaimDesk(options: ClaimDeskOptions): ClaimDesk {
   const groups = new Map<string, Group>()
   let waiting = 0
   const waitingOf = new Map<string, number>()
-  const lent = new Map<Hand, { group: Group; waiter: Waiter }>()
-  const lenders = new Set<string>()
+  const loans = new Map<Hand, Loan>()
+  const loanOf = new Map<string, Loan>()
 
   const count = (instance: string, by: 1 | -1): void => {
     waiting += by
@@ -111,6 +124,7 @@ export function createClaimDesk(options: ClaimDeskOptions): ClaimDesk {
       isSure: false,
       isDrained: false,
       timer: undefined,
+      pollAtMs: 0,
     }
     groups.set(key, group)
     return group
@@ -129,6 +143,8 @@ export function createClaimDesk(options: ClaimDeskOptions): ClaimDesk {
       const timer = setTimeout(giveUp, order.waitMs)
       const waiter: Waiter = {
         ...order,
+        group,
+        instance,
         inFlight: false,
         overdue: false,
         giveUp,
@@ -144,9 +160,15 @@ export function createClaimDesk(options: ClaimDeskOptions): ClaimDesk {
       count(instance, 1)
       group.waiters.add(waiter)
       order.signal.addEventListener('abort', giveUp)
+      const loan = loanOf.get(instance)
       if (order.signal.aborted) giveUp()
-      else if (group.isDrained && order.waitMs > LOOK_AFTER_MS) serveAfter(group, LOOK_AFTER_MS)
-      else serve(group)
+      else if (loan !== undefined && isRepeat(order, loan.hand)) {
+        waiter.inFlight = true
+        loan.waiters.push(waiter)
+      } else if (group.isDrained && order.waitMs > LOOK_AFTER_MS) {
+        // However many claims come and are lent, the poll stays where it is. C2
+        serveAfter(group, Math.min(LOOK_AFTER_MS, Math.max(0, group.pollAtMs - performance.now())))
+      } else serve(group)
     })
   }
 
@@ -171,8 +193,12 @@ export function createClaimDesk(options: ClaimDeskOptions): ClaimDesk {
     group.running = true
     clearTimeout(group.timer)
     while (group.again) {
-      const batch = [...group.waiters].filter(({ inFlight }) => !inFlight).slice(0, asksMax)
-      if (batch.length === 0) break
+      const batch = [...group.waiters].filter(isFree).slice(0, asksMax)
+      if (batch.length === 0) {
+        // All of them are lent: who comes next looks at once.
+        group.isDrained = false
+        break
+      }
       const { isSure } = group
       group.again = false
       group.isSure = false
@@ -197,8 +223,12 @@ export function createClaimDesk(options: ClaimDeskOptions): ClaimDesk {
     }
     group.running = false
     // What is known of it serves the claims that come next.
-    serveAfter(group, options.pollMs * (0.5 + Math.random() / 2))
+    const pollMs = options.pollMs * (0.5 + Math.random() / 2)
+    group.pollAtMs = performance.now() + pollMs
+    serveAfter(group, pollMs)
   }
+
+  const isFree = ({ inFlight, instance }: Waiter): boolean => !inFlight && !loanOf.has(instance)
 
   const fail = (group: Group, error: unknown): void => {
     group.running = false
@@ -229,26 +259,31 @@ export function createClaimDesk(options: ClaimDeskOptions): ClaimDesk {
         const isAtRest = group.isDrained && !group.running
         if (!isAtRest || group.tenantId !== tenantId || !skills.every((skill) => group.skills.includes(skill))) continue
         for (const waiter of group.waiters) {
-          if (waiter.inFlight || lenders.has(instanceOf(waiter))) continue
+          if (!isFree(waiter)) continue
           waiter.inFlight = true
-          lenders.add(instanceOf(waiter))
-          const { claimId, instanceId: owner, incarnation, max } = waiter
+          const { claimId, instanceId: owner, instance, incarnation, max } = waiter
           const hand = { tenantId, claimId, owner, incarnation, max, skills: new Set(group.skills) }
-          lent.set(hand, { group, waiter })
+          const loan = { instance, hand, waiters: [waiter] }
+          loans.set(hand, loan)
+          loanOf.set(instance, loan)
           return hand
         }
       }
       return undefined
     },
     giveBack(hand, tasks) {
-      const loan = lent.get(hand)
+      const loan = loans.get(hand)
       if (loan === undefined) return
-      const { group, waiter } = loan
-      lent.delete(hand)
-      lenders.delete(instanceOf(waiter))
-      answer(group, waiter, { kind: 'tasks', tasks: [...tasks] })
-      // It may have slept through a bell.
-      if (group.waiters.has(waiter)) serve(group)
+      const { instance } = loan
+      loans.delete(hand)
+      loanOf.delete(instance)
+      for (const waiter of loan.waiters) answer(waiter.group, waiter, { kind: 'tasks', tasks: [...tasks] })
+      // What waits on may have slept through a bell.
+      const left = loan.waiters.filter((waiter) => waiter.group.waiters.has(waiter))
+      for (const { group } of left) serve(group)
+      // So may other claims of the instance; and one that repeats this one and was there before finds its tasks only now.
+      if ((waitingOf.get(instance) ?? 0) === left.length) return
+      for (const group of groups.values()) if ([...group.waiters].some((one) => one.instance === instance)) serve(group)
     },
     get waiting() {
       return waiting
@@ -264,5 +299,8 @@ export function createClaimDesk(options: ClaimDeskOptions): ClaimDesk {
 }
 
 const instanceOf = ({ tenantId, subject }: ClaimOrder): string => `${tenantId} ${subject}`
+
+const isRepeat = (order: ClaimOrder, { claimId, incarnation }: Hand): boolean =>
+  order.claimId === claimId && order.incarnation === incarnation
 
 const asError = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)))

@@ -1,68 +1,13 @@
 import { newId } from '@hypercode/contracts'
-import type { ClaimedTask } from '@hypercode/contracts'
 import { describe, expect, test } from 'vitest'
-import { createClaimDesk } from '../../src/engine/claim-desk.ts'
-import type { ClaimDesk } from '../../src/engine/claim-desk.ts'
-import type { LeaseAsk, Leased } from '../../src/store/lease.ts'
-
-const TENANT = newId()
-const task = (): ClaimedTask => ({ taskId: newId() }) as ClaimedTask
-
-/** A desk over work that the test holds in its hand: what stands in `work` is leased, one per ask. */
-function deskWith(options: { asksMax?: number; pollMs?: number; waitingMax?: number } = {}) {
-  const work: ClaimedTask[] = []
-  const calls: (readonly LeaseAsk[])[] = []
-  const state = { gate: Promise.resolve(), failure: undefined as Error | undefined }
-  const lease = async (_tenant: string, _skills: readonly string[], asks: readonly LeaseAsk[]): Promise<Leased> => {
-    calls.push(asks)
-    await state.gate
-    if (state.failure !== undefined) throw state.failure
-    return {
-      answers: asks.map(() => ({ kind: 'tasks', tasks: work.splice(0, 1) })),
-      outbox: undefined,
-      contended: false,
-    }
-  }
-  const desk = createClaimDesk({
-    lease,
-    pollMs: options.pollMs ?? 60_000,
-    waitingMax: options.waitingMax ?? 10_000,
-    onFull: () => new Error('full'),
-    onTooMany: () => new Error('too many'),
-    onFenced: () => new Error('fenced'),
-    ...(options.asksMax === undefined ? {} : { asksMax: options.asksMax }),
-  })
-  return { desk, work, calls, state }
-}
-
-const claim = (
-  desk: ClaimDesk,
-  { skills = ['work'], waitMs = 60_000, signal = new AbortController().signal, subject = newId() as string } = {},
-): Promise<ClaimedTask[]> =>
-  desk.claim({
-    claimId: newId(),
-    subject,
-    instanceId: newId(),
-    incarnation: 1,
-    max: 1,
-    tenantId: TENANT,
-    skills,
-    waitMs,
-    signal,
-  })
-
-const wakeUp = (desk: ClaimDesk, queue = 'work', tenantId = TENANT): void => desk.wake([{ tenantId, queue }])
-/** Lets everything happen that only waits for a turn of the event loop. */
-const settle = async (): Promise<void> => {
-  for (let turn = 0; turn < 20; turn += 1) await new Promise((done) => setImmediate(done))
-}
+import { aTask, claim, deskWith, settle, wakeUp } from './desk-with.ts'
 
 describe('a group of claims', () => {
   test('larger than one statement is served to its end as long as there is work', async () => {
     const { desk, work, calls } = deskWith({ asksMax: 10 })
     const claims = Array.from({ length: 35 }, () => claim(desk))
     await settle()
-    work.push(...Array.from({ length: 35 }, task))
+    work.push(...Array.from({ length: 35 }, aTask))
     wakeUp(desk)
     const answers = await Promise.all(claims)
     expect(answers.every((tasks) => tasks.length === 1)).toBe(true)
@@ -115,7 +60,7 @@ describe('a group of claims', () => {
     const { desk, work } = deskWith({ pollMs: 50 })
     const waiting = claim(desk)
     await settle()
-    work.push(task())
+    work.push(aTask())
     expect(await waiting).toHaveLength(1)
   })
 })
@@ -126,7 +71,7 @@ describe('a claim whose tasks are just being leased', () => {
     const caller = new AbortController()
     const open = Promise.withResolvers<void>()
     state.gate = open.promise
-    work.push(task())
+    work.push(aTask())
     const waiting = claim(desk, { signal: caller.signal, waitMs: why === 'its time is up' ? 1 : 60_000 })
     await settle()
     if (why === 'its caller is gone') caller.abort()
@@ -144,7 +89,7 @@ describe('a claim that cannot be served', () => {
     state.failure = new Error('no server')
     await expect(claim(desk)).rejects.toThrow('no server')
     state.failure = undefined
-    work.push(task())
+    work.push(aTask())
     expect(await claim(desk)).toHaveLength(1)
   })
 
@@ -163,7 +108,7 @@ describe('a claim that cannot be served', () => {
     await expect(claim(desk, greedy)).rejects.toThrow('too many')
     const other = claim(desk)
     await settle()
-    work.push(task())
+    work.push(aTask())
     wakeUp(desk, 'skill-7')
     expect(await waiting[7]).toHaveLength(1)
     waiting.push(claim(desk, greedy), other)
