@@ -127,7 +127,7 @@ describe('O2 who gets what', () => {
     const ours = queued([{}])
     const theirs = queued([{}], aMission({ tenantId: other }))
     const hand = aHand({ tenantId: other })
-    const over = handOverTo([hand], ours.ledger, theirs.ledger)
+    const over = handOverTo([hand], theirs.ledger, ours.ledger)
     expect(handed(over, [...ours.tasks, ...theirs.tasks])).toEqual([false, true])
     expect(over.handOf.get(theirs.tasks[0] as TaskFacts)).toBe(hand)
   })

@@ -57,28 +57,49 @@ describe('C4 a claim is lent', () => {
     await waiting
   })
 
-  test('not when the last statement found work, or was broken', async () => {
-    const { desk, work, state } = openDesk({ asksMax: 10 })
+  test('not when it comes while its group is asked for', async () => {
+    const { desk, state } = openDesk()
+    const first = claim(desk)
+    await settle()
+    const open = Promise.withResolvers<void>()
+    state.gate = open.promise
+    const look = claim(desk, { waitMs: 0 })
+    const second = claim(desk)
+    expect(desk.lend(TENANT, ['work'])).toBeUndefined()
+    open.resolve()
+    await look
+    await settle()
+    for (const hand of [lend(desk), lend(desk)]) desk.giveBack(hand, [aTask()])
+    await Promise.all([first, second])
+  })
+
+  test('not when the last statement found work, for there may be more', async () => {
+    const { desk, work } = openDesk()
+    const claims = [claim(desk), claim(desk)]
+    await settle()
     work.push(aTask())
-    const first = [claim(desk), claim(desk)]
-    await first[0]
-    // One of the two is left, and what was found says that there may be more.
+    wakeUp(desk)
+    await settle()
+    expect(desk.waiting).toBe(1)
     expect(desk.lend(TENANT, ['work'])).toBeUndefined()
     wakeUp(desk)
     await settle()
     desk.giveBack(lend(desk), [aTask()])
-    await first[1]
+    await Promise.all(claims)
+  })
+
+  test('not when the last statement was broken', async () => {
+    const { desk, state } = openDesk({ asksMax: 1 })
+    const claims = [claim(desk), claim(desk)]
+    await settle()
     state.failure = new Error('no server')
     wakeUp(desk)
-    await expect(claim(desk)).rejects.toThrow('no server')
-    const open = Promise.withResolvers<void>()
-    state.failure = undefined
-    state.gate = open.promise
-    const next = claim(desk)
+    await expect(Promise.race(claims)).rejects.toThrow('no server')
+    await settle()
+    expect(desk.waiting).toBe(1)
     expect(desk.lend(TENANT, ['work'])).toBeUndefined()
     desk.stop()
-    open.resolve()
-    await next
+    await Promise.allSettled(claims)
   })
 
   test('only to its tenant, and only with all the skills', async () => {
