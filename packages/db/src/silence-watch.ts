@@ -10,10 +10,12 @@
  * W4 Time is counted in turns of our own event loop. A process that gets no processor finds its timers overdue before it reads the answers
  *    that have come meanwhile.
  * W5 A silence that was soon over was none: somebody in between is slow. Then the next answer is waited for twice as long, lest
- *    statements that would have been answered be given up again and again.
+ *    statements that would have been answered be given up again and again: each takes its server connection with it, and a new one
+ *    plans everything anew. Half of that patience is lost with every half minute without another silence.
  */
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { createPatience } from './patience.ts'
 
 export interface SilenceWatch {
   /** Waits for `work`, at most until the server is known to be silent. Begins nothing while it is. */
@@ -47,10 +49,6 @@ export class DatabaseSilent extends Error {
 /** W4 An interval that is late comes once, however late it is. */
 const TICK_MS = 100
 const PAUSE_MS = 250
-/** W5 */
-const SHORT_MS = 5000
-const PATIENCE_MAX = 8
-const FORGET_MS = 30_000
 
 export function createSilenceWatch(options: SilenceWatchOptions): SilenceWatch {
   const { ask, isAnswer, quietMs = 500, answerMs = 1000 } = options
@@ -143,20 +141,4 @@ export function createSilenceWatch(options: SilenceWatchOptions): SilenceWatch {
 async function rejectOnAbort(signal: AbortSignal): Promise<never> {
   await once(signal, 'abort')
   throw new DatabaseSilent()
-}
-
-/** W5 */
-function createPatience() {
-  let times = 1
-  let changedMs = 0
-  return {
-    get times() {
-      return performance.now() - changedMs > FORGET_MS ? 1 : times
-    },
-    changed(isSilent: boolean): void {
-      const nowMs = performance.now()
-      if (!isSilent) times = nowMs - changedMs < SHORT_MS ? Math.min(PATIENCE_MAX, 2 * times) : 1
-      changedMs = nowMs
-    },
-  }
 }
