@@ -103,7 +103,12 @@ export interface AgentProcess {
 function runAgent(file: string, env: Record<string, string>): AgentProcess {
   const path = fileURLToPath(new URL(`../${file}`, import.meta.url))
   const child = spawn(process.execPath, ['--conditions=@hypercode/source', path], {
-    env: { PATH: process.env['PATH'], LOG_LEVEL: 'info', ...env },
+    env: {
+      PATH: process.env['PATH'],
+      NODE_COMPILE_CACHE: process.env['NODE_COMPILE_CACHE'],
+      LOG_LEVEL: 'info',
+      ...env,
+    },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   const lines: LogLine[] = []

@@ -9,7 +9,7 @@ import { waitFor } from './wait-for.ts'
 
 const ROOT = path.resolve(import.meta.dirname, '../../..')
 /** All that a service gets of our own environment; its configuration is what the test gives it. */
-const INHERITED = ['PATH', 'HOME', 'TMPDIR', 'LD_LIBRARY_PATH', 'SSL_CERT_FILE']
+const INHERITED = ['PATH', 'HOME', 'TMPDIR', 'LD_LIBRARY_PATH', 'SSL_CERT_FILE', 'NODE_COMPILE_CACHE']
 
 export interface SpawnOptions {
   /** Module to run, from the root of the repository: `apps/gateway/src/server.ts`, or a built `…/dist/server.js`. */
