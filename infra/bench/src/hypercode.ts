@@ -19,7 +19,7 @@ export async function start(): Promise<Contender> {
       fan: async () => void (await runToEnd(rig, 'bench-fan')),
       settings: {
         services: 'gateway, agent-registry and crew-orchestrator, one process each, Postgres behind PgBouncer',
-        agent: 'one process with 500 slots',
+        agent: 'one process with 1,000 slots, the most that one may have',
         P1: 'POST /v1/missions:batch, 1,000 missions a request',
         'P2–P4': 'POST /v1/missions with `Prefer: wait`; each result is known by the answer',
       },

@@ -34,7 +34,7 @@ const BENCH_AGENT = path.join(import.meta.dirname, 'bench-agent.ts')
 export async function startRig({
   agents = 1,
   instances = 1,
-  slots = 500,
+  slots = 1000,
   durable = true,
 }: RigOptions = {}): Promise<Rig> {
   const platform = await startPlatform({ durable, env: { LOG_LEVEL: 'warn', RATE_LIMIT_PER_MINUTE: '100000000' } })
