@@ -2,11 +2,11 @@
  * Hands tasks to claims that wait for them, in the very statement that queues them: one commit and one way to the database less than
  * queueing a task and leasing it. Whether it holds is for that statement to say; as long as it is on its way the tasks are queued here.
  *
- * O1 Only first attempts that nothing holds back are handed over: no concurrency key, no pause, and an input that is at hand.
+ * O1 Only first attempts that nothing holds back are handed over: no concurrency key, no pause, no cancel, and an input that is at hand.
  * O2 A hand gets no more than it asked for, and tasks go round the hands one by one, so that no instance takes all while another idles.
  * O3 The events of a hand-over come behind all others of its mission: without it their numbers are free again.
  */
-import type { TaskFacts } from './facts.ts'
+import type { MissionFacts, TaskFacts } from './facts.ts'
 import { missionOf } from './ledger.ts'
 import type { EventDraft, Ledger } from './ledger.ts'
 
@@ -101,8 +101,13 @@ const queuedIn = (ledger: Ledger): TaskFacts[] =>
       task.attempt === 0 &&
       task.concurrency === null &&
       !task.held &&
-      task.input !== undefined,
+      task.input !== undefined &&
+      begins(missionOf(ledger, task)),
   )
+
+/** As a lease has it: what undoes the work of a mission came after its cancel. */
+const begins = ({ state, canceling, compensating }: MissionFacts): boolean =>
+  state !== 'paused' && (!canceling || compensating)
 
 /** As `rank_at` of the database has it for what is queued at one moment: a step of priority is worth ten minutes, a turn ten seconds. */
 const byRank = (a: TaskFacts, b: TaskFacts): number => rankOf(a) - rankOf(b)

@@ -2,7 +2,7 @@
  * Where long polls for work wait. Claims of instances with the same skills form a group; one statement at a time serves a whole group,
  * and what arrives or rings meanwhile makes it run once more. So an idle desk answers at once and a busy one batches by itself.
  *
- * C1 A claim waits until it gets tasks, its time is up, its caller has gone, or it is fenced.
+ * C1 A claim waits until it gets tasks, its time is up, its caller has gone, or it is fenced. However short its time is, it is looked for once.
  * C2 Liveness never hangs on a doorbell: every group also polls, jittered, at least once in `pollMs`.
  * C3 No instance takes the places of others: only so many of its claims wait.
  * C4 A claim that waits may be lent to a statement that queues tasks, which then answers it. One claim of an instance is lent at a time,
@@ -14,6 +14,8 @@ import type { ClaimedTask } from '@hypercode/contracts'
 import type { Hand } from '../domain/hand-over.ts'
 import type { QueueRef } from '@hypercode/events'
 import type { LeaseAsk, Leased } from '../store/lease.ts'
+import { firstOf, instanceOf, isAtRest, isRepeat } from './waiting-claims.ts'
+import type { ClaimOrder, Group, Loan, Waiter } from './waiting-claims.ts'
 
 export interface ClaimDeskOptions {
   /** Serves a group. `isSure` says that work was queued; otherwise a cheap look comes first. */
@@ -29,15 +31,6 @@ export interface ClaimDeskOptions {
   asksMax?: number
 }
 
-export interface ClaimOrder extends LeaseAsk {
-  tenantId: string
-  instanceId: string
-  skills: readonly string[]
-  waitMs: number
-  /** Aborts when the caller is gone or the service drains. */
-  signal: AbortSignal
-}
-
 export interface ClaimDesk {
   claim(order: ClaimOrder): Promise<ClaimedTask[]>
   /** Work was queued there: here, or as a doorbell tells. */
@@ -48,42 +41,6 @@ export interface ClaimDesk {
   giveBack(hand: Hand, tasks: readonly ClaimedTask[]): void
   readonly waiting: number
   stop(): void
-}
-
-interface Waiter extends ClaimOrder {
-  group: Group
-  /** Whose claim it is. */
-  instance: string
-  settle: (result: ClaimedTask[] | Error) => void
-  /** Ends the wait, after the answer of a statement that is on its way. */
-  giveUp: () => void
-  /** A statement is on its way that may lease tasks to it; only its answer may end the wait. */
-  inFlight: boolean
-  /** Its time was up, or its caller gone, while a statement was on its way. */
-  overdue: boolean
-}
-
-interface Group {
-  key: string
-  tenantId: string
-  skills: readonly string[]
-  waiters: Set<Waiter>
-  running: boolean
-  again: boolean
-  /** Somebody told of work since the last statement began. */
-  isSure: boolean
-  /** The last statement found nothing more, and nobody has told of work since. */
-  isDrained: boolean
-  timer: NodeJS.Timeout | undefined
-  /** When it polls at the latest, by the monotonic clock. */
-  pollAtMs: number
-}
-
-interface Loan {
-  instance: string
-  hand: Hand
-  /** The claim that was lent, and those that repeat it. */
-  waiters: Waiter[]
 }
 
 const ASKS_MAX = 200
@@ -140,12 +97,17 @@ export function createClaimDesk(options: ClaimDeskOptions): ClaimDesk {
         if (waiter.inFlight) waiter.overdue = true
         else waiter.settle([])
       }
-      const timer = setTimeout(giveUp, order.waitMs)
+      const timer = setTimeout(() => {
+        if (waiter.inFlight || waiter.isAsked) return giveUp()
+        waiter.overdue = true
+        serve(group)
+      }, order.waitMs)
       const waiter: Waiter = {
         ...order,
         group,
         instance,
         inFlight: false,
+        isAsked: false,
         overdue: false,
         giveUp,
         settle(result) {
@@ -165,7 +127,7 @@ export function createClaimDesk(options: ClaimDeskOptions): ClaimDesk {
       else if (loan !== undefined && isRepeat(order, loan.hand)) {
         waiter.inFlight = true
         loan.waiters.push(waiter)
-      } else if (group.isDrained && order.waitMs > LOOK_AFTER_MS) {
+      } else if (isAtRest(group) && order.waitMs > LOOK_AFTER_MS) {
         // However many claims come and are lent, the poll stays where it is. C2
         serveAfter(group, Math.min(LOOK_AFTER_MS, Math.max(0, group.pollAtMs - performance.now())))
       } else serve(group)
@@ -193,7 +155,7 @@ export function createClaimDesk(options: ClaimDeskOptions): ClaimDesk {
     group.running = true
     clearTimeout(group.timer)
     while (group.again) {
-      const batch = [...group.waiters].filter(isFree).slice(0, asksMax)
+      const batch = firstOf([...group.waiters].filter(isFree), asksMax)
       if (batch.length === 0) {
         // All of them are lent: who comes next looks at once.
         group.isDrained = false
@@ -202,7 +164,7 @@ export function createClaimDesk(options: ClaimDeskOptions): ClaimDesk {
       const { isSure } = group
       group.again = false
       group.isSure = false
-      for (const waiter of batch) waiter.inFlight = true
+      for (const waiter of batch) Object.assign(waiter, { inFlight: true, isAsked: true })
       try {
         const leased = await options.lease(group.tenantId, group.skills, batch, isSure)
         batch.forEach((waiter, index) => answer(group, waiter, leased.answers[index] as Leased['answers'][number]))
@@ -256,8 +218,8 @@ export function createClaimDesk(options: ClaimDeskOptions): ClaimDesk {
     },
     lend(tenantId, skills) {
       for (const group of groups.values()) {
-        const isAtRest = group.isDrained && !group.running
-        if (!isAtRest || group.tenantId !== tenantId || !skills.every((skill) => group.skills.includes(skill))) continue
+        if (!isAtRest(group) || group.tenantId !== tenantId || !skills.every((skill) => group.skills.includes(skill)))
+          continue
         for (const waiter of group.waiters) {
           if (!isFree(waiter)) continue
           waiter.inFlight = true
@@ -297,10 +259,5 @@ export function createClaimDesk(options: ClaimDeskOptions): ClaimDesk {
     },
   }
 }
-
-const instanceOf = ({ tenantId, subject }: ClaimOrder): string => `${tenantId} ${subject}`
-
-const isRepeat = (order: ClaimOrder, { claimId, incarnation }: Hand): boolean =>
-  order.claimId === claimId && order.incarnation === incarnation
 
 const asError = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)))

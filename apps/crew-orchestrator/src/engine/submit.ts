@@ -60,7 +60,9 @@ export async function submitMissions(
   over: HandOver = NOTHING_HANDED,
 ): Promise<{ results: (SubmitResult | Error)[]; saved: Saved; stored: ReadonlySet<string> }> {
   const { stored, outbox, isHanded } = await storeMissions(db, rows.toSorted(byKey), over)
-  const handed = isHanded ? over : NOTHING_HANDED
+  // A repeated statement finds the gate anew, and the missions as the first one has left them.
+  const handedOf = ({ mission }: NewMissionRow): HandOver =>
+    isHanded && stored.has(mission.id) ? over : NOTHING_HANDED
   const left = rows.filter((row) => !stored.has(row.mission.id))
   const existing = left.length === 0 ? [] : await findExisting(db, left.map(refOf))
   const byId = new Map(existing.map((mission) => [mission.id, mission]))
@@ -74,7 +76,7 @@ export async function submitMissions(
         ? {
             id: row.mission.id,
             replayed: false,
-            state: handed.eventsOf.has(row.mission.id) ? 'running' : row.mission.state,
+            state: handedOf(row).eventsOf.has(row.mission.id) ? 'running' : row.mission.state,
           }
         : repeat(row, byIdempotencyKey.get(keyOf(refOf(row)))),
     ),
@@ -82,7 +84,7 @@ export async function submitMissions(
     saved: {
       outbox,
       isHanded,
-      queued: fresh.flatMap((row) => queuesOf(row.ledger, handed)),
+      queued: fresh.flatMap((row) => queuesOf(row.ledger, handedOf(row))),
       ended: fresh.filter((row) => row.mission.openTasks === 0).map((row) => row.mission.id),
       told: fresh.flatMap((row) => toldOf(row.ledger)),
     },

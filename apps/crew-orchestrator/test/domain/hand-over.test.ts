@@ -1,6 +1,6 @@
 import { newId } from '@hypercode/contracts'
 import { describe, expect, test } from 'vitest'
-import type { TaskFacts } from '../../src/domain/facts.ts'
+import type { MissionFacts, TaskFacts } from '../../src/domain/facts.ts'
 import { GIVEN_CHARS_MAX, NOTHING_HANDED, handOver } from '../../src/domain/hand-over.ts'
 import type { Hand, HandOver } from '../../src/domain/hand-over.ts'
 import { move, tell } from '../../src/domain/ledger.ts'
@@ -55,6 +55,17 @@ describe('O1 only first attempts that nothing holds back', () => {
   ])('none %s', ([, changes]) => {
     const { ledger, tasks } = queued([changes, {}])
     expect(handed(handOverTo([aHand(), aHand()], ledger), tasks)).toEqual([false, true])
+  })
+
+  test.for<[boolean, Partial<MissionFacts>]>([
+    [true, { state: 'running' }],
+    [false, { state: 'paused' }],
+    [false, { state: 'running', canceling: true }],
+    [true, { state: 'running', canceling: true, compensating: true }],
+    [true, { state: 'running', compensating: true }],
+  ])('%s when the mission is %j', ([is, changes]) => {
+    const { ledger, tasks } = queued([{}], aMission({ tenantId: TENANT, ...changes }))
+    expect(handed(handOverTo([aHand()], ledger), tasks)).toEqual([is])
   })
 
   test('an input may be null, and what was there before is handed over like what is new', () => {

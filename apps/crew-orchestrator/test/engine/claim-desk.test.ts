@@ -83,6 +83,39 @@ describe('a claim whose tasks are just being leased', () => {
   })
 })
 
+describe('a claim that does not wait', () => {
+  test.for([0, 500])('is looked for once, though its group is being served and %i wait before it', async (others) => {
+    const { desk, work, state } = deskWith({ asksMax: 10 })
+    const waiting = Array.from({ length: others }, () => claim(desk))
+    await settle()
+    const open = Promise.withResolvers<void>()
+    state.gate = open.promise
+    const [first, second] = [claim(desk, { waitMs: 0 }), claim(desk, { waitMs: 0 })]
+    await new Promise((done) => setTimeout(done, 20))
+    open.resolve()
+    expect(await first).toEqual([])
+    expect(await second).toEqual([])
+    work.push(aTask())
+    expect(await claim(desk, { waitMs: 0, skills: ['more'] })).toHaveLength(1)
+    expect(desk.waiting).toBe(others)
+    desk.stop()
+    await Promise.all(waiting)
+  })
+
+  test('has what there is for it, though another statement was on its way when it came', async () => {
+    const { desk, work, state } = deskWith()
+    const open = Promise.withResolvers<void>()
+    state.gate = open.promise
+    const first = claim(desk)
+    const second = claim(desk, { waitMs: 0 })
+    await new Promise((done) => setTimeout(done, 20))
+    work.push(aTask(), aTask())
+    open.resolve()
+    expect(await first).toHaveLength(1)
+    expect(await second).toHaveLength(1)
+  })
+})
+
 describe('a claim that cannot be served', () => {
   test('hears of a broken statement, and the next one is served again', async () => {
     const { desk, work, state } = deskWith()

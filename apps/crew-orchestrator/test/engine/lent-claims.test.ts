@@ -318,6 +318,21 @@ describe('a claim that comes to a drained group', () => {
     expect(await isSettled(waiting)).toBe(true)
   })
 
+  test('while another one is looked for is looked for right after it', async () => {
+    const { desk, calls, state } = await drained(1)
+    const open = Promise.withResolvers<void>()
+    state.gate = open.promise
+    const first = claim(desk, { waitMs: 0 })
+    const claimId = newId()
+    const second = claim(desk, { claimId })
+    open.resolve()
+    expect(await first).toEqual([])
+    await settle()
+    expect(calls.map((asks) => asks.some((ask) => ask.claimId === claimId))).toEqual([false, true])
+    desk.stop()
+    expect(await second).toEqual([])
+  })
+
   // Goal: C2 holds in a stream of claims that are all lent. Method: they come faster than they would look, beside one that waits on.
   test('does not put off the poll, however many come and are lent', async () => {
     const pollMs = 100
