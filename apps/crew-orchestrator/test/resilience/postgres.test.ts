@@ -4,6 +4,7 @@ import { createFaultProxy, waitFor } from '@hypercode/testkit'
 import type { FaultProxy } from '@hypercode/testkit'
 import { describe, expect } from 'vitest'
 import { createBrake } from '../../src/domain/brake.ts'
+import { handedOver, waiting } from '../handing.ts'
 import { STILL, crewOf, openStage, sweep, test as base } from '../harness.ts'
 import type { AgentCaller, Answer, Stage } from '../harness.ts'
 import { expectInvariants } from '../invariants.ts'
@@ -77,6 +78,60 @@ describe('a reply of Postgres that is lost', () => {
     expect(await agent.claim()).toMatchObject([{ attempt: 1 }])
     await lost
     expect(await cut.db.selectFrom('attempts').selectAll().execute()).toHaveLength(1)
+    await expectInvariants(cut.db)
+  })
+
+  test('after a submit that handed its task over: the claim that waits gets it, once', async ({ cut, proxy }) => {
+    for (const headers of [{ 'idempotency-key': 'k' }, {}]) {
+      const { answer } = await waiting(cut, await cut.agent(['work']))
+      const lost = loseReplyOf(proxy, 'insert into missions')
+      const { status, body } = await cut.operator.call<Mission>('POST', '/v1/missions', { manifest: SINGLE }, headers)
+      await lost
+      expect([status, body.state]).toEqual([202, 'running'])
+      expect(await answer).toMatchObject([{ missionId: body.id, attempt: 1 }])
+      expect(await handedOver(cut, body.id)).toEqual({ a: true })
+    }
+    expect(await missionsIn(cut)).toBe(2)
+    expect(await cut.db.selectFrom('attempts').selectAll().execute()).toHaveLength(2)
+    await expectInvariants(cut.db)
+  })
+
+  test('after a report that handed the next task over: the claim that waits gets it, once', async ({ cut, proxy }) => {
+    const chain = crewOf('chain', [{ id: 'a' }, { id: 'b', dependsOn: ['a'], input: '${tasks.a.output}' }])
+    for (const statement of ['update attempts', 'commit']) {
+      const agent = await cut.agent(['work'])
+      const mission = await cut.submit(chain)
+      const [task] = (await agent.claim()) as [ClaimedTask]
+      const { answer } = await waiting(cut, agent)
+      const lost = loseReplyOf(proxy, statement)
+      expect((await agent.complete(task, 7)).status).toBe(200)
+      await lost
+      expect(await answer).toMatchObject([{ missionId: mission.id, key: 'b', attempt: 1, input: 7 }])
+      expect(await handedOver(cut, mission.id)).toEqual({ a: false, b: true })
+    }
+    expect(await cut.db.selectFrom('attempts').selectAll().execute()).toHaveLength(4)
+    await expectInvariants(cut.db)
+  })
+
+  // Goal: no claim is lost with a statement that fails. Method: the way to Postgres is gone while a claim is lent.
+  test('or that never came: the claims that were lent hear of it, and those that come next are served', async ({
+    cut,
+    proxy,
+  }) => {
+    const agent = await cut.agent(['work'])
+    const claimId = newId()
+    const claim = { claimId, incarnation: 1, max: 10, waitMs: 20_000 }
+    const lent = agent.call('POST', '/v1/claims', claim)
+    await waitFor(() => cut.orchestrator.engine.desk.waiting === 1, { what: 'a waiting claim' })
+    expect(await agent.claim({ waitMs: 0 })).toEqual([])
+    await proxy.setMode('refuse')
+    expect((await cut.operator.call('POST', '/v1/missions', { manifest: SINGLE })).status).toBe(503)
+    expect((await lent).status).toBe(503)
+    expect(cut.orchestrator.engine.desk.waiting).toBe(0)
+    await proxy.setMode('pass')
+    const { answer } = await waiting(cut, agent, { claimId })
+    const mission = await cut.submit(SINGLE)
+    expect(await answer).toMatchObject([{ missionId: mission.id, attempt: 1 }])
     await expectInvariants(cut.db)
   })
 
