@@ -3,7 +3,7 @@ import type { ClaimedTask, CompletionReport, Wait } from '@hypercode/contracts'
 import { reportOf } from '../src/engine/complete.ts'
 import { SKILLS, randomTerms } from './crews.ts'
 import type { Random } from './random.ts'
-import { beat, register } from './registry.ts'
+import { beat, drain, register } from './registry.ts'
 import { useTools } from './tools.ts'
 import { call, isPassing } from './world.ts'
 import type { World } from './world.ts'
@@ -96,7 +96,13 @@ async function fate(world: World, life: Life): Promise<'killed' | 'replaced'> {
     const meanMs = Math.min(world.weather.agentFaultMs, 1e6)
     await scheduler.wait(meanMs * (0.5 + random.next()), `fate of ${life.instance.subject}`)
     if (world.calm) await new Promise(() => undefined)
-    const what = random.pick(['killed', 'replaced', 'frozen', 'frozen'] as const)
+    const what = random.pick(['killed', 'replaced', 'drained', 'frozen', 'frozen'] as const)
+    if (what === 'drained') {
+      // Its claims wait on, and what it has begun it ends.
+      await drain(world, life.instance.id, life.incarnation)
+      await scheduler.wait(random.next() * settings.leaseMs, `${life.instance.subject} drains`)
+      return 'replaced'
+    }
     if (what !== 'frozen') return what
     life.frozenUntil = scheduler.now + random.next() * 3 * settings.leaseMs
   }
@@ -156,6 +162,7 @@ async function claimLoop(world: World, life: Life): Promise<void> {
       const tasks = await call(world, `${instance.subject} claims`, async ({ engine }) =>
         engine.desk.claim({ ...order, signal: new AbortController().signal }),
       )
+      for (const task of tasks) world.checker.checkGiven(task, { instanceId: instance.id, incarnation })
       // An answer that comes to a dead process is nobody's.
       if (life.isOver) return
       await thawed(world, life)

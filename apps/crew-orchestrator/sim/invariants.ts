@@ -2,16 +2,16 @@
  * What must be true after every commit. The terminal states stand here by name and the ends of attempts are counted anew, so that a fault
  * in the tables of the core cannot hide itself.
  */
-import { TASK_MOVES } from '../src/domain/states.ts'
-import type { TaskState } from '@hypercode/contracts'
-import { TASK_STATE_AFTER } from '@hypercode/testkit/invariants'
+import { isDeepStrictEqual } from 'node:util'
+import type { ClaimedTask } from '@hypercode/contracts'
 import { createLimitRules } from './limit-rules.ts'
 import { createApprovalRules } from './approval-rules.ts'
 import { checkUndone } from './compensation-rules.ts'
 import { checkEffect } from './effect-rules.ts'
-import { ENDS, checkBudget, checkNeeds, checkResult, checkTaskChange, must } from './rules.ts'
+import { checkBudget, checkNeeds, checkResult, checkTaskChange, must } from './rules.ts'
 import type { Change, Commit, Database } from './database/database.ts'
-import type { AttemptRow, EventRow, InstanceRow, TaskRow } from './database/rows.ts'
+import type { AttemptRow, InstanceRow, TaskRow } from './database/rows.ts'
+import { createToldRules } from './told-rules.ts'
 import { checkVerifications } from './verification-rules.ts'
 import { createVersions } from './versions.ts'
 
@@ -29,13 +29,14 @@ export interface Checker {
   /** When the cancel of a mission was acknowledged. */
   readonly cancelAcked: Map<string, number>
   check(commit: Commit): void
+  /** What a process was given is what is stored, in its hands. */
+  checkGiven(task: ClaimedTask, holder: Pick<Author, 'instanceId' | 'incarnation'>): void
   /** What an attempt was told was taken: its fence held at some moment since it was sent. */
   checkWrite(author: Author, sentAt: number, what: string): void
 }
 
 export function createChecker(database: () => Database, leaseMs: () => number): Checker {
-  const told = new Map<string, { state: TaskState; attempt: number }>()
-  const toldMissions = new Map<string, { seq: number; isOver: boolean }>()
+  const told = createToldRules()
   const tasksOf = new Map<string, Set<string>>()
   const attemptsOf = new Map<string, number>()
   const instances = createVersions<InstanceRow>()
@@ -44,20 +45,6 @@ export function createChecker(database: () => Database, leaseMs: () => number): 
   const approvals = createApprovalRules(database)
   const authors = new Map<string, Author>()
   const cancelAcked = new Map<string, number>()
-
-  const hear = (event: EventRow): void => {
-    const mission = toldMissions.get(event.mission_id) ?? { seq: 0, isOver: false }
-    must(event.seq === mission.seq + 1, 'O19', `event ${event.seq} of ${event.mission_id} after ${mission.seq}`)
-    must(!mission.isOver, 'O1', `${event.type} after the end of mission ${event.mission_id}`)
-    const isOver = ['mission.completed', 'mission.failed', 'mission.canceled'].includes(event.type)
-    toldMissions.set(event.mission_id, { seq: event.seq, isOver })
-    const next = TASK_STATE_AFTER[event.type]
-    if (event.task_id === null || next === undefined) return
-    const task = told.get(event.task_id) ?? { state: 'blocked', attempt: 0 }
-    must(!ENDS.has(task.state), 'O1', `${event.type} after ${task.state} of task ${event.task_id}`)
-    must(TASK_MOVES[task.state].includes(next), 'O2', `task ${event.task_id}: ${task.state} → ${next}`)
-    told.set(event.task_id, { state: next, attempt: task.attempt + (next === 'executing' ? 1 : 0) })
-  }
 
   const remember = (change: Change): void => {
     if (change.table === 'agent_instances') {
@@ -202,12 +189,7 @@ export function createChecker(database: () => Database, leaseMs: () => number): 
       )
     })
     checkBudget(task, list)
-    const state = told.get(task.id) ?? { state: 'blocked', attempt: 0 }
-    must(
-      state.state === task.state && state.attempt === task.attempt,
-      'O19',
-      `${task.key} is ${task.state}/${task.attempt} and was told to be ${state.state}/${state.attempt}`,
-    )
+    told.checkTask(task)
   }
 
   const checkMission = (id: string): void => {
@@ -231,12 +213,7 @@ export function createChecker(database: () => Database, leaseMs: () => number): 
     )
     checkResult(mission, tasks)
     checkUndone(database(), mission, tasks)
-    must(toldMissions.get(id)?.seq === mission.event_seq, 'O19', `event_seq is ${mission.event_seq}`)
-    must(
-      toldMissions.get(id)?.isOver === (mission.ended_at !== null),
-      'O19',
-      `mission ${mission.state} was not told to end`,
-    )
+    told.checkMission(mission)
     for (const task of tasks) must(task.tenant_id === mission.tenant_id, 'O20', `${task.key} is of another tenant`)
   }
 
@@ -251,12 +228,24 @@ export function createChecker(database: () => Database, leaseMs: () => number): 
       must(isOwn && wasOpen, 'E3', `attempt ${attempt} of ${taskId} had ended, and it ${what}`)
       must(wasRegistered, 'E3', `incarnation ${incarnation} of ${instanceId} was replaced, and it ${what}`)
     },
+    checkGiven({ taskId, attempt, ...given }, { instanceId, incarnation }) {
+      const { tables } = database()
+      const row = tables.attempts.get(`${taskId}/${attempt}`)
+      const isOwn = row?.agent_instance_id === instanceId && row.incarnation === incarnation
+      must(isOwn, 'R8', `${instanceId} was given attempt ${attempt} of ${taskId}, which it does not hold`)
+      const task = tables.tasks.get(taskId)
+      if (task?.state !== 'executing' || task.attempt !== attempt) return
+      const correlationId = tables.missions.get(task.mission_id)?.correlation_id
+      const said = [given.missionId, given.key, given.skill, given.input, given.maxAttempts, given.correlationId]
+      const stored = [task.mission_id, task.key, task.queue, task.input, task.max_attempts, correlationId]
+      must(isDeepStrictEqual(said, stored), 'R8', `attempt ${attempt} of ${taskId} was given out as another task`)
+    },
     check(commit) {
       const { changes, begunAt } = commit
       for (const change of changes) remember(change)
       limits.remember(commit)
       const events = changes.flatMap((change) => (change.table === 'mission_events' ? [change.after] : []))
-      for (const event of events.sort((a, b) => a.seq - b.seq)) hear(event)
+      for (const event of events.sort((a, b) => a.seq - b.seq)) told.hear(event)
       const leases = new Map(
         changes.flatMap(({ table, before }) =>
           table === 'tasks' && before?.state === 'executing' ? [[before.id, before]] : [],

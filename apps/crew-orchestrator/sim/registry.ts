@@ -46,6 +46,18 @@ async function registerIn(session: Session, world: World, instance: Registration
   return incarnation
 }
 
+/** The process takes no more work. */
+export async function drain({ database }: World, id: string, incarnation: number): Promise<void> {
+  const session = database.begin('registry')
+  await session.lock('agent_instances', id)
+  const instance = session.get('agent_instances', id) as InstanceRow
+  if (instance.incarnation === incarnation && instance.lifecycle === 'ready')
+    session.put('agent_instances', { ...instance, lifecycle: 'draining' })
+  session.commit()
+}
+
+const isAlive = ({ lifecycle }: InstanceRow): boolean => lifecycle === 'ready' || lifecycle === 'draining'
+
 /** What former incarnations hold is over. */
 async function endTaskLeases(session: Session, id: string, belowIncarnation: number): Promise<void> {
   const isHeld = (task: TaskRow | undefined): task is TaskRow =>
@@ -71,7 +83,7 @@ export async function beat(
   const { leaseMs } = world.settings
   await session.lock('agent_instances', id)
   const instance = session.get('agent_instances', id) as InstanceRow
-  const renews = instance.incarnation === incarnation && seq > instance.heartbeat_seq && instance.lifecycle === 'ready'
+  const renews = instance.incarnation === incarnation && seq > instance.heartbeat_seq && isAlive(instance)
   const mine = session
     .rows('tasks')
     .filter(
@@ -93,7 +105,7 @@ export async function beat(
   session.commit()
   const canceled = mine.filter(({ mission_id }) => isBeingCanceled(world.database.tables.missions.get(mission_id)))
   return {
-    isFenced: instance.incarnation !== incarnation || instance.lifecycle !== 'ready',
+    isFenced: instance.incarnation !== incarnation || !isAlive(instance),
     canceled: canceled.map((task) => `${task.id}/${task.attempt}`),
     held: new Set(mine.map((task) => `${task.id}/${task.attempt}`)),
   }
@@ -108,7 +120,7 @@ export async function reap(world: World): Promise<void> {
     await world.scheduler.wait(1500, 'the registry sweeps')
     const session = world.database.begin('registry')
     for (const instance of session.rows('agent_instances')) {
-      const isGone = instance.lifecycle === 'ready' && (instance.lease_expires_at ?? 0) + 2000 <= session.now
+      const isGone = isAlive(instance) && (instance.lease_expires_at ?? 0) + 2000 <= session.now
       if (isGone && session.tryLock('agent_instances', instance.id))
         session.put('agent_instances', { ...instance, lifecycle: 'reaped' })
     }

@@ -16,6 +16,8 @@ export interface Commit {
   removed: readonly Removal[]
   /** What `now()` was in its statements. */
   begunAt: number
+  /** Whose transaction it was. */
+  by: string
 }
 
 export interface DatabaseOptions {
@@ -222,7 +224,8 @@ export class Session {
       }
     }
     this.#release()
-    if (changes.length + removed.length > 0) this.database.options.onCommit({ changes, removed, begunAt: this.now })
+    if (changes.length + removed.length > 0)
+      this.database.options.onCommit({ changes, removed, begunAt: this.now, by: this.name })
   }
 
   rollback(): void {

@@ -15,7 +15,7 @@ export interface Loan {
   end(isHanded: (task: TaskFacts) => boolean): ClaimedTask[]
 }
 
-export function openLoan(desk: ClaimDesk, leaseMs: number): Loan {
+export function openLoan(desk: Pick<ClaimDesk, 'lend' | 'giveBack'>, leaseMs: number): Loan {
   let borrowed: Hand[] = []
   let handed: { ledger: Ledger; hand: Hand; task: TaskFacts }[] = []
   const giveBack = (): void => {

@@ -2,6 +2,8 @@ import type { ClaimedTask } from '@hypercode/contracts'
 import type { QueueRef } from '@hypercode/events'
 import type { CrewPlan } from '../../src/manifest/compile.ts'
 import type { FenceClaim } from '../../src/store/reports.ts'
+import { SKILLS } from '../../sim/crews.ts'
+import type { Waiting } from './hands.ts'
 import type { Agent, Side } from './sides.ts'
 
 /** A side with what it has given out; the same index is the same thing on all sides. */
@@ -10,15 +12,28 @@ export interface Course {
   agents: Agent[]
   missions: string[]
   /** Everything that was ever claimed. */
-  claimed: { task: ClaimedTask; agent: number; incarnation: number }[]
+  claimed: { task: ClaimedTask; claimId: string; agent: number; incarnation: number }[]
   /** Ids, and what they stand for. */
   names: Map<string, string>
+}
+
+/** A course of two agents. */
+export async function openCourse(side: Side): Promise<Course> {
+  const course: Course = { side, agents: [], missions: [], claimed: [], names: new Map() }
+  for (const [index, skills] of [[...SKILLS], ['code', 'test']].entries()) {
+    const agent = await side.run(async () => side.register(`agent-${index}`, skills, 3))
+    course.agents.push(agent)
+    course.names.set(agent.id, `agent-${index}`)
+  }
+  return course
 }
 
 export type Act = (course: Course, dice: Dice) => Promise<unknown>
 export interface Dice {
   crew: CrewPlan
   key: string
+  /** Claims that wait meanwhile. */
+  waiting: readonly Waiting[]
   hash: string
   /** For whatever is picked from a list. */
   at: number

@@ -5,18 +5,19 @@ import { cancelMission } from '../../src/engine/cancel.ts'
 import { completeAttempts, reportOf } from '../../src/engine/complete.ts'
 import { pauseMission, resumeMission } from '../../src/engine/pause.ts'
 import { signalMission } from '../../src/engine/signal.ts'
-import { planMission, submitMissions } from '../../src/engine/submit.ts'
+import { waitingClaims } from './hands.ts'
+import { orderOf, submitAll } from './submit.ts'
 import { sweepTurn } from '../../src/engine/sweep.ts'
 import { leaseTasks } from '../../src/store/lease.ts'
 import { lookForWork } from '../../src/store/look-for-work.ts'
 import type { TaskPolicy } from '../../src/domain/facts.ts'
 import type { CrewPlan } from '../../src/manifest/compile.ts'
-import { SKILLS, randomCrew } from '../../sim/crews.ts'
+import { randomCrew } from '../../sim/crews.ts'
 import type { Random } from '../../sim/random.ts'
 import { ATTEMPT_ACTS, beginEffects } from './attempt-acts.ts'
 import { dump, withoutIds } from './compare.ts'
 import { PEOPLE_ACTS } from './people-acts.ts'
-import { pick, pickClaimed, settled, sorted } from './course.ts'
+import { openCourse, pick, pickClaimed, settled, sorted } from './course.ts'
 import type { Act, Course, Dice } from './course.ts'
 import type { Agent, Side } from './sides.ts'
 
@@ -29,22 +30,20 @@ export interface History {
   stored(): Promise<unknown[]>
   /** Reports that were taken. */
   readonly accepted: number
+  /** Statements that handed over what they queued. */
+  readonly handed: number
 }
 
 export async function openHistory(sides: readonly Side[], random: Random): Promise<History> {
-  const courses: Course[] = sides.map((side) => ({ side, agents: [], missions: [], claimed: [], names: new Map() }))
-  for (const index of [0, 1]) {
-    const skills = index === 0 ? [...SKILLS] : ['code', 'test']
-    for (const course of courses) {
-      const agent = await course.side.run(async () => course.side.register(`agent-${index}`, skills, 3))
-      course.agents.push(agent)
-      course.names.set(agent.id, `agent-${index}`)
-    }
-  }
+  const courses = await Promise.all(sides.map(openCourse))
   let answers: unknown[] = []
   let accepted = 0
   let orders = 0
+  let handed = 0
   return {
+    get handed() {
+      return handed
+    },
     get answers() {
       return answers
     },
@@ -61,6 +60,8 @@ export async function openHistory(sides: readonly Side[], random: Random): Promi
         at: random.next(),
         other: random.next(),
         kind: random.next(),
+        // One at most: of two tasks of a mission that begin together Postgres would say which is late first.
+        waiting: random.chance(0.6) ? [{ agent: random.int(0, 1), max: 1, isStale: random.chance(0.05) }] : [],
       }
       answers = []
       for (const course of courses) {
@@ -70,6 +71,7 @@ export async function openHistory(sides: readonly Side[], random: Random): Promi
         answers.push(withoutIds(course, { answer, swept }))
       }
       if (JSON.stringify(answers[0]).includes('accepted') && name === 'report') accepted += 1
+      if (JSON.stringify(answers[0]).includes('"isHanded":true')) handed += 1
       return name
     },
     stored: async () => Promise.all(courses.map(async (course) => withoutIds(course, await dump(course)))),
@@ -167,38 +169,15 @@ async function sweep({ side }: Course): Promise<unknown> {
 const ACTS: Readonly<Record<(typeof PLAN)[number], Act>> = {
   ...ATTEMPT_ACTS,
   ...PEOPLE_ACTS,
-  async submit({ side, missions, names }, { crew, key, hash }) {
-    const order = {
-      tenantId: side.tenantId,
-      createdBy: 'c',
-      plan: crew,
-      crewVersion: 1,
-      manifest: null,
-      input: { key },
-      priority: 0,
-      labels: {},
-      idempotencyKey: key,
-      requestHash: hash,
-      requestChars: 1,
-      correlationId: key,
-      traceparent: null,
-    }
-    const { results, saved } = await submitMissions(side.db, [planMission(order)])
-    const [result] = results
-    if (result === undefined || result instanceof Error) return { refused: (result as { code?: string }).code }
-    if (!result.replayed) {
-      names.set(result.id, `mission-${missions.length}`)
-      missions.push(result.id)
-    }
-    return { ...result, queued: sorted(saved.queued) }
-  },
+  submit: async (course, { crew, key, hash, waiting }) =>
+    submitAll(course, [orderOf(course, crew, key, hash)], waitingClaims(course, waiting, LEASE_MS)),
   async claim(course, { at, other, kind }) {
     const { side, agents, claimed } = course
     const index = Math.floor(at * agents.length)
     const agent = agents[index] as Agent
-    const skills = index === 0 ? SKILLS : ['code', 'test']
+    const { skills } = agent
     const before = kind < 0.2 ? pick(claimed, other) : undefined
-    const claimId = before === undefined ? newId() : (claimIds.get(before.task) ?? newId())
+    const claimId = before?.claimId ?? newId()
     const ask = {
       claimId,
       subject: agent.subject,
@@ -210,8 +189,7 @@ const ACTS: Readonly<Record<(typeof PLAN)[number], Act>> = {
     const [answer] = answers
     if (answer?.kind === 'tasks') {
       for (const task of answer.tasks) {
-        claimIds.set(task, claimId)
-        claimed.push({ task, agent: index, incarnation: agent.incarnation })
+        claimed.push({ task, claimId, agent: index, incarnation: agent.incarnation })
       }
     }
     const given = answer?.kind === 'tasks' ? answer.tasks : []
@@ -220,16 +198,20 @@ const ACTS: Readonly<Record<(typeof PLAN)[number], Act>> = {
   },
   async report(course, dice) {
     const { side } = course
-    const { other, kind } = dice
+    const { other, kind, waiting } = dice
     const one = pickClaimed(course, dice)
     if (one === undefined) return 'nothing'
     const report = randomReport(one.task, kind)
     const twice = other > 0.9 ? [report, report] : [report]
+    const claims = waitingClaims(course, waiting, LEASE_MS)
     const { results, saved } = await completeAttempts(
       side.db,
       twice.map((each) => reportOf(one.fence, each)),
+      { handOver: (ledger) => claims.handOver([ledger]) },
     )
-    return { results, queued: sorted(saved.queued), ended: saved.ended, told: saved.told }
+    const given = claims.end(() => saved.isHanded)
+    const { ended, told, isHanded } = saved
+    return { results, queued: sorted(saved.queued), ended, told, isHanded, given }
   },
   async cancel({ side, missions }, { at, other }) {
     const missionId = pick(missions.slice(-4), other)
@@ -273,9 +255,6 @@ const ACTS: Readonly<Record<(typeof PLAN)[number], Act>> = {
     await side.replace(pick(agents, at) as Agent)
   },
 }
-
-/** Which claim gave each task: not part of the answer. */
-const claimIds = new WeakMap<ClaimedTask, string>()
 
 function randomReport({ taskId, attempt }: ClaimedTask, kind: number): CompletionReport {
   const about = { taskId, attempt }

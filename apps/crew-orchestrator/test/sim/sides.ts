@@ -11,6 +11,7 @@ import type { registerInstance } from '../harness.ts'
 type Row = Record<string, unknown>
 export interface Agent {
   subject: string
+  skills: readonly string[]
   id: string
   incarnation: number
 }
@@ -26,6 +27,8 @@ export interface Side {
   register(subject: string, skills: string[], slots: number): Promise<Agent>
   /** A new process of the instance. */
   replace(agent: Agent): Promise<void>
+  /** It takes no more work. */
+  drain(agent: Agent): Promise<void>
   rows(table: TableName): Promise<Row[]>
   /** Everything in the outbox is overdue, the oldest most. */
   ripen(): Promise<void>
@@ -68,11 +71,14 @@ export function openRealSide(db: Db, tenantId: string, register: typeof register
       }
     },
     async register(subject, skills, slots) {
-      return { subject, ...(await register(db, tenantId, subject, skills, slots)) }
+      return { subject, skills, ...(await register(db, tenantId, subject, skills, slots)) }
     },
     async replace(agent) {
       agent.incarnation += 1
       await sql`update agent_instances set incarnation = ${agent.incarnation} where id = ${agent.id}`.execute(db)
+    },
+    async drain({ id }) {
+      await sql`update agent_instances set lifecycle = 'draining' where id = ${id}`.execute(db)
     },
     async ripen() {
       await sql`update outbox set next_try_at = now() - interval '1 hour' + id * interval '1 millisecond'`.execute(db)
@@ -128,11 +134,14 @@ export function openModelSide(tenantId: string): Side {
         heartbeat_seq: 0,
         lease_expires_at,
       })
-      return { subject, id, incarnation: 1 }
+      return { subject, skills, id, incarnation: 1 }
     },
     async replace(agent) {
       agent.incarnation += 1
       put({ ...(database.tables.agent_instances.get(agent.id) as InstanceRow), incarnation: agent.incarnation })
+    },
+    async drain({ id }) {
+      put({ ...(database.tables.agent_instances.get(id) as InstanceRow), lifecycle: 'draining' })
     },
     async ripen() {
       const session = database.begin('ripens')

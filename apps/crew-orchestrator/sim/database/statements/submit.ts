@@ -11,7 +11,6 @@ import { partsOf, recordsOf, sendHints } from './parts.ts'
 
 type MissionRecord = Omit<MissionRow, 'deadline_at'> & {
   deadline_ms: number | null
-  is_remembered: boolean
   handed_events?: number
 }
 
@@ -40,11 +39,7 @@ export const storeMissions: Statement = {
       if (!PARTS.has(name)) throw new Error(`the model does not know the part ${name} of a submit`)
     const gate = await gateOf(call, parts)
     const stored = new Set<string>()
-    for (const { deadline_ms, is_remembered, handed_events = 0, ...mission } of recordsOf<MissionRecord>(
-      call,
-      parts,
-      'stored',
-    )) {
+    for (const { deadline_ms, handed_events = 0, ...mission } of recordsOf<MissionRecord>(call, parts, 'stored')) {
       // An insert waits for whoever is inserting the same key, and then knows whether it is there.
       if (mission.idempotency_key !== null) await session.lock('missions', keyOf(mission))
       const isKnown =
