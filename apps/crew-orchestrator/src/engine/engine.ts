@@ -126,8 +126,9 @@ export function createEngine(deps: EngineDeps): Engine {
       try {
         const over = isCalm() ? loan.handOver(missions.map(({ ledger }) => ledger)) : NOTHING_HANDED
         const { results, saved, stored } = await submitMissions(db, missions, over)
-        tellClaims(loan.end(({ missionId }) => saved.isHanded && stored.has(missionId)))
+        const claimed = loan.end(({ missionId }) => saved.isHanded && stored.has(missionId))
         after(saved)
+        tellClaims(claimed)
         return results
       } finally {
         loan.end(NOTHING)
@@ -150,8 +151,9 @@ export function createEngine(deps: EngineDeps): Engine {
       try {
         const handOver = (ledger: Ledger) => (isCalm() ? loan.handOver([ledger]) : NOTHING_HANDED)
         const { results, saved } = await completeAttempts(urgentDb, batch, { isAwaited: waiters.isAwaited, handOver })
-        tellClaims(loan.end(() => saved.isHanded))
+        const claimed = loan.end(() => saved.isHanded)
         after(saved)
+        tellClaims(claimed)
         return results
       } finally {
         loan.end(NOTHING)

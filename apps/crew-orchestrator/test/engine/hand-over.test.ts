@@ -2,9 +2,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { newId } from '@hypercode/contracts'
 import type { ClaimedTask, Mission, SubmitBatchAnswer } from '@hypercode/contracts'
 import { parseHints } from '@hypercode/events'
-import { waitFor } from '@hypercode/testkit'
+import { createFaultProxy, waitFor } from '@hypercode/testkit'
 import { sql } from 'kysely'
-import { describe, expect } from 'vitest'
+import { describe, expect, onTestFinished } from 'vitest'
 import { PATIENT_MS, handedOver, waiting } from '../handing.ts'
 import { STILL, crewOf, test } from '../harness.ts'
 import type { AgentCaller, Stage } from '../harness.ts'
@@ -239,6 +239,37 @@ describe('a report', () => {
     await expectInvariants(stage.db)
   })
 
+  test('wakes other claims for what it queues beside that, and for what has its input in the database', async ({
+    stage,
+  }) => {
+    const [worker, tester, third] = [
+      await stage.agent(['work']),
+      await stage.agent(['test']),
+      await stage.agent(['third']),
+    ]
+    const behind = { dependsOn: ['a'], input: '${tasks.a.output}' }
+    const mission = await stage.submit(
+      crewOf('fork', [
+        { id: 'a' },
+        { ...behind, id: 'b' },
+        { ...behind, id: 'c', skill: 'test', concurrency: { key: 'one', limit: 1 } },
+        { id: 'd', dependsOn: ['a'], skill: 'third', input: { fixed: 1 } },
+      ]),
+    )
+    const [a] = (await worker.claim()) as [ClaimedTask]
+    const claims = []
+    for (const agent of [worker, tester, third]) claims.push((await waiting(stage, agent)).answer)
+    await worker.complete(a, 7)
+    const tasks = (await Promise.all(claims)).flat()
+    expect(tasks.map(({ key, input }) => [key, input])).toEqual([
+      ['b', 7],
+      ['c', 7],
+      ['d', { fixed: 1 }],
+    ])
+    expect(await handedOver(stage, mission.id)).toEqual({ a: false, b: true, c: false, d: false })
+    await expectInvariants(stage.db)
+  })
+
   test('hands nothing over in a mission that it pauses, nor what is tried again', async ({ stage }) => {
     const agent = await stage.agent(['work'])
     const crew = crewOf(
@@ -425,6 +456,37 @@ describe('a task that was handed over', () => {
   })
 })
 
+// Goal: the row that the relay sends later tells as much as the hint that goes at once. Method: without Redis all of them stay.
+test('the outbox says how far the events go, whether something was handed over or not', async ({ open, redisUrl }) => {
+  const proxy = await createFaultProxy(redisUrl)
+  onTestFinished(async () => await proxy.stop())
+  await proxy.setMode('refuse')
+  const stage = await open({ ...STILL, REDIS_URL: proxy.through(redisUrl) })
+  const agent = await stage.agent(['work'])
+  const chain = crewOf('chain', [{ id: 'a' }, { id: 'b', dependsOn: ['a'], input: '${tasks.a.output}' }])
+  const seqs = async (missionId: string): Promise<number[]> => {
+    const { rows } = await sql<{ seq: number }>`
+      select (hint->>'seq')::int as seq from outbox, jsonb_array_elements(payload) hint
+      where hint->>'missionId' = ${missionId} order by id`.execute(stage.db)
+    return rows.map(({ seq }) => seq)
+  }
+  const first = await waiting(stage, agent, { max: 1 })
+  const mission = await stage.submit(chain)
+  const [a] = (await first.answer) as [ClaimedTask]
+  const second = await waiting(stage, agent, { max: 1 })
+  await agent.complete(a)
+  const [b] = (await second.answer) as [ClaimedTask]
+  await agent.complete(b)
+  expect(await handedOver(stage, mission.id)).toEqual({ a: true, b: true })
+  expect(await seqs(mission.id)).toEqual([4, 7, 9])
+
+  await stage.operator.call('PUT', '/v1/queues/work/limits', { maxExecuting: 5 })
+  const third = await waiting(stage, agent, { max: 1 })
+  const queued = await stage.submit(chain)
+  await third.answer
+  expect(await seqs(queued.id)).toEqual([2, 4])
+})
+
 describe('what was not stored', () => {
   test('is not handed over: the crew had a newer version, whose task the claim gets', async ({ stage, replica }) => {
     const put = async (at: Stage, task: string) =>
@@ -443,4 +505,44 @@ describe('what was not stored', () => {
     expect(await stage.db.selectFrom('attempts').selectAll().execute()).toHaveLength(2)
     await expectInvariants(stage.db)
   })
+})
+
+// Goal: whatever is lent, leased and reported at the same time, each task is given once, and no instance more than it has slots for.
+// Method: instances with more claims than slots, in two groups each, while missions come one by one and all at once.
+test('in a crowd of claims nothing is given twice, and no slot', async ({ stage }) => {
+  const agents = await Promise.all([1, 2, 3].map(async () => await stage.agent(['work', 'test'], { slots: 2 })))
+  const crew = crewOf('crowd', [
+    { id: 'all', forEach: [1, 2, 3], input: '${item}' },
+    { id: 'next', skill: 'test', dependsOn: ['all'], input: '${tasks.all.output}' },
+  ])
+  const ALL = ['work', 'test']
+  let isOpen = true
+  const work = async (agent: AgentCaller, skills: string[]): Promise<void> => {
+    while (isOpen) {
+      const tasks = await agent.claim({ max: 2, waitMs: 500, skills })
+      await Promise.all(tasks.map(async (task) => expect((await agent.complete(task)).status).toBe(200)))
+    }
+  }
+  const loops = agents.flatMap((agent) => [work(agent, ALL), work(agent, ALL), work(agent, ['test'])])
+  const missions: string[] = []
+  for (let turn = 0; turn < 20; turn += 1) {
+    const batch = Array.from({ length: 1 + (turn % 3) }, async () => (await stage.submit(crew)).id)
+    missions.push(...(await Promise.all(batch)))
+    if (turn % 2 === 0) continue
+    await waitFor(() => stage.orchestrator.engine.desk.waiting === loops.length, { what: 'a calm moment' })
+    await sleep(30)
+  }
+  const open = async (): Promise<number> =>
+    (await stage.db.selectFrom('missions').select('id').where('ended_at', 'is', null).execute()).length
+  await waitFor(async () => (await open()) === 0, { what: 'the end of all missions', timeoutMs: 15_000 })
+  isOpen = false
+  await Promise.all(loops)
+  const over = await sql<{ at_once: number }>`
+    select max(n)::int as at_once from attempts a cross join lateral (
+      select count(*) as n from attempts b where b.agent_instance_id = a.agent_instance_id
+        and b.started_at <= a.started_at and b.ended_at > a.started_at) held`.execute(stage.db)
+  expect(over.rows).toEqual([{ at_once: 2 }])
+  const handed = await Promise.all(missions.map(async (id) => Object.values(await handedOver(stage, id))))
+  expect(new Set(handed.flat())).toEqual(new Set([true, false]))
+  await expectInvariants(stage.db)
 })
