@@ -1,6 +1,7 @@
 import { COMPENSATION_MUTANTS } from './mutants/compensations.ts'
 import { CORE_MUTANTS } from './mutants/core.ts'
 import { EFFECT_MUTANTS } from './mutants/effects.ts'
+import { HAND_OVER_MUTANTS } from './mutants/hand-over.ts'
 import { LIMIT_MUTANTS } from './mutants/limits.ts'
 import { RELAY_MUTANTS } from './mutants/relay.ts'
 import { VERIFICATION_MUTANTS } from './mutants/verification.ts'
@@ -12,6 +13,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...CORE_MUTANTS,
   ...COMPENSATION_MUTANTS,
   ...EFFECT_MUTANTS,
+  ...HAND_OVER_MUTANTS,
   ...LIMIT_MUTANTS,
   ...WAIT_MUTANTS,
   ...VERIFICATION_MUTANTS,
