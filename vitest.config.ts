@@ -8,19 +8,46 @@ const SOURCE = '@hypercode/source'
 /** What Vite resolves by when nothing is said; naming our own condition replaces the list, so it is repeated. */
 const conditions = [SOURCE, 'module', 'node', 'development|production']
 
+/**
+ * Files that share processes, one after the other in each: what they test runs in the test process and leaves nothing there, and each
+ * test has a database and keys of its own. It spares a file the loading of everything, which is a second of work. Whatever is not
+ * named here has its process for itself; so have those that ask for the time, the memory or the umask of theirs, and those that
+ * call `test.override` outside of a `describe`: what is set there holds for every later file that imports the same `test`.
+ */
+const TOGETHER = [
+  'apps/{agent-registry,auditor-agent,gateway}/test/**/*.test.ts',
+  'apps/agent-factory/test/domain/*.test.ts',
+  'apps/crew-orchestrator/test/{domain,manifest}/*.test.ts',
+  'apps/turing-gym/test/!(workspace).test.ts',
+  'packages/{client,contracts,db,events,manifest,telemetry}/test/*.test.ts',
+  'packages/http/test/!(bodies|loops|sockets|token-battery).test.ts',
+]
+
 export default defineConfig({
   resolve: { conditions },
   ssr: { resolve: { conditions, externalConditions: [SOURCE, 'node', 'module-sync'] } },
   // The global set-up is loaded in an environment of its own, which does not take over the two lines above.
   environments: { __vitest__: { resolve: { conditions } } },
   test: {
-    include: ['{apps,packages}/*/test/**/*.test.ts', 'infra/**/test/**/*.test.ts'],
     exclude: [...configDefaults.exclude, '**/dist/**', '**/fixtures/**', '**/.hypercode/**'],
+    // In the order of their names: what starts services and waits for them comes first, many small files fill the end.
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: 'alone',
+          include: ['{apps,packages}/*/test/**/*.test.ts', 'infra/**/test/**/*.test.ts'],
+          exclude: TOGETHER,
+          isolate: true,
+        },
+      },
+      { extends: true, test: { name: 'together', include: TOGETHER, isolate: false } },
+    ],
     // The shared servers of a run: they start when the first file asks for them.
     globalSetup: ['packages/testkit/src/global-setup.ts'],
     setupFiles: ['packages/testkit/src/end-with-vitest.ts'],
     environment: 'node',
-    // A process per file: worker threads, signals and exit codes under test then behave as they do in a service.
+    // Processes, not threads: worker threads, signals and exit codes under test then behave as they do in a service.
     pool: 'forks',
     // One file more than there are cores: what starts services and waits for leases to run out leaves a core idle a third of its time.
     maxWorkers: Math.min(5, availableParallelism() + 1),
