@@ -9,14 +9,16 @@ import type { TaskFacts } from '../domain/facts.ts'
 import type { HandOver } from '../domain/hand-over.ts'
 
 /**
- * What a lease asks too: the instances are ready, of their current incarnation, beating, and have free slots; the queues are neither
- * paused nor limited, and nothing stands in them that would be next.
+ * What a lease asks too: the instances are ready, of their current incarnation, beating, and have free slots; the claims hold nothing
+ * yet, for a repeated one gets what it was given before; the queues are neither paused nor limited, and nothing stands in them that would
+ * be next.
  */
 export function gate({ hands }: HandOver): RawBuilder<unknown> {
   const owners = Array.from(hands, ([hand, tasks]) => ({
     tenant_id: hand.tenantId,
     owner: hand.owner,
     incarnation: hand.incarnation,
+    claim_id: hand.claimId,
     asked: tasks.length,
   }))
   const queues = new Map(
@@ -25,10 +27,12 @@ export function gate({ hands }: HandOver): RawBuilder<unknown> {
       .map(({ tenantId, queue }) => [`${tenantId} ${queue}`, { tenant_id: tenantId, queue }] as const),
   )
   return sql`gate as materialized (select true as open
-    where (select count(*) from ${recordset(owners, 'h', 'tenant_id uuid, owner uuid, incarnation bigint, asked int')}
+    where (select count(*) from ${recordset(owners, 'h', 'tenant_id uuid, owner uuid, incarnation bigint, claim_id uuid, asked int')}
       join agent_instances i on i.id = h.owner and i.tenant_id = h.tenant_id and i.incarnation = h.incarnation
         and i.lifecycle = 'ready' and i.lease_expires_at > now()
-      where i.slots - (select count(*) from tasks t where t.lease_owner = i.id) >= h.asked) = ${owners.length}::int
+      cross join lateral (
+        select count(*) as n, count(*) filter (where t.claim_id = h.claim_id) as replay from tasks t where t.lease_owner = i.id) mine
+      where i.slots - mine.n >= h.asked and mine.replay = 0) = ${owners.length}::int
     and not exists (select from ${recordset([...queues.values()], 'q', 'tenant_id uuid, queue text')} cross join lateral (
       (select from queue_controls c where c.tenant_id = q.tenant_id and c.queue = q.queue and (c.paused_at is not null or c.max_executing is not null))
       union all
@@ -59,15 +63,18 @@ export const LEASE_COLUMNS = [
   'progress_deadline_at',
 ] as const
 
-/** In the order of `LEASE_COLUMNS`. The arguments say where the limits of an attempt stand, in milliseconds. */
+/**
+ * In the order of `LEASE_COLUMNS`. They count from this statement: its transaction may have waited for a mission before it. The arguments say
+ * where the limits of an attempt stand, in milliseconds.
+ */
 export function leaseValues({ leaseMs }: HandOver, attemptMs: string, heartbeatMs: string): RawBuilder<unknown>[] {
   return [
     sql`r.hand_owner`,
     sql`r.hand_incarnation`,
     sql`r.hand_claim`,
-    sql`now() + ${leaseMs}::int * interval '1 millisecond'`,
-    sql`now() + ${sql.raw(attemptMs)} * interval '1 millisecond'`,
-    sql`now() + ${sql.raw(heartbeatMs)} * interval '1 millisecond'`,
+    sql`statement_timestamp() + ${leaseMs}::int * interval '1 millisecond'`,
+    sql`statement_timestamp() + ${sql.raw(attemptMs)} * interval '1 millisecond'`,
+    sql`statement_timestamp() + ${sql.raw(heartbeatMs)} * interval '1 millisecond'`,
   ].map((value) => sql`case when g.open then ${value} end`)
 }
 

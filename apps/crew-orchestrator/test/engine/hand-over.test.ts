@@ -68,7 +68,7 @@ describe('a mission that is submitted while a claim waits', () => {
     const manifest = {
       ...crewOf('full', []),
       spec: {
-        members: [{ id: 'm', skill: 'code.edit', requires: ['lang.rust'] }],
+        members: [{ id: 'm', skill: 'code.edit', requires: ['lang.rust'], pool: 'gym-7' }],
         tasks: [
           {
             id: 'a',
@@ -81,7 +81,7 @@ describe('a mission that is submitted while a claim waits', () => {
         ],
       },
     }
-    const agent = await stage.agent(['code.edit', 'lang.rust'])
+    const agent = await stage.agent(['code.edit@gym-7', 'lang.rust@gym-7'])
     const headers = {
       traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
       'x-correlation-id': 'one-and-the-same',
@@ -103,7 +103,13 @@ describe('a mission that is submitted while a claim waits', () => {
       traceparent: expect.stringContaining((traceparent as string).slice(0, 36)),
     })
     expect(missionId).toBe(second.id)
-    expect(rest).toMatchObject({ attemptTimeoutMs: 120_000, maxAttempts: 4, leaseMs: 15_000, steps: [] })
+    expect(rest).toMatchObject({
+      skill: 'code.edit',
+      attemptTimeoutMs: 120_000,
+      maxAttempts: 4,
+      leaseMs: 15_000,
+      steps: [],
+    })
     expect(handedRows).toEqual(await rowsOf(stage, second.id))
   })
 
@@ -236,6 +242,7 @@ describe('a report', () => {
       ...['task.completed', 'mission.completed'],
     ])
     expect(await stage.mission(mission.id)).toMatchObject({ state: 'completed' })
+    for (const task of await stage.tasks(mission.id)) expect(task).toMatchObject({ startedAt: expect.any(String) })
     await expectInvariants(stage.db)
   })
 
@@ -294,6 +301,35 @@ describe('a report', () => {
     const other = await stage.submit(SINGLE)
     expect(await answer).toMatchObject([{ missionId: other.id }])
     await expectInvariants(stage.db)
+  })
+
+  test('that waits for its mission gives the next attempt all of its time', async ({ stage }) => {
+    const agent = await stage.agent(['work'])
+    const limits = { timeouts: { attempt: '1s', heartbeat: '1s' } }
+    const mission = await stage.submit(
+      crewOf('short', [{ id: 'a' }, { id: 'b', dependsOn: ['a'], input: '${tasks.a.output}', ...limits }]),
+    )
+    const [a] = (await agent.claim()) as [ClaimedTask]
+    const { answer } = await waiting(stage, agent)
+    const report = await stage.db.transaction().execute(async (trx) => {
+      await sql`select 1 from missions where id = ${mission.id} for update`.execute(trx)
+      const reported = agent.complete(a)
+      await sleep(700)
+      return { reported }
+    })
+    expect((await report.reported).status).toBe(200)
+    expect(await answer).toMatchObject([{ key: 'b', attemptTimeoutMs: 1000 }])
+    expect(await handedOver(stage, mission.id)).toEqual({ a: false, b: true })
+    const { rows } = await sql<Record<'attempt' | 'heartbeat' | 'lease', number>>`
+      select extract(epoch from t.attempt_deadline_at - a.started_at)::float as attempt,
+        extract(epoch from t.progress_deadline_at - a.started_at)::float as heartbeat,
+        extract(epoch from t.lease_expires_at - a.started_at)::float as lease
+      from tasks t join attempts a on a.task_id = t.id where t.mission_id = ${mission.id} and t.key = 'b'`.execute(
+      stage.db,
+    )
+    expect(rows[0]?.attempt).toBeGreaterThan(0.8)
+    expect(rows[0]?.heartbeat).toBeGreaterThan(0.8)
+    expect(rows[0]?.lease).toBeGreaterThan(14.8)
   })
 
   test('of an instance without further slots leaves its next task to whoever is free', async ({ stage }) => {
@@ -381,6 +417,25 @@ describe('while the gate is shut, what is submitted is queued and claimed as eve
     expect(tasks.map(({ missionId, attempt }) => [missionId, attempt])).toEqual([[mission.id, 1]])
     expect(await handedOver(stage, mission.id)).toEqual({ [(tasks[0] as ClaimedTask).key]: false })
     expect((await told(stage, mission.id)).filter((type) => type === 'mission.started')).toHaveLength(1)
+    await expectInvariants(stage.db)
+  })
+
+  // Goal: a claim whose answer was lost gets what it was given, and nothing else. Method: it comes again, and before anybody has looked
+  // for it a mission is there that it could take.
+  test('because the claim was given tasks before: it gets those again', async ({ stage }) => {
+    const agent = await stage.agent(['work'])
+    for (let round = 0; round < 5; round += 1) {
+      const claimId = newId()
+      const first = await stage.submit(SINGLE)
+      const [lost] = (await agent.claim({ claimId })) as [ClaimedTask]
+      expect(lost.missionId).toBe(first.id)
+      expect(await agent.claim({ waitMs: 0 })).toEqual([])
+      const [again, second] = await Promise.all([agent.claim({ claimId, waitMs: PATIENT_MS }), stage.submit(SINGLE)])
+      expect(again.map(({ taskId }) => taskId)).toEqual([lost.taskId])
+      const [next] = (await agent.claim()) as [ClaimedTask]
+      expect([next.missionId, next.attempt]).toEqual([second.id, 1])
+      for (const task of [lost, next]) await agent.complete(task)
+    }
     await expectInvariants(stage.db)
   })
 
