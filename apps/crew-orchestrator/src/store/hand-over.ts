@@ -30,9 +30,8 @@ export function gate({ hands }: HandOver): RawBuilder<unknown> {
     where (select count(*) from ${recordset(owners, 'h', 'tenant_id uuid, owner uuid, incarnation bigint, claim_id uuid, asked int')}
       join agent_instances i on i.id = h.owner and i.tenant_id = h.tenant_id and i.incarnation = h.incarnation
         and i.lifecycle = 'ready' and i.lease_expires_at > now()
-      cross join lateral (
-        select count(*) as n, count(*) filter (where t.claim_id = h.claim_id) as replay from tasks t where t.lease_owner = i.id) mine
-      where i.slots - mine.n >= h.asked and mine.replay = 0) = ${owners.length}::int
+      where i.slots - (select count(*) from tasks t where t.lease_owner = i.id) >= h.asked
+        and not exists (select from tasks t where t.lease_owner = i.id and t.claim_id = h.claim_id)) = ${owners.length}::int
     and not exists (select from ${recordset([...queues.values()], 'q', 'tenant_id uuid, queue text')} cross join lateral (
       (select from queue_controls c where c.tenant_id = q.tenant_id and c.queue = q.queue and (c.paused_at is not null or c.max_executing is not null))
       union all

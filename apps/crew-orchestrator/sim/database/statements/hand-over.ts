@@ -18,33 +18,44 @@ export interface InHand {
 export interface Gate {
   isOpen: boolean
   leaseMs: number
+  /** When the statement came: leases count from then. */
+  at: number
 }
 
 const HELD = 'i.slots - (select count(*) from tasks t where t.lease_owner = i.id)'
+const FRESH = 'not exists (select from tasks t where t.lease_owner = i.id and t.claim_id = h.claim_id)'
 
 /** All of it or nothing, judged by what the statement sees when it begins; others get on before it writes. */
 export async function gateOf(call: Call, parts: ReadonlyMap<string, string>): Promise<Gate | undefined> {
   const text = parts.get('gate')
   if (text === undefined) return undefined
+  const at = call.session.database.scheduler.now
   const isOpen = areOwnersFree(call, text) && !isHeldBack(call, text)
   call.session.database.gates[isOpen ? 'open' : 'shut'] += 1
   await call.session.breathe()
-  return { isOpen, leaseMs: param(call, /case when g\.open then now\(\) \+ \$(\d+)::int \* interval/) }
+  return {
+    isOpen,
+    at,
+    leaseMs: param(call, /case when g\.open then statement_timestamp\(\) \+ \$(\d+)::int \* interval/),
+  }
 }
 
 function areOwnersFree(call: Call, text: string): boolean {
   const { session } = call
   const found = /join agent_instances i on (.*?) where (.*?)\) = \$(\d+)::int and not exists/.exec(
-    text.replace(HELD, 'i.free'),
+    text.replace(HELD, 'i.free').replace(FRESH, 'i.fresh'),
   )
   if (found === null) throw new Error(`the model cannot read the gate: ${text}`)
   const [joins, hasRoom] = [predicate(found[1] as string), predicate(found[2] as string)]
   const tasks = session.rows('tasks')
-  const free = records<object>(call, 'h', text).flatMap((h) =>
+  const free = records<{ claim_id: string }>(call, 'h', text).flatMap((h) =>
     session
       .rows('agent_instances')
       .filter((i) => joins(scopeOf(call, { h, i })))
-      .map((i) => ({ ...i, free: i.slots - tasks.filter((task) => task.lease_owner === i.id).length }))
+      .map((i) => {
+        const held = tasks.filter((task) => task.lease_owner === i.id)
+        return { ...i, free: i.slots - held.length, fresh: held.every((task) => task.claim_id !== h.claim_id) }
+      })
       .filter((i) => hasRoom(scopeOf(call, { h, i }))),
   )
   return free.length === call.params[Number(found[3]) - 1]
@@ -80,9 +91,9 @@ export function intoHand(session: Session, task: TaskRow, record: InHand, gate: 
     lease_owner: record.hand_owner as string,
     lease_incarnation: record.hand_incarnation as number,
     claim_id: record.hand_claim as string,
-    lease_expires_at: now + gate.leaseMs,
-    attempt_deadline_at: later(now, task.attempt_timeout_ms),
-    progress_deadline_at: later(now, task.heartbeat_timeout_ms),
+    lease_expires_at: gate.at + gate.leaseMs,
+    attempt_deadline_at: later(gate.at, task.attempt_timeout_ms),
+    progress_deadline_at: later(gate.at, task.heartbeat_timeout_ms),
     queue_deadline_at: null,
   }
 }
