@@ -1,5 +1,5 @@
-import { withClient } from './direct-client.ts'
 import type { RunServers } from './provided.ts'
+import { serverClient } from './server-client.ts'
 import { waitFor } from './wait-for.ts'
 
 /**
@@ -29,22 +29,20 @@ export async function expectNoConnections(
 }
 
 async function connectionsTo(servers: RunServers, database: string): Promise<string[]> {
-  const [pooled, poolersPorts] = await withClient(servers.pgbouncerAdminUrl, async (admin) => {
-    const clients = await admin.query<{ database: string; application_name: string; port: number }>('show clients')
-    const links = await admin.query<{ database: string; local_port: number }>('show servers')
-    return [
-      clients.rows.filter((row) => row.database === database),
-      new Set(links.rows.filter((row) => row.database === database).map((row) => Number(row.local_port))),
-    ] as const
-  })
-  const direct = await withClient(servers.directUrl, async (client) => {
-    const { rows } = await client.query<{ application_name: string; client_port: number; query: string }>(
-      `select application_name, client_port, query from pg_stat_activity where datname = $1 and backend_type = 'client backend'`,
-      [database],
-    )
-    // The pooler keeps its own connections for a while; those are nobody's leak.
-    return rows.filter((row) => !poolersPorts.has(row.client_port))
-  })
+  const admin = await serverClient(servers.pgbouncerAdminUrl)
+  const clients = await admin.query<{ database: string; application_name: string; port: number }>('show clients')
+  const links = await admin.query<{ database: string; local_port: number }>('show servers')
+  const pooled = clients.rows.filter((row) => row.database === database)
+  const poolersPorts = new Set(
+    links.rows.filter((row) => row.database === database).map((row) => Number(row.local_port)),
+  )
+  const client = await serverClient(servers.directUrl)
+  const { rows } = await client.query<{ application_name: string; client_port: number; query: string }>(
+    `select application_name, client_port, query from pg_stat_activity where datname = $1 and backend_type = 'client backend'`,
+    [database],
+  )
+  // The pooler keeps its own connections for a while; those are nobody's leak.
+  const direct = rows.filter((row) => !poolersPorts.has(row.client_port))
   return [
     ...pooled.map((row) => `${row.application_name || 'a client'} through PgBouncer`),
     ...direct.map(

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type pg from 'pg'
-import { withClient } from './direct-client.ts'
 import type { RunServers } from './provided.ts'
+import { serverClient } from './server-client.ts'
 import { waitFor } from './wait-for.ts'
 import { withDatabase } from './with-database.ts'
 
@@ -16,24 +16,22 @@ export interface TestDatabase {
 /** A copy of the migrated template, empty and private. */
 export async function cloneDatabase(servers: RunServers): Promise<TestDatabase> {
   const name = `test_${randomBytes(8).toString('hex')}`
-  await withClient(servers.directUrl, async (client) => {
-    await client.query(`create database ${name} template ${servers.template}${await copyStrategy(client)}`)
-  })
+  const client = await serverClient(servers.directUrl)
+  await client.query(`create database ${name} template ${servers.template}${await copyStrategy(client)}`)
   return { name, url: withDatabase(servers.pooledUrl, name), directUrl: withDatabase(servers.directUrl, name) }
 }
 
 /** Ends what is still connected and removes the database. */
 export async function dropDatabase(servers: RunServers, name: string): Promise<void> {
-  await withClient(servers.directUrl, async (client) => {
-    const backends = 'from pg_stat_activity where datname = $1 and pid <> pg_backend_pid()'
-    // Dropping by force looks for ended backends every 100 ms, which is most of the time that a small test takes. A pooler may connect
-    // once more in between, so each look ends what it finds.
-    await waitFor(
-      async () => (await client.query(`select pg_terminate_backend(pid) ${backends}`, [name])).rowCount === 0,
-      { what: `the connections to ${name} to end`, everyMs: 2, timeoutMs: 20_000 },
-    )
-    await client.query(`drop database if exists ${name} with (force)`)
-  })
+  const client = await serverClient(servers.directUrl)
+  const backends = 'from pg_stat_activity where datname = $1 and pid <> pg_backend_pid()'
+  // Dropping by force looks for ended backends every 100 ms, which is most of the time that a small test takes. A pooler may connect
+  // once more in between, so each look ends what it finds.
+  await waitFor(
+    async () => (await client.query(`select pg_terminate_backend(pid) ${backends}`, [name])).rowCount === 0,
+    { what: `the connections to ${name} to end`, everyMs: 2, timeoutMs: 20_000 },
+  )
+  await client.query(`drop database if exists ${name} with (force)`)
 }
 
 // Copying files takes 15 ms where writing every page to the log takes 100; before Postgres 15 there is no other way.
