@@ -24,7 +24,7 @@ interface Life {
   frozenUntil: number
   running: Map<string, ClaimedTask>
   /** Called when a slot is free again. */
-  onFree: () => void
+  onFree: (() => void)[]
   canceled: Set<string>
   /** One of its claims waits. */
   claims: boolean
@@ -73,12 +73,14 @@ async function live(world: World, instance: Instance, lives: Life[]): Promise<vo
       isOver: false,
       frozenUntil: 0,
       running: new Map(),
-      onFree: () => undefined,
+      onFree: [],
       canceled: new Set(),
       claims: false,
     }
     lives.push(life)
-    world.background(`${instance.subject} claims`, claimLoop(world, life))
+    // Some keep two claims open.
+    for (let claims = random.chance(0.3) ? 2 : 1; claims > 0; claims -= 1)
+      world.background(`${instance.subject} claims`, claimLoop(world, life))
     const fenced = beatLoop(world, life)
     const end = await Promise.race([fenced.then(() => 'fenced' as const), fate(world, life)])
     // What was killed is silent; what was only replaced goes on as a zombie until it is told.
@@ -141,9 +143,7 @@ async function claimLoop(world: World, life: Life): Promise<void> {
     const max = instance.slots - life.running.size
     if (max <= 0) {
       life.claims = false
-      await new Promise<void>((resolve) => {
-        life.onFree = resolve
-      })
+      await new Promise<void>((resolve) => life.onFree.push(resolve))
       continue
     }
     life.claims = true
@@ -203,7 +203,7 @@ async function work(world: World, life: Life, task: ClaimedTask, key: string): P
   })
   if (isWhole) await report(world, life, task, key)
   life.running.delete(key)
-  life.onFree()
+  for (const free of life.onFree.splice(0)) free()
 }
 
 async function report(world: World, life: Life, task: ClaimedTask, key: string): Promise<void> {

@@ -1,7 +1,7 @@
 /**
  * What may be begun: never more than the limit of a queue (L1) or of a concurrency key (L2), nothing of a paused queue (L3) or a paused
- * mission (L4), no more of what one process gives than the instance has slots (L5), and nothing, as it is queued, before what stood in its
- * queue already (L6). A claim may have seen what was said of a queue at any moment since it was sent.
+ * mission (L4), no more of what one process gives than the instance has slots (L5), nothing, as it is queued, before what stood in its
+ * queue already (L6), and nothing for a claim that holds other tasks (L7). A claim may have seen what was said of a queue at any moment since it was sent.
  */
 import type { Commit, Database } from './database/database.ts'
 import type { AttemptRow, ControlRow, TaskRow } from './database/rows.ts'
@@ -23,7 +23,7 @@ export function createLimitRules(database: () => Database): LimitRules {
   const known = new Set<string>()
   const missions = createVersions<string>()
   /** When the claims of executing tasks were sent, and by which process. */
-  const begun = new Map<string, { at: number; by: string }>()
+  const begun = new Map<string, { at: number; by: string; committedAt: number }>()
   /** Since when tasks are queued, and free to be claimed. */
   const queuedSince = new Map<string, number>()
   /** Tasks and missions that the last commit has queued, and paused. */
@@ -62,6 +62,11 @@ export function createLimitRules(database: () => Database): LimitRules {
       )
   }
 
+  const checkClaim = ({ claim_id }: AttemptRow, begunAt: number): void => {
+    const before = executing((task) => task.claim_id === claim_id && (begun.get(task.id)?.committedAt ?? 0) < begunAt)
+    must(before.length === 0, 'L7', `the claim ${claim_id} was given more than ${before.map(({ key }) => key).join()}`)
+  }
+
   const checkTurn = ({ id, key, queue }: TaskRow, begunAt: number): void => {
     if (!queuedNow.has(id)) return
     const before = [...queuedSince].find(
@@ -91,13 +96,14 @@ export function createLimitRules(database: () => Database): LimitRules {
         else if (change.table === 'missions' && change.before?.state !== change.after.state)
           missions.add(change.after.id, change.after.state, database().scheduler.now)
         else if (change.table === 'attempts' && change.before === undefined)
-          begun.set(change.after.task_id, { at: begunAt, by })
+          begun.set(change.after.task_id, { at: begunAt, by, committedAt: database().scheduler.now })
       }
       for (const { table, before } of removed) if (table === 'queue_controls') say(before.queue, undefined)
     },
     checkBegin(attempt, task, begunAt) {
       checkQueue(task, begunAt)
       checkSlots(attempt)
+      checkClaim(attempt, begunAt)
       checkTurn(task, begunAt)
       const { concurrency_key: key, concurrency_limit: limit } = task
       const used = key === null ? 0 : executing((one) => one.concurrency_key === key).length

@@ -40,7 +40,7 @@ export const CORE_MUTANTS: readonly Mutant[] = [
   {
     name: 'bell-trusted',
     about: 'claims that wait do not poll',
-    edits: [edit('engine/claim-desk.ts', `serveAfter(group, options.pollMs * (0.5 + Math.random() / 2))`, ``)],
+    edits: [edit('engine/claim-desk.ts', `serveAfter(group, pollMs)`, ``)],
   },
   {
     name: 'countdown-outside',

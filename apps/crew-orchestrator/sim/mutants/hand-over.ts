@@ -36,6 +36,17 @@ export const HAND_OVER_MUTANTS: readonly Mutant[] = [
     ],
   },
   {
+    name: 'hand-to-repeated-claim',
+    about: 'a claim that is repeated at another process, and holds tasks already, is given others',
+    edits: [
+      edit(
+        'store/hand-over.ts',
+        `and not exists (select from tasks t where t.lease_owner = i.id and t.claim_id = h.claim_id)`,
+        ``,
+      ),
+    ],
+  },
+  {
     name: 'hand-from-paused-queue',
     about: 'tasks of a paused queue are handed over',
     edits: [edit('store/hand-over.ts', HELD_BACK, `c.max_executing is not null`)],

@@ -15,6 +15,8 @@ test('some seeds: no violation, enough happens in each, and each takes the same 
   expect(result.eventsMin).toBeGreaterThanOrEqual(500)
   expect(result.attempts).toBeGreaterThan(SEEDS)
   expect(result.leasesLost).toBeGreaterThan(0)
+  expect(result.handed).toBeGreaterThan(0)
+  expect(result.heldBack).toBeGreaterThan(0)
   expect(result.identical).toBe(result.repeated)
 })
 
@@ -24,7 +26,7 @@ test('a trace is the same to the last line', { timeout: 60_000 }, async () => {
   expect(one.trace).toEqual(other.trace)
 })
 
-test.for(['attempt-dropped', 'countdown-outside'])('the mutant %s is found', { timeout: 120_000 }, async (name) => {
+test.for(['attempt-dropped', 'countdown-outside', 'given-though-not-stored'])('the mutant %s is found', { timeout: 120_000 }, async (name) => {
   const { seed, violation } = await huntMutant(name, { ...run, seeds: 1000 })
   expect(seed, violation).toBeDefined()
 })
