@@ -5,9 +5,9 @@
  * C1 A claim waits until it gets tasks, its time is up, its caller has gone, or it is fenced. However short its time is, it is looked for once.
  * C2 Liveness never hangs on a doorbell: every group also polls, jittered, at least once in `pollMs`.
  * C3 No instance takes the places of others: only so many of its claims wait.
- * C4 A claim that waits may be lent to a statement that queues tasks, which then answers it. One claim of an instance is lent at a time,
- *    and none of a group that is being served, or for which there may be work already. Meanwhile no other claim of that instance is
- *    served, since the statements would not see which slots the other one fills; a repeat of the lent one gets the same answer.
+ * C4 A claim that waits may be lent to a statement that queues tasks, which then answers it, and with it its repeats. One claim of an
+ *    instance is lent at a time, and none of a group that is being served, or for which there may be work already.
+ * C5 An instance is served by one statement at a time: two would not see which slots the other one fills.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ClaimedTask } from '@hypercode/contracts'
@@ -59,7 +59,10 @@ export function createClaimDesk(options: ClaimDeskOptions): ClaimDesk {
   let waiting = 0
   const waitingOf = new Map<string, number>()
   const loans = new Map<Hand, Loan>()
+  /** By instance, all of them. */
   const loanOf = new Map<string, Loan>()
+  const servedIn = new Map<string, Group>()
+  const leftOut = new Map<string, Set<Group>>()
 
   const count = (instance: string, by: 1 | -1): void => {
     waiting += by
@@ -155,7 +158,7 @@ export function createClaimDesk(options: ClaimDeskOptions): ClaimDesk {
     group.running = true
     clearTimeout(group.timer)
     while (group.again) {
-      const batch = firstOf([...group.waiters].filter(isFree), asksMax)
+      const batch = firstOf([...group.waiters].filter(mayServe), asksMax)
       if (batch.length === 0) {
         // All of them are lent: who comes next looks at once.
         group.isDrained = false
@@ -164,7 +167,10 @@ export function createClaimDesk(options: ClaimDeskOptions): ClaimDesk {
       const { isSure } = group
       group.again = false
       group.isSure = false
-      for (const waiter of batch) Object.assign(waiter, { inFlight: true, isAsked: true })
+      for (const waiter of batch) {
+        Object.assign(waiter, { inFlight: true, isAsked: true })
+        servedIn.set(waiter.instance, group)
+      }
       try {
         const leased = await options.lease(group.tenantId, group.skills, batch, isSure)
         batch.forEach((waiter, index) => answer(group, waiter, leased.answers[index] as Leased['answers'][number]))
@@ -181,6 +187,8 @@ export function createClaimDesk(options: ClaimDeskOptions): ClaimDesk {
         // Postgres is away, say: who waited hears of it, and who comes next is served again.
         group.isDrained = false
         for (const waiter of batch) waiter.settle(asError(error))
+      } finally {
+        for (const { instance } of batch) letIn(instance)
       }
     }
     group.running = false
@@ -190,7 +198,25 @@ export function createClaimDesk(options: ClaimDeskOptions): ClaimDesk {
     serveAfter(group, pollMs)
   }
 
-  const isFree = ({ inFlight, instance }: Waiter): boolean => !inFlight && !loanOf.has(instance)
+  const isFree = ({ inFlight, instance, group }: Waiter): boolean =>
+    !inFlight && !loanOf.has(instance) && (servedIn.get(instance) ?? group) === group
+
+  /** C5. What is left out is served when the other one is over. */
+  const mayServe = (waiter: Waiter): boolean => {
+    const is = isFree(waiter)
+    if (!is && !waiter.inFlight) {
+      const groupsOf = leftOut.get(waiter.instance) ?? new Set()
+      leftOut.set(waiter.instance, groupsOf.add(waiter.group))
+    }
+    return is
+  }
+
+  const letIn = (instance: string): void => {
+    servedIn.delete(instance)
+    const waiting = leftOut.get(instance) ?? []
+    leftOut.delete(instance)
+    for (const group of waiting) serve(group)
+  }
 
   const fail = (group: Group, error: unknown): void => {
     group.running = false
@@ -243,6 +269,7 @@ export function createClaimDesk(options: ClaimDeskOptions): ClaimDesk {
       // What waits on may have slept through a bell.
       const left = loan.waiters.filter((waiter) => waiter.group.waiters.has(waiter))
       for (const { group } of left) serve(group)
+      letIn(instance)
       // So may other claims of the instance; and one that repeats this one and was there before finds its tasks only now.
       if ((waitingOf.get(instance) ?? 0) === left.length) return
       for (const group of groups.values()) if ([...group.waiters].some((one) => one.instance === instance)) serve(group)

@@ -1,6 +1,6 @@
 import { newId } from '@hypercode/contracts'
 import { describe, expect, test } from 'vitest'
-import { aTask, claim, deskWith, settle, wakeUp } from './desk-with.ts'
+import { TENANT, aTask, claim, deskWith, lend, settle, wakeUp } from './desk-with.ts'
 
 describe('a group of claims', () => {
   test('larger than one statement is served to its end as long as there is work', async () => {
@@ -80,6 +80,58 @@ describe('a claim whose tasks are just being leased', () => {
     open.resolve()
     expect(await waiting).toHaveLength(1)
     expect(desk.waiting).toBe(0)
+  })
+})
+
+describe('claims of one instance in two groups', () => {
+  test('are served one after the other, and those of others meanwhile', async () => {
+    const { desk, work, calls, state } = deskWith()
+    const greedy = { subject: newId() }
+    const open = Promise.withResolvers<void>()
+    state.gate = open.promise
+    const first = claim(desk, { ...greedy, skills: ['a'] })
+    const second = claim(desk, { ...greedy, skills: ['b'] })
+    const other = claim(desk, { skills: ['b'] })
+    for (const queue of ['a', 'b']) wakeUp(desk, queue)
+    await settle()
+    expect(calls.map((asks) => asks.map(({ subject }) => subject === greedy.subject))).toEqual([[true], [false]])
+    work.push(aTask(), aTask(), aTask())
+    open.resolve()
+    for (const one of [first, second, other]) expect(await one).toHaveLength(1)
+    expect(desk.waiting).toBe(0)
+  })
+
+  test('are not lent while one of them is being served, and are when it is over', async () => {
+    const { desk, state } = deskWith()
+    const greedy = { subject: newId() }
+    const first = claim(desk, { ...greedy, skills: ['a'] })
+    await settle()
+    const open = Promise.withResolvers<void>()
+    state.gate = open.promise
+    const second = claim(desk, { ...greedy, skills: ['b'], waitMs: 0 })
+    expect(desk.lend(TENANT, ['a'])).toBeUndefined()
+    open.resolve()
+    expect(await second).toEqual([])
+    await settle()
+    desk.giveBack(lend(desk, ['a']), [aTask()])
+    expect(await first).toHaveLength(1)
+  })
+
+  test('are served again after a broken statement', async () => {
+    const { desk, work, state } = deskWith()
+    const greedy = { subject: newId() }
+    const open = Promise.withResolvers<void>()
+    state.gate = open.promise
+    const first = claim(desk, { ...greedy, skills: ['a'] })
+    const second = claim(desk, { ...greedy, skills: ['b'], waitMs: 0 })
+    await settle()
+    state.failure = new Error('no server')
+    open.resolve()
+    await expect(first).rejects.toThrow('no server')
+    state.failure = undefined
+    await Promise.allSettled([second])
+    work.push(aTask())
+    expect(await claim(desk, { ...greedy, skills: ['b'] })).toHaveLength(1)
   })
 })
 
