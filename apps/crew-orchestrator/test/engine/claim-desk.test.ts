@@ -101,6 +101,25 @@ describe('claims of one instance in two groups', () => {
     expect(desk.waiting).toBe(0)
   })
 
+  test('hear of work that was told of meanwhile', async () => {
+    const { desk, work, calls, state } = deskWith()
+    const greedy = { subject: newId() }
+    const first = claim(desk, { ...greedy, skills: ['a'] })
+    const claimId = newId()
+    const second = claim(desk, { ...greedy, claimId, skills: ['b'] })
+    await settle()
+    const open = Promise.withResolvers<void>()
+    state.gate = open.promise
+    wakeUp(desk, 'a')
+    wakeUp(desk, 'b')
+    await settle()
+    work.push(aTask(), aTask())
+    open.resolve()
+    expect(await first).toHaveLength(1)
+    expect(await second).toHaveLength(1)
+    expect(calls.at(-1)?.map((ask) => ask.claimId)).toEqual([claimId])
+  })
+
   test('are not lent while one of them is being served, and are when it is over', async () => {
     const { desk, state } = deskWith()
     const greedy = { subject: newId() }
