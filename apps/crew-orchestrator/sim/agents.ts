@@ -159,10 +159,15 @@ async function claimLoop(world: World, life: Life): Promise<void> {
         skills: instance.skills,
         waitMs,
       }
-      const tasks = await call(world, `${instance.subject} claims`, async ({ engine }) =>
-        engine.desk.claim({ ...order, signal: new AbortController().signal }),
-      )
-      for (const task of tasks) world.checker.checkGiven(task, { instanceId: instance.id, incarnation })
+      const ask = async (): Promise<ClaimedTask[]> => {
+        const tasks = await call(world, `${instance.subject} claims`, async ({ engine }) =>
+          engine.desk.claim({ ...order, signal: new AbortController().signal }),
+        )
+        for (const task of tasks) world.checker.checkGiven(task, { instanceId: instance.id, incarnation })
+        return tasks
+      }
+      if (random.chance(0.3)) world.background(`${instance.subject} claims twice`, askAgain(world, life, ask))
+      const tasks = await ask()
       // An answer that comes to a dead process is nobody's.
       if (life.isOver) return
       await thawed(world, life)
@@ -177,6 +182,18 @@ async function claimLoop(world: World, life: Life): Promise<void> {
       if (random.chance(0.2)) claimId = newId()
       await scheduler.wait(random.next() * 200, `${instance.subject} tries again`)
     }
+  }
+}
+
+/** The same claim somewhere else, by somebody who does not wait for the answer of the first one. */
+async function askAgain(world: World, life: Life, ask: () => Promise<ClaimedTask[]>): Promise<void> {
+  try {
+    await world.scheduler.wait(world.random.next() * 50, `${life.instance.subject} is impatient`)
+    const tasks = await ask()
+    await thawed(world, life)
+    if (!life.isOver) for (const task of tasks) take(world, life, task)
+  } catch (error) {
+    if ((error as { code?: unknown }).code !== 'fenced' && !isPassing(error)) throw error
   }
 }
 
