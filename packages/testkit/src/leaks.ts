@@ -1,5 +1,5 @@
 import type { RunServers } from './provided.ts'
-import { serverClient } from './server-client.ts'
+import { serverPool } from './server-pool.ts'
 import { waitFor } from './wait-for.ts'
 
 /**
@@ -29,15 +29,18 @@ export async function expectNoConnections(
 }
 
 async function connectionsTo(servers: RunServers, database: string): Promise<string[]> {
-  const admin = await serverClient(servers.pgbouncerAdminUrl)
+  const admin = serverPool(servers.pgbouncerAdminUrl)
   const clients = await admin.query<{ database: string; application_name: string; port: number }>('show clients')
   const links = await admin.query<{ database: string; local_port: number }>('show servers')
   const pooled = clients.rows.filter((row) => row.database === database)
   const poolersPorts = new Set(
     links.rows.filter((row) => row.database === database).map((row) => Number(row.local_port)),
   )
-  const client = await serverClient(servers.directUrl)
-  const { rows } = await client.query<{ application_name: string; client_port: number; query: string }>(
+  const { rows } = await serverPool(servers.directUrl).query<{
+    application_name: string
+    client_port: number
+    query: string
+  }>(
     `select application_name, client_port, query from pg_stat_activity where datname = $1 and backend_type = 'client backend'`,
     [database],
   )

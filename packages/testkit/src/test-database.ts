@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type pg from 'pg'
 import type { RunServers } from './provided.ts'
-import { serverClient } from './server-client.ts'
+import { serverPool } from './server-pool.ts'
 import { waitFor } from './wait-for.ts'
 import { withDatabase } from './with-database.ts'
 
@@ -16,28 +16,27 @@ export interface TestDatabase {
 /** A copy of the migrated template, empty and private. */
 export async function cloneDatabase(servers: RunServers): Promise<TestDatabase> {
   const name = `test_${randomBytes(8).toString('hex')}`
-  const client = await serverClient(servers.directUrl)
-  await client.query(`create database ${name} template ${servers.template}${await copyStrategy(client)}`)
+  const pool = serverPool(servers.directUrl)
+  await pool.query(`create database ${name} template ${servers.template}${await copyStrategy(pool)}`)
   return { name, url: withDatabase(servers.pooledUrl, name), directUrl: withDatabase(servers.directUrl, name) }
 }
 
 /** Ends what is still connected and removes the database. */
 export async function dropDatabase(servers: RunServers, name: string): Promise<void> {
-  const client = await serverClient(servers.directUrl)
+  const pool = serverPool(servers.directUrl)
   const backends = 'from pg_stat_activity where datname = $1 and pid <> pg_backend_pid()'
   // Dropping by force looks for ended backends every 100 ms, which is most of the time that a small test takes. A pooler may connect
   // once more in between, so each look ends what it finds.
-  await waitFor(
-    async () => (await client.query(`select pg_terminate_backend(pid) ${backends}`, [name])).rowCount === 0,
-    { what: `the connections to ${name} to end`, everyMs: 2, timeoutMs: 20_000 },
-  )
-  await client.query(`drop database if exists ${name} with (force)`)
+  await waitFor(async () => (await pool.query(`select pg_terminate_backend(pid) ${backends}`, [name])).rowCount === 0, {
+    what: `the connections to ${name} to end`,
+    everyMs: 2,
+    timeoutMs: 20_000,
+  })
+  await pool.query(`drop database if exists ${name} with (force)`)
 }
 
 // Copying files takes 15 ms where writing every page to the log takes 100; before Postgres 15 there is no other way.
-async function copyStrategy(client: pg.Client): Promise<string> {
-  const { rows } = await client.query<{ version: number }>(
-    `select current_setting('server_version_num')::int as version`,
-  )
+async function copyStrategy(pool: pg.Pool): Promise<string> {
+  const { rows } = await pool.query<{ version: number }>(`select current_setting('server_version_num')::int as version`)
   return (rows[0]?.version ?? 0) >= 150_000 ? ' strategy file_copy' : ''
 }
