@@ -126,6 +126,8 @@ describe('a reply of Postgres that is lost', () => {
     expect(await agent.claim({ waitMs: 0 })).toEqual([])
     await proxy.setMode('refuse')
     expect((await cut.operator.call('POST', '/v1/missions', { manifest: SINGLE })).status).toBe(503)
+    // A submit that fails before it lends anything wakes nobody; a claim that was not given back would not hear this.
+    cut.orchestrator.engine.desk.wake([{ tenantId: agent.owner.id, queue: 'work' }])
     expect((await lent).status).toBe(503)
     expect(cut.orchestrator.engine.desk.waiting).toBe(0)
     await proxy.setMode('pass')
