@@ -98,7 +98,7 @@ async function fate(world: World, life: Life): Promise<'killed' | 'replaced'> {
     const meanMs = Math.min(world.weather.agentFaultMs, 1e6)
     await scheduler.wait(meanMs * (0.5 + random.next()), `fate of ${life.instance.subject}`)
     if (world.calm) await new Promise(() => undefined)
-    const what = random.pick(['killed', 'replaced', 'drained', 'frozen', 'frozen'] as const)
+    const what = random.pick(['killed', 'replaced', 'drained', 'frozen', 'frozen', 'frozen'] as const)
     if (what === 'drained') {
       // Its claims wait on, and what it has begun it ends.
       await drain(world, life.instance.id, life.incarnation)
