@@ -26,10 +26,14 @@ test('a trace is the same to the last line', { timeout: 60_000 }, async () => {
   expect(one.trace).toEqual(other.trace)
 })
 
-test.for(['attempt-dropped', 'countdown-outside', 'given-though-not-stored'])('the mutant %s is found', { timeout: 120_000 }, async (name) => {
-  const { seed, violation } = await huntMutant(name, { ...run, seeds: 1000 })
-  expect(seed, violation).toBeDefined()
-})
+test.for(['attempt-dropped', 'countdown-outside', 'given-though-not-stored'])(
+  'the mutant %s is found',
+  { timeout: 120_000 },
+  async (name) => {
+    const { seed, violation } = await huntMutant(name, { ...run, seeds: 1000 })
+    expect(seed, violation).toBeDefined()
+  },
+)
 
 test('there are ten mutants and more, each with a name of its own', () => {
   expect(MUTANTS.length).toBeGreaterThanOrEqual(10)
