@@ -230,8 +230,8 @@ function updateMissions(
     ended: isMissionTerminal(mission.state),
     handed_events: eventsOf.get(mission.id) ?? 0,
   }))
-  const begun = sql`, started_at = case when g.open then coalesce(m.started_at, now()) else m.started_at end`
-  return sql`update missions m set state = ${isHanding ? sql`case when g.open and r.state = 'submitted' then 'running' else r.state end` : sql`r.state`} ${isHanding ? begun : sql``}, open_tasks = r.open_tasks, total_tasks = r.total_tasks, output_chars = r.output_chars, event_seq = r.event_seq ${isHanding ? sql`+ case when g.open then r.handed_events else 0 end` : sql``},
+  // What hands over here was reported by an attempt: its mission has started.
+  return sql`update missions m set state = r.state, open_tasks = r.open_tasks, total_tasks = r.total_tasks, output_chars = r.output_chars, event_seq = r.event_seq ${isHanding ? sql`+ case when g.open then r.handed_events else 0 end` : sql``},
       output = r.output, error = r.error, cancel_requested_at = case when r.canceling then coalesce(m.cancel_requested_at, now()) end,
       compensating_at = case when r.compensating then coalesce(m.compensating_at, now()) end,
       ended_at = case when r.ended then now() end, version = m.version + 1

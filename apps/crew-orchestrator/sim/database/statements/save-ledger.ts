@@ -120,13 +120,11 @@ type MissionChange = Omit<MissionRow, 'cancel_requested_at' | 'compensating_at'>
 /** `updateMissions` */
 async function moveMission(session: Session, record: MissionChange, gate: Gate | undefined): Promise<void> {
   const { canceling, compensating, ended, handed_events = 0, ...r } = record
-  const isBegun = gate?.isOpen === true && handed_events > 0
+  const isHanded = gate?.isOpen === true
   await session.update('missions', r.id, (m) => ({
     ...m,
     ...r,
-    state: isBegun && r.state === 'submitted' ? 'running' : r.state,
-    event_seq: r.event_seq + (isBegun ? handed_events : 0),
-    started_at: isBegun ? (m.started_at ?? session.now) : m.started_at,
+    event_seq: r.event_seq + (isHanded ? handed_events : 0),
     cancel_requested_at: canceling ? (m.cancel_requested_at ?? session.now) : null,
     compensating_at: compensating ? (m.compensating_at ?? session.now) : null,
     ended_at: ended ? session.now : null,
