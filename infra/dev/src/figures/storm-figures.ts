@@ -14,7 +14,7 @@ const SECONDS: Readonly<Record<string, number>> = {
   R10: 60,
   R13: 60,
   R14: 60,
-  R15: 60,
+  R15: 120, // 2,000 cancels
 }
 
 /** One figure for each storm: `r1` is the storm R1 alone, on a platform of its own. */
