@@ -7,7 +7,7 @@
  * O3 The events of a hand-over come behind all others of its mission: without it their numbers are free again.
  */
 import type { MissionFacts, TaskFacts } from './facts.ts'
-import { missionOf } from './ledger.ts'
+import { missionOf, tasksOf } from './ledger.ts'
 import type { EventDraft, Ledger } from './ledger.ts'
 
 /** A claim that waits. */
@@ -65,10 +65,7 @@ export function handOver(
     const key = `${task.tenantId} ${wanted.join(' ')}`
     if (full.has(key)) return undefined
     const fresh = lent.has(key) || hands.size === HANDS_MAX ? undefined : borrow(task.tenantId, wanted)
-    if (fresh !== undefined) {
-      hands.set(fresh, [])
-      return fresh
-    }
+    if (fresh !== undefined) return fresh
     lent.add(key)
     let best: Hand | undefined
     for (const [hand, tasks] of hands) {
@@ -82,12 +79,14 @@ export function handOver(
 
   let chars = 0
   for (const task of ledgers.flatMap(queuedIn).toSorted(byRank)) {
-    const size = JSON.stringify(task.input).length
-    if (handOf.size > 0 && chars + size > GIVEN_CHARS_MAX) break
     const hand = next(task)
+    // Mostly it is nobody who waits: then no input is measured.
     if (hand === undefined) continue
-    hands.get(hand)?.push(task)
-    chars += size
+    chars += JSON.stringify(task.input).length
+    if (handOf.size > 0 && chars > GIVEN_CHARS_MAX) break
+    const tasks = hands.get(hand)
+    if (tasks === undefined) hands.set(hand, [task])
+    else tasks.push(task)
     handOf.set(task, hand)
   }
   return handOf.size === 0 ? NOTHING_HANDED : { leaseMs, hands, handOf, ...eventsFor(ledgers, handOf) }
@@ -95,7 +94,7 @@ export function handOver(
 
 /** O1 */
 const queuedIn = (ledger: Ledger): TaskFacts[] =>
-  [...ledger.added, ...ledger.changed].filter(
+  tasksOf(ledger).filter(
     (task) =>
       task.state === 'queued' &&
       task.attempt === 0 &&
@@ -121,7 +120,7 @@ function eventsFor(
   const events: EventDraft[] = []
   const eventsOf = new Map<string, number>()
   for (const ledger of ledgers) {
-    for (const task of [...ledger.added, ...ledger.changed]) {
+    for (const task of tasksOf(ledger)) {
       const hand = handOf.get(task)
       if (hand === undefined) continue
       const mission = missionOf(ledger, task)

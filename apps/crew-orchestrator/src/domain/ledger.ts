@@ -202,6 +202,9 @@ export function move(
   ledger.news.push(task)
 }
 
+/** The tasks that it stores or changes. */
+export const tasksOf = (ledger: Ledger): TaskFacts[] => [...ledger.added, ...ledger.changed]
+
 /** Has what changed of a task saved; one that is planned just now is saved as it is in the end. */
 export function touch(ledger: Ledger, task: TaskFacts): void {
   if (!ledger.added.has(task)) ledger.changed.add(task)

@@ -1,10 +1,9 @@
 import { parseClaimSkill } from '@hypercode/contracts'
 import type { ClaimedTask } from '@hypercode/contracts'
-import { handOver } from '../domain/hand-over.ts'
+import { NOTHING_HANDED, handOver } from '../domain/hand-over.ts'
 import type { Hand, HandOver } from '../domain/hand-over.ts'
-import { missionOf } from '../domain/ledger.ts'
 import type { Ledger } from '../domain/ledger.ts'
-import type { TaskFacts } from '../domain/facts.ts'
+import type { MissionFacts, TaskFacts } from '../domain/facts.ts'
 import type { ClaimDesk } from './claim-desk.ts'
 
 /** The claims that a statement has borrowed from the desk, to answer them with what it queues. */
@@ -17,35 +16,31 @@ export interface Loan {
 
 export function openLoan(desk: Pick<ClaimDesk, 'lend' | 'giveBack'>, leaseMs: number): Loan {
   let borrowed: Hand[] = []
-  let handed: { ledger: Ledger; hand: Hand; task: TaskFacts }[] = []
+  let over = NOTHING_HANDED
+  let missions = new Map<string, MissionFacts>()
   const giveBack = (): void => {
     for (const hand of borrowed) desk.giveBack(hand, [])
     borrowed = []
-    handed = []
+    over = NOTHING_HANDED
   }
   return {
     handOver(ledgers) {
       giveBack()
-      const over = handOver(ledgers, leaseMs, (tenantId, skills) => {
+      over = handOver(ledgers, leaseMs, (tenantId, skills) => {
         const hand = desk.lend(tenantId, skills)
         if (hand !== undefined) borrowed.push(hand)
         return hand
       })
-      for (const ledger of ledgers) {
-        for (const task of [...ledger.added, ...ledger.changed]) {
-          const hand = over.handOf.get(task)
-          if (hand !== undefined) handed.push({ ledger, hand, task })
-        }
-      }
+      missions = new Map(ledgers.flatMap((ledger) => [...ledger.missions]))
       return over
     },
     end(isHanded) {
-      const given = Map.groupBy(
-        handed.filter(({ task }) => isHanded(task)),
-        ({ hand }) => hand,
-      )
-      const answers = Array.from(given, ([hand, tasks]) => {
-        const claimed = tasks.map(({ ledger, task }) => toClaimed(ledger, task, leaseMs))
+      const answers = Array.from(over.hands, ([hand, tasks]) => {
+        const claimed = tasks
+          .filter(isHanded)
+          // As a lease tells them, also to who repeats his claim.
+          .toSorted((a, b) => (a.id < b.id ? -1 : 1))
+          .map((task) => toClaimed(missions.get(task.missionId) as MissionFacts, task, leaseMs))
         desk.giveBack(hand, claimed)
         return claimed
       })
@@ -56,8 +51,7 @@ export function openLoan(desk: Pick<ClaimDesk, 'lend' | 'giveBack'>, leaseMs: nu
 }
 
 /** O1 of `domain/hand-over`: it is a first attempt, so there is neither an error nor a journal. */
-function toClaimed(ledger: Ledger, task: TaskFacts, leaseMs: number): ClaimedTask {
-  const mission = missionOf(ledger, task)
+function toClaimed(mission: MissionFacts, task: TaskFacts, leaseMs: number): ClaimedTask {
   const { attemptMs } = task.timeouts
   return {
     taskId: task.id,

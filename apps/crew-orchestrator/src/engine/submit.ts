@@ -1,6 +1,5 @@
 import type { Budget, MissionState } from '@hypercode/contracts'
 import type { Db } from '@hypercode/db'
-import type { QueueRef } from '@hypercode/events'
 import { AppError } from '@hypercode/http'
 import type { Kept } from '../domain/again.ts'
 import { NOTHING_HANDED } from '../domain/hand-over.ts'
@@ -10,7 +9,7 @@ import type { Ledger } from '../domain/ledger.ts'
 import type { CrewPlan } from '../manifest/compile.ts'
 import { findExisting, storeMissions } from '../store/submit.ts'
 import type { KnownMission, NewMissionRow, Within } from '../store/submit.ts'
-import { toldOf } from '../store/save-ledger.ts'
+import { queuesOf, toldOf } from '../store/commit-news.ts'
 import type { Saved } from '../store/save-ledger.ts'
 
 /** A mission to submit. The plan was compiled from a manifest that has been checked. */
@@ -146,13 +145,4 @@ function repeat(row: NewMissionRow, known: KnownMission | undefined): SubmitResu
     })
   if (known.requestHash !== row.requestHash) return new AppError('idempotency_mismatch')
   return { id: known.id, replayed: true, state: undefined }
-}
-
-function queuesOf(ledger: Ledger, { handOf }: HandOver): QueueRef[] {
-  const queues = new Map(
-    [...ledger.added]
-      .filter((task) => task.state === 'queued' && !handOf.has(task))
-      .map((task) => [task.queue, { tenantId: task.tenantId, queue: task.queue }]),
-  )
-  return [...queues.values()]
 }

@@ -56,7 +56,6 @@ export function insertTasks(
       task.state === 'completed' || task.state === 'skipped' || task.state === 'failed' || task.state === 'canceled',
     ...handColumns(over, task),
   }))
-
   return sql`insert into tasks (id, tenant_id, mission_id, key, leaf, queue, requires, priority, state, reason, blocked_by, template, policy, concurrency_key, concurrency_limit, turn, held, parent_id, kept_from,
       max_attempts, retry, queue_timeout_ms, attempt_timeout_ms, heartbeat_timeout_ms, total_timeout_ms, input, output, error,
       available_at, queue_deadline_at, total_deadline_at, ended_at ${isHanding ? sql.raw(`, attempt, started_at, ${LEASE_COLUMNS.join(', ')}`) : sql``})

@@ -1,15 +1,16 @@
 import { recordset } from '@hypercode/db'
 import type { AND_COMMIT, Trx } from '@hypercode/db'
-import type { MissionHint, OutboxRow, QueueRef } from '@hypercode/events'
-import type { Mission, MissionEventName } from '@hypercode/contracts'
+import type { OutboxRow, QueueRef } from '@hypercode/events'
+import type { Mission } from '@hypercode/contracts'
 import { sql } from 'kysely'
 import type { RawBuilder } from 'kysely'
 import type { MissionFacts, TaskFacts } from '../domain/facts.ts'
 import { NOTHING_HANDED } from '../domain/hand-over.ts'
 import type { HandOver } from '../domain/hand-over.ts'
 import { isMissionTerminal, isTerminal } from '../domain/states.ts'
-import { missionOf } from '../domain/ledger.ts'
 import type { EventDraft, Ledger } from '../domain/ledger.ts'
+import { hintOf, queuesOf, toldOf } from './commit-news.ts'
+import type { ToldEvent } from './commit-news.ts'
 import {
   HANDED_STATE,
   HAND_COLUMNS,
@@ -27,16 +28,6 @@ import { MISSION_COLUMNS, missionOfJson } from './read-missions.ts'
 import type { MissionJson } from './read-missions.ts'
 import { verificationParts } from './verifications.ts'
 import { waitParts } from './waits.ts'
-
-/** An event that was committed, as it goes to the log. */
-export interface ToldEvent {
-  event: MissionEventName
-  tenantId: string
-  missionId: string
-  correlationId: string
-  taskId?: string
-  attempt?: number
-}
 
 /** What the caller does after the commit. */
 export interface Saved {
@@ -137,22 +128,6 @@ export async function saveLedger(
   }
 }
 
-/** The events of a ledger with what they belong to. */
-export function toldOf(ledger: Ledger): ToldEvent[] {
-  return ledger.events.map(({ missionId, type, taskId, body }) => {
-    const { tenantId, correlationId } = ledger.missions.get(missionId) as MissionFacts
-    const attempt = body['attempt']
-    return {
-      event: type,
-      tenantId,
-      missionId,
-      correlationId,
-      ...(taskId === null ? {} : { taskId }),
-      ...(typeof attempt === 'number' ? { attempt } : {}),
-    }
-  })
-}
-
 function updateTasks(ledger: Ledger, over: HandOver): RawBuilder<unknown> {
   const isHanding = over.hands.size > 0
   const rows = Array.from(ledger.changed, (task) => ({
@@ -242,15 +217,6 @@ function updateMissions(
     )} ${isHanding ? sql`left join gate g on r.handed_events > 0` : sql``} where m.id = r.id ${returning}`
 }
 
-function queuesOf(ledger: Ledger, { handOf }: HandOver): QueueRef[] {
-  const queues = new Map<string, QueueRef>()
-  for (const task of [...ledger.added, ...ledger.changed]) {
-    if (task.state === 'queued' && !handOf.has(task))
-      queues.set(`${task.tenantId} ${task.queue}`, { tenantId: missionOf(ledger, task).tenantId, queue: task.queue })
-  }
-  return [...queues.values()]
-}
-
 /** Queues whose tasks may have waited for what ended here: their queue is limited, or they have its concurrency key. */
 function freedQueues(ledger: Ledger): RawBuilder<unknown> {
   const ended = ledger.endedAttempts.flatMap(({ taskId }) => ledger.tasks.get(taskId) ?? [])
@@ -265,12 +231,3 @@ function freedQueues(ledger: Ledger): RawBuilder<unknown> {
     where t.tenant_id = any(${tenants}::uuid[]) and t.concurrency_key = any(${keys}::text[]) and t.state = 'queued'`
   return sql`(select json_agg(json_build_object('tenantId', q.tenant_id, 'queue', q.queue)) from (${limited} ${keys.length === 0 ? sql`` : keyed}) q)`
 }
-
-const hintOf = (mission: MissionFacts, eventsBehind = 0): MissionHint => ({
-  kind: 'mission',
-  tenantId: mission.tenantId,
-  missionId: mission.id,
-  seq: mission.eventSeq + eventsBehind,
-  correlationId: mission.correlationId,
-  ...(isMissionTerminal(mission.state) ? { ended: true as const } : {}),
-})

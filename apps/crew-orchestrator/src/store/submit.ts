@@ -1,5 +1,5 @@
 import type { Budget } from '@hypercode/contracts'
-import type { MissionHint, OutboxRow } from '@hypercode/events'
+import type { OutboxRow } from '@hypercode/events'
 import { recordset, repeatable } from '@hypercode/db'
 import type { Db } from '@hypercode/db'
 import { sql } from 'kysely'
@@ -9,6 +9,7 @@ import type { HandOver } from '../domain/hand-over.ts'
 import type { Ledger } from '../domain/ledger.ts'
 import { insertApprovals } from './approvals.ts'
 import { insertBudgets } from './budgets.ts'
+import { hintOf } from './commit-news.ts'
 import { gate, openAttempts } from './hand-over.ts'
 import { insertDeadLetters, insertEdges, insertEvents, insertTasks } from './insert-fragments.ts'
 
@@ -67,8 +68,8 @@ export async function storeMissions(
   over: HandOver = NOTHING_HANDED,
 ): Promise<Submitted> {
   const isHanding = over.hands.size > 0
-  const hints = orders.map((order) => hintOf(order))
-  const handedHints = orders.map((order) => hintOf(order, over.eventsOf.get(order.mission.id)))
+  const hints = orders.map(({ mission }) => hintOf(mission))
+  const handedHints = orders.map(({ mission }) => hintOf(mission, over.eventsOf.get(mission.id)))
   const edges = orders.flatMap((order) => order.ledger.edges.map((edge) => ({ ...edge, missionId: order.mission.id })))
   const events = orders.flatMap((order) =>
     order.ledger.events.map((event) => ({ ...event, tenantId: order.mission.tenantId })),
@@ -176,15 +177,6 @@ function handedEvents(orders: readonly NewMissionRow[], { events }: HandOver) {
   const tenants = new Map(orders.map(({ mission }) => [mission.id, mission.tenantId]))
   return events.map((event) => ({ ...event, tenantId: tenants.get(event.missionId) as string }))
 }
-
-const hintOf = ({ mission }: NewMissionRow, eventsBehind = 0): MissionHint => ({
-  kind: 'mission',
-  tenantId: mission.tenantId,
-  missionId: mission.id,
-  seq: mission.eventSeq + eventsBehind,
-  correlationId: mission.correlationId,
-  ...(mission.openTasks === 0 ? { ended: true as const } : {}),
-})
 
 export interface KnownMission {
   id: string
