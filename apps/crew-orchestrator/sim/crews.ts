@@ -13,10 +13,14 @@ const KEYS = [
   { key: 'two at a time', limit: 2 },
 ] as const
 
-/** A crew of some tasks that wait for each other, fan out, are left out, and are tried again or not. */
+/** The key of a task that is alone in its mission; its agent uses no tools. */
+export const ALONE = 'alone'
+
+/** A crew of some tasks that wait for each other, fan out, are left out, and are tried again or not; every fourth of a single plain one. */
 export function randomCrew(random: Random): CrewPlan {
-  const size = random.int(1, 6)
-  const tasks = Array.from({ length: size }, (_, index) => randomTask(random, index))
+  const tasks = random.chance(0.25)
+    ? [{ ...randomTask(random, 0), key: ALONE, template: null, policy: null, concurrency: null }]
+    : Array.from({ length: random.int(1, 6) }, (_, index) => randomTask(random, index))
   const needed = new Set(tasks.flatMap((task) => task.dependsOn))
   return {
     crew: 'crew',

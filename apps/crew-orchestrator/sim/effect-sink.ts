@@ -1,3 +1,4 @@
+import { ALONE } from './crews.ts'
 import type { Random } from './random.ts'
 import { must } from './rules.ts'
 
@@ -11,7 +12,7 @@ export interface Tool {
 /** The world outside, in which effects happen. It counts them. */
 export interface EffectSink {
   /** The tools of a task, in order. Every attempt of it has the same. */
-  toolsOf(taskId: string): readonly Tool[]
+  toolsOf(taskId: string, key: string | undefined): readonly Tool[]
   /** An agent may be about to have the effect, until it says otherwise. */
   begins(taskId: string, name: string): void
   ends(taskId: string, name: string): void
@@ -29,8 +30,8 @@ export function createEffectSink(random: Random): EffectSink {
   const keys = new Map<string, string[]>()
   const add = (id: string, by: number): void => void pending.set(id, (pending.get(id) ?? 0) + by)
   return {
-    toolsOf(taskId) {
-      const known = tools.get(taskId) ?? randomTools(random)
+    toolsOf(taskId, key) {
+      const known = tools.get(taskId) ?? (key === ALONE ? [] : randomTools(random))
       tools.set(taskId, known)
       return known
     },

@@ -25,6 +25,9 @@ export interface SimResult {
   /** Statements that handed what they queued to claims that waited, and those that meant to and found the gate shut. */
   handed: number
   heldBack: number
+  /** Statements that saved the end of a task without a look at it, and those that met a change and saved nothing. */
+  unseen: number
+  outdated: number
   violations: { seed: number; violation: string }[]
   /** Seeds that were run a second time, and those of them that took the same course to the last event. */
   repeated: number
@@ -40,7 +43,7 @@ export async function runSeeds({ from, seeds, events, workers, onProgress }: Sim
   const begun = performance.now()
   const digests = new Map<number, string>()
   const violations: SimResult['violations'] = []
-  const sum = { events: 0, missions: 0, attempts: 0, leasesLost: 0, handed: 0, heldBack: 0 }
+  const sum = { events: 0, missions: 0, attempts: 0, leasesLost: 0, handed: 0, heldBack: 0, unseen: 0, outdated: 0 }
   let eventsMin = Number.POSITIVE_INFINITY
   let done = 0
   const list = Array.from({ length: seeds }, (_, index) => from + index)
@@ -58,6 +61,8 @@ export async function runSeeds({ from, seeds, events, workers, onProgress }: Sim
       sum.leasesLost += outcome.lost
       sum.handed += outcome.handed
       sum.heldBack += outcome.heldBack
+      sum.unseen += outcome.unseen
+      sum.outdated += outcome.outdated
       eventsMin = Math.min(eventsMin, outcome.events)
       onProgress?.(done)
       return violations.length < VIOLATIONS_MAX

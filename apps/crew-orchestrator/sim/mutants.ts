@@ -4,6 +4,7 @@ import { EFFECT_MUTANTS } from './mutants/effects.ts'
 import { HAND_OVER_MUTANTS } from './mutants/hand-over.ts'
 import { LIMIT_MUTANTS } from './mutants/limits.ts'
 import { RELAY_MUTANTS } from './mutants/relay.ts'
+import { UNSEEN_MUTANTS } from './mutants/unseen.ts'
 import { VERIFICATION_MUTANTS } from './mutants/verification.ts'
 import { WAIT_MUTANTS } from './mutants/waits.ts'
 import type { Mutant } from './mutants/edit.ts'
@@ -14,6 +15,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...COMPENSATION_MUTANTS,
   ...EFFECT_MUTANTS,
   ...HAND_OVER_MUTANTS,
+  ...UNSEEN_MUTANTS,
   ...LIMIT_MUTANTS,
   ...WAIT_MUTANTS,
   ...VERIFICATION_MUTANTS,

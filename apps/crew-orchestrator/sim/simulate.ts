@@ -28,6 +28,8 @@ export interface Outcome {
   /** Statements that were to hand over what they queued: those that did, and those that found the gate shut. */
   handed: number
   heldBack: number
+  unseen: number
+  outdated: number
   digest: number
   violation: string | undefined
   trace: readonly string[]
@@ -85,6 +87,8 @@ export async function simulate({ seed, events, keepsTrace = false }: SimulateOpt
     lost: [...attempts.values()].filter((attempt) => attempt.outcome === 'lease_lost').length,
     handed: world.database.gates.open,
     heldBack: world.database.gates.shut,
+    unseen: world.database.unseen.saved,
+    outdated: world.database.unseen.outdated,
     digest: scheduler.digest,
     violation,
     trace: scheduler.trace,
@@ -266,7 +270,7 @@ function checkEnd(world: World, history: History): void {
 /** E1: what completed had exactly the effects of its handler. E2: nothing happened of which the ledger does not know. */
 function checkEffects({ sink, database: { tables } }: World): void {
   for (const { task_id: id, outcome } of tables.attempts.values()) {
-    for (const { kind, name } of sink.toolsOf(id)) {
+    for (const { kind, name } of sink.toolsOf(id, tables.tasks.get(id)?.key)) {
       if (kind === 'step') continue
       const known = tables.effects.get(`${id}/${name}`)
       must(sink.count(id, name) === 0 || known !== undefined, 'E2', `nobody wrote down the effect ${name} of ${id}`)

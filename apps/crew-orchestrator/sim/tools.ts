@@ -25,7 +25,7 @@ export interface Hand {
 /** Uses every tool of the task as a handler does, and what attempts before left of them. False when the attempt came to its end meanwhile. */
 export async function useTools(world: World, hand: Hand): Promise<boolean> {
   const { random, scheduler, settings } = world
-  for (const tool of world.sink.toolsOf(hand.task.taskId)) {
+  for (const tool of world.sink.toolsOf(hand.task.taskId, hand.task.key)) {
     const isDone = await (tool.kind === 'step' ? doStep : haveEffect)(world, hand, tool)
     if (!isDone || hand.isOver()) return false
     // Sometimes longer than a lease or a time-out lasts.

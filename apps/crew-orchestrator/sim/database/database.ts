@@ -66,6 +66,8 @@ export class Database {
   readonly locks = new Map<string, Lock>()
   /** Of the statements that meant to hand over what they queued: how many did, and how many queued it all the same. */
   readonly gates = { open: 0, shut: 0 }
+  /** Of the statements that save what was decided without a look: how many did, and how many met a change. */
+  readonly unseen = { saved: 0, outdated: 0 }
   outboxId = 0
 
   constructor(options: DatabaseOptions) {

@@ -2,13 +2,13 @@
 import { edit } from './edit.ts'
 import type { Mutant } from './edit.ts'
 
-const FENCE = `t.state = 'executing' and t.attempt = r.attempt and t.lease_owner = i.id and t.lease_incarnation = r.incarnation and i.incarnation = r.incarnation as is_held`
+const FENCE = `t.state = 'executing' and t.attempt = r.attempt and t.lease_owner = i.id and t.lease_incarnation = r.incarnation and i.incarnation = r.incarnation`
 
 export const CORE_MUTANTS: readonly Mutant[] = [
   {
     name: 'fence-dropped',
     about: 'a report about any executing task is taken, whoever sends it',
-    edits: [edit('store/reports.ts', FENCE, `t.state = 'executing' as is_held`)],
+    edits: [edit('store/reports.ts', FENCE, `t.state = 'executing'`)],
   },
   {
     name: 'attempt-dropped',
@@ -118,7 +118,7 @@ export const CORE_MUTANTS: readonly Mutant[] = [
     name: 'zombie-after-release',
     about: 'a report counts after the attempt was released, as long as nobody took the task again',
     edits: [
-      edit('store/reports.ts', FENCE, `t.attempt = r.attempt and i.incarnation = r.incarnation as is_held`),
+      edit('store/reports.ts', FENCE, `t.attempt = r.attempt and i.incarnation = r.incarnation`),
       edit(
         'engine/complete.ts',
         `if (task.state !== 'executing') continue`,

@@ -91,8 +91,8 @@ export const HAND_OVER_MUTANTS: readonly Mutant[] = [
       edit('store/submit.ts', `where exists (select from gate) and r.mission_id in`, `where r.mission_id in`),
       edit(
         'store/save-ledger.ts',
-        'insertEvents(ofTenants(over.events), sql`where exists (select from gate)`)',
-        'insertEvents(ofTenants(over.events))',
+        'insertEvents(ofTenants(ledger, over.events), sql`where exists (select from gate)`)',
+        'insertEvents(ofTenants(ledger, over.events))',
       ),
     ],
   },
@@ -129,6 +129,6 @@ export const HAND_OVER_MUTANTS: readonly Mutant[] = [
   {
     name: 'attempt-unopened',
     about: 'what was freed by a report and handed over has no attempt',
-    edits: [edit('store/save-ledger.ts', `...(ledger.changed.size > 0 ? ['tasks_moved'] : []),`, ``)],
+    edits: [edit('store/save-ledger.ts', `, ...(ledger.changed.size > 0 ? ['tasks_moved'] : [])`, ``)],
   },
 ]

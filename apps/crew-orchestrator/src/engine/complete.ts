@@ -36,6 +36,11 @@ export interface ReportResult {
   state: TaskState | undefined
 }
 
+export interface Completed {
+  results: ReportResult[]
+  saved: Saved
+}
+
 /**
  * Takes the reports of any number of attempts in one transaction: those whose fence holds change their task, with all that follows;
  * a repeat of what was reported before is answered as such; everything else is stale and changes nothing.
@@ -43,8 +48,8 @@ export interface ReportResult {
 export async function completeAttempts(
   db: Db,
   reports: readonly Report[],
-  options: Omit<SaveOptions, 'end'> = {},
-): Promise<{ results: ReportResult[]; saved: Saved }> {
+  options: Pick<SaveOptions, 'isAwaited' | 'handOver'> = {},
+): Promise<Completed> {
   return await inTransaction(db, async (trx) => {
     const ledger = openLedger()
     const found = await lockReported(trx, ledger, reports)
@@ -141,7 +146,7 @@ async function readRoundsOf(
   )
 }
 
-function endingOf(
+export function endingOf(
   { report, outputHash, chars }: Report,
   { policy }: TaskFacts,
   known: KnownWaits | undefined,

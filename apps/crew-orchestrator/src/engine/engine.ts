@@ -29,6 +29,8 @@ import { createClaimDesk } from './claim-desk.ts'
 import type { ClaimDesk } from './claim-desk.ts'
 import { completeAttempts } from './complete.ts'
 import type { Report, ReportResult } from './complete.ts'
+import { completeHanded } from './complete-handed.ts'
+import { createHandedTasks } from './handed-tasks.ts'
 import { openLoan } from './loan.ts'
 import { createMissionWaiters } from './mission-waiters.ts'
 import type { MissionWaiters } from './mission-waiters.ts'
@@ -110,6 +112,7 @@ export function createEngine(deps: EngineDeps): Engine {
     }
   }
 
+  const handed = createHandedTasks()
   /** To hand over is to answer a claim with the little that is there: with work at every turn it makes small batches of large ones. */
   const isCalm = (): boolean => submits.inFlight + reports.inFlight <= 1 && submits.waiting + reports.waiting === 0
 
@@ -124,7 +127,9 @@ export function createEngine(deps: EngineDeps): Engine {
       try {
         const over = isCalm() ? loan.handOver(missions.map(({ ledger }) => ledger)) : NOTHING_HANDED
         const { results, saved, stored } = await submitMissions(db, missions, over)
-        const claimed = loan.end(({ missionId }) => saved.isHanded && stored.has(missionId))
+        const isHanded = (missionId: string): boolean => saved.isHanded && stored.has(missionId)
+        const claimed = loan.end(({ missionId }) => isHanded(missionId))
+        for (const { mission, ledger } of missions) if (isHanded(mission.id)) handed.keep(ledger, over)
         after(saved)
         tellClaims(claimed)
         return results
@@ -148,7 +153,11 @@ export function createEngine(deps: EngineDeps): Engine {
       const loan = openLoan(desk, config.AGENT_LEASE_MS)
       try {
         const handOver = (ledger: Ledger) => (isCalm() ? loan.handOver([ledger]) : NOTHING_HANDED)
-        const { results, saved } = await completeAttempts(urgentDb, batch, { isAwaited: waiters.isAwaited, handOver })
+        const { isAwaited } = waiters
+        const known = handed.take(batch)
+        const { results, saved } =
+          (known && (await completeHanded(urgentDb, batch, known, isAwaited))) ??
+          (await completeAttempts(urgentDb, batch, { isAwaited, handOver }))
         const claimed = loan.end(() => saved.isHanded)
         after(saved)
         tellClaims(claimed)

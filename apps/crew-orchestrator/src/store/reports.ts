@@ -14,6 +14,23 @@ export interface FenceClaim {
   attempt: number
 }
 
+/** Whether the fence of a report `r` holds: its attempt is the current one of task `t` and in the hands of instance `i`. */
+export const IS_HELD = sql.raw(
+  `t.state = 'executing' and t.attempt = r.attempt and t.lease_owner = i.id and t.lease_incarnation = r.incarnation and i.incarnation = r.incarnation`,
+)
+
+export const REPORT_COLUMNS = 'ord int, tenant_id uuid, subject text, incarnation bigint, task_id uuid, attempt int'
+
+export const reportRecords = (claims: readonly FenceClaim[]) =>
+  claims.map((claim, ord) => ({
+    ord,
+    tenant_id: claim.tenantId,
+    subject: claim.subject,
+    incarnation: claim.incarnation,
+    task_id: claim.taskId,
+    attempt: claim.attempt,
+  }))
+
 /** What the database knows of the attempt that a report is about. */
 export interface ReportedAttempt {
   ord: number
@@ -33,19 +50,12 @@ export async function lockReported(
   ledger: Ledger,
   claims: readonly FenceClaim[],
 ): Promise<ReportedAttempt[]> {
-  const rows = claims.map((claim, ord) => ({
-    ord,
-    tenant_id: claim.tenantId,
-    subject: claim.subject,
-    incarnation: claim.incarnation,
-    task_id: claim.taskId,
-    attempt: claim.attempt,
-  }))
+  const rows = reportRecords(claims)
   const found = await sql<{ tasks: ReportedRow[] | null; missions: MissionFactsRow[] | null }>`
     with reported as materialized (
       select r.ord, ${TASK_FACTS},
-        t.state = 'executing' and t.attempt = r.attempt and t.lease_owner = i.id and t.lease_incarnation = r.incarnation and i.incarnation = r.incarnation as is_held
-      from ${recordset(rows, 'r', 'ord int, tenant_id uuid, subject text, incarnation bigint, task_id uuid, attempt int')}
+        ${IS_HELD} as is_held
+      from ${recordset(rows, 'r', REPORT_COLUMNS)}
       join agent_instances i on i.tenant_id = r.tenant_id and i.subject = r.subject
       join tasks t on t.id = r.task_id and t.tenant_id = r.tenant_id
       join attempts a on a.task_id = r.task_id and a.attempt = r.attempt and a.agent_instance_id = i.id

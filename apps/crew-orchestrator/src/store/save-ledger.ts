@@ -1,31 +1,23 @@
-import { recordset } from '@hypercode/db'
-import type { AND_COMMIT, Trx } from '@hypercode/db'
+import type { AND_COMMIT, Db } from '@hypercode/db'
 import type { OutboxRow, QueueRef } from '@hypercode/events'
 import type { Mission } from '@hypercode/contracts'
 import { sql } from 'kysely'
 import type { RawBuilder } from 'kysely'
-import type { MissionFacts, TaskFacts } from '../domain/facts.ts'
+import type { MissionFacts } from '../domain/facts.ts'
 import { NOTHING_HANDED } from '../domain/hand-over.ts'
 import type { HandOver } from '../domain/hand-over.ts'
-import { isMissionTerminal, isTerminal } from '../domain/states.ts'
+import { isMissionTerminal } from '../domain/states.ts'
 import type { EventDraft, Ledger } from '../domain/ledger.ts'
 import { hintOf, queuesOf, toldOf } from './commit-news.ts'
 import type { ToldEvent } from './commit-news.ts'
-import {
-  HANDED_STATE,
-  HAND_COLUMNS,
-  JOIN_GATE,
-  LEASE_COLUMNS,
-  gate,
-  handColumns,
-  leaseValues,
-  openAttempts,
-  returnLeases,
-} from './hand-over.ts'
+import { gate, openAttempts } from './hand-over.ts'
 import { insertDeadLetters, insertEdges, insertEvents, insertTasks } from './insert-fragments.ts'
 import { approvalParts } from './approvals.ts'
 import { MISSION_COLUMNS, missionOfJson } from './read-missions.ts'
 import type { MissionJson } from './read-missions.ts'
+import type { FenceClaim } from './reports.ts'
+import { ALWAYS, ONLY_UNCHANGED, unchangedParts } from './unchanged.ts'
+import { endAttempts, freedQueues, updateMissions, updateTasks } from './update-fragments.ts'
 import { verificationParts } from './verifications.ts'
 import { waitParts } from './waits.ts'
 
@@ -50,15 +42,20 @@ export interface SaveOptions {
   isAwaited?: (missionId: string) => boolean
   /** Finds claims for what is queued. */
   handOver?: (ledger: Ledger) => HandOver
+  /**
+   * Of a ledger that was decided without locks, the attempts that end: it is saved, as a whole, only if they are held and nothing was written
+   * to their missions since they began there; nothing is handed over then.
+   */
+  unchanged?: readonly FenceClaim[]
 }
 
 export const NOTHING_SAVED: Saved = { outbox: undefined, queued: [], ended: [], told: [], isHanded: false }
 
 /** Writes everything that a ledger holds in one statement, made of only the parts that have rows. */
 export async function saveLedger(
-  trx: Trx,
+  db: Db,
   ledger: Ledger,
-  { end = sql``, isAwaited = () => false, handOver = () => NOTHING_HANDED }: SaveOptions = {},
+  { end = sql``, isAwaited = () => false, handOver = () => NOTHING_HANDED, unchanged }: SaveOptions = {},
 ): Promise<Saved> {
   if (ledger.events.length === 0 && ledger.changed.size === 0 && ledger.endedAttempts.length === 0) return NOTHING_SAVED
   const touched = [...new Set(ledger.events.map((event) => event.missionId))].map(
@@ -66,10 +63,47 @@ export async function saveLedger(
   )
   const ended = touched.filter((mission) => isMissionTerminal(mission.state)).map((mission) => mission.id)
   const awaited = ended.filter(isAwaited)
-  const over = handOver(ledger)
+  const over = unchanged === undefined ? handOver(ledger) : NOTHING_HANDED
+  const { where, and } = unchanged === undefined ? ALWAYS : ONLY_UNCHANGED
   const isHanding = over.hands.size > 0
   const hints = touched.map((mission) => hintOf(mission))
   const handedHints = touched.map((mission) => hintOf(mission, over.eventsOf.get(mission.id)))
+  const returning = awaited.length > 0 ? sql`returning ${MISSION_COLUMNS}` : sql``
+  const payload = isHanding
+    ? sql`case when exists (select from gate) then ${JSON.stringify(handedHints)}::jsonb else ${JSON.stringify(hints)}::jsonb end`
+    : sql`${JSON.stringify(hints)}::jsonb`
+  const parts = [
+    ...(unchanged === undefined ? partsOf(ledger, over) : partsIfUnchanged(ledger, unchanged)),
+    ...(touched.length === 0 ? [] : [sql`missions_moved as (${updateMissions(touched, over, returning, and)})`]),
+    sql`outbox_in as (insert into outbox (payload) select ${payload} ${where} returning id)`,
+  ]
+  const seen =
+    awaited.length === 0
+      ? sql`null`
+      : sql`(select json_agg(moved) from missions_moved moved where id = any(${awaited}::uuid[]))`
+  const result = await sql<{
+    id: number
+    freed: QueueRef[] | null
+    seen: MissionJson[] | null
+    is_handed: boolean
+  }>`with ${sql.join(parts)}
+    select id, ${freedQueues(ledger)} as freed, ${seen} as seen, ${isHanding ? sql`exists (select from gate)` : sql`false`} as is_handed from outbox_in ${end}`.execute(
+    db,
+  )
+  const [row] = result.rows
+  if (row === undefined) return NOTHING_SAVED
+  return {
+    outbox: { id: row.id, hints: row.is_handed ? handedHints : hints },
+    queued: [...queuesOf(ledger, row.is_handed ? over : NOTHING_HANDED), ...(row.freed ?? [])],
+    ended,
+    awaited: (row.seen ?? []).map(missionOfJson),
+    told: toldOf(ledger),
+    isHanded: row.is_handed,
+  }
+}
+
+function partsOf(ledger: Ledger, over: HandOver): RawBuilder<unknown>[] {
+  const isHanding = over.hands.size > 0
   const parts: RawBuilder<unknown>[] = []
   const add = (name: string, rows: number, part: () => RawBuilder<unknown>): void => {
     if (rows > 0) parts.push(sql`${sql.raw(name)} as (${part()})`)
@@ -82,152 +116,26 @@ export async function saveLedger(
   add('letters_in', ledger.deadLetters.length, () => insertDeadLetters(ledger.deadLetters))
   for (const [name, rows, part] of [...waitParts(ledger), ...approvalParts(ledger), ...verificationParts(ledger)])
     add(name, rows, part)
-  const ofTenants = (events: readonly EventDraft[]) =>
-    events.map((event) => ({
-      ...event,
-      tenantId: (ledger.missions.get(event.missionId) as MissionFacts).tenantId,
-    }))
-  add('events_in', ledger.events.length, () => insertEvents(ofTenants(ledger.events)))
-  if (isHanding) {
-    parts.push(
-      openAttempts([
-        ...(ledger.added.size > 0 ? ['tasks_in'] : []),
-        ...(ledger.changed.size > 0 ? ['tasks_moved'] : []),
-      ]),
-    )
-    add('claims_told', over.events.length, () =>
-      insertEvents(ofTenants(over.events), sql`where exists (select from gate)`),
-    )
-  }
-  add('missions_moved', touched.length, () =>
-    updateMissions(touched, over, awaited.length > 0 ? sql`returning ${MISSION_COLUMNS}` : sql``),
+  add('events_in', ledger.events.length, () => insertEvents(ofTenants(ledger, ledger.events)))
+  if (!isHanding) return parts
+  parts.push(
+    openAttempts([...(ledger.added.size > 0 ? ['tasks_in'] : []), ...(ledger.changed.size > 0 ? ['tasks_moved'] : [])]),
   )
-  const outboxIn = sql`outbox_in as (insert into outbox (payload) values (${isHanding ? sql`case when exists (select from gate) then ${JSON.stringify(handedHints)}::jsonb else ${JSON.stringify(hints)}::jsonb end` : sql`${JSON.stringify(hints)}::jsonb`}) returning id)`
-  const seen =
-    awaited.length === 0
-      ? sql`null`
-      : sql`(select json_agg(moved) from missions_moved moved where id = any(${awaited}::uuid[]))`
-  const result = await sql<{
-    id: number
-    freed: QueueRef[] | null
-    seen: MissionJson[] | null
-    is_handed: boolean
-  }>`with ${sql.join([...parts, outboxIn])}
-    select id, ${freedQueues(ledger)} as freed, ${seen} as seen, ${isHanding ? sql`exists (select from gate)` : sql`false`} as is_handed from outbox_in ${end}`.execute(
-    trx,
+  add('claims_told', over.events.length, () =>
+    insertEvents(ofTenants(ledger, over.events), sql`where exists (select from gate)`),
   )
-  const outboxId = result.rows[0]?.id
-  const isHanded = result.rows[0]?.is_handed ?? false
-  return {
-    outbox: outboxId === undefined ? undefined : { id: outboxId, hints: isHanded ? handedHints : hints },
-    queued: [...queuesOf(ledger, isHanded ? over : NOTHING_HANDED), ...(result.rows[0]?.freed ?? [])],
-    ended,
-    awaited: (result.rows[0]?.seen ?? []).map(missionOfJson),
-    told: toldOf(ledger),
-    isHanded,
-  }
+  return parts
 }
 
-function updateTasks(ledger: Ledger, over: HandOver): RawBuilder<unknown> {
-  const isHanding = over.hands.size > 0
-  const rows = Array.from(ledger.changed, (task) => ({
-    id: task.id,
-    state: task.state,
-    reason: task.reason,
-    blocked_by: task.blockedBy,
-    max_attempts: task.maxAttempts,
-    concurrency_key: task.concurrency?.key ?? null,
-    turn: task.turn,
-    held: task.held,
-    delay_ms: task.delayMs ?? null,
-    has_delay: task.delayMs !== undefined,
-    has_input: task.input !== undefined,
-    input: task.input ?? null,
-    has_output: task.output !== undefined,
-    output: task.output ?? null,
-    error: task.error,
-    ended: isTerminal(task.state),
-    ...handColumns(over, task),
-  }))
-  // Every state that is written here is one without a lease: a task becomes executing by a claim alone.
-  const leases = isHanding
-    ? leaseValues(over, 't.attempt_timeout_ms', 't.heartbeat_timeout_ms')
-    : LEASE_COLUMNS.map(() => sql`null`)
-  const begun = sql`, attempt = t.attempt + case when g.open then 1 else 0 end, started_at = case when g.open then coalesce(t.started_at, now()) else t.started_at end`
-  return sql`update tasks t set state = ${isHanding ? HANDED_STATE : sql`r.state`} ${isHanding ? begun : sql``}, reason = r.reason, blocked_by = r.blocked_by, max_attempts = r.max_attempts,
-      concurrency_key = r.concurrency_key, turn = r.turn, held = r.held,
-      input = case when r.has_input then r.input else t.input end,
-      output = case when r.has_output then r.output else t.output end, error = r.error,
-      ${sql.join(LEASE_COLUMNS.map((column, index) => sql`${sql.raw(column)} = ${leases[index]}`))},
-      available_at = case when r.has_delay and r.state in ('queued', 'scheduled', 'waiting', 'input_required', 'verifying') then now() + r.delay_ms * interval '1 millisecond' else t.available_at end,
-      queue_deadline_at = case when r.state = 'queued' ${isHanding ? sql`and g.open is null` : sql``} then now() + t.queue_timeout_ms * interval '1 millisecond' end,
-      total_deadline_at = case when r.state in ('queued', 'scheduled', 'waiting') then coalesce(t.total_deadline_at, now() + t.total_timeout_ms * interval '1 millisecond')
-        when r.state in ('input_required', 'verifying') then t.total_deadline_at end,
-      ended_at = case when r.ended then now() end, version = t.version + 1
-    from ${recordset(
-      rows,
-      'r',
-      `id uuid, state text, reason text, blocked_by int, max_attempts int, concurrency_key text, turn int, held boolean, delay_ms bigint, has_delay boolean, has_input boolean, input jsonb, has_output boolean, output jsonb, error jsonb,
-       ended boolean${isHanding ? `, ${HAND_COLUMNS}` : ''}`,
-    )} ${isHanding ? JOIN_GATE : sql``} where t.id = r.id ${isHanding ? returnLeases('t') : sql``}`
+/** The end of attempts, and of their tasks and missions, is all that is decided without locks. */
+function partsIfUnchanged(ledger: Ledger, claims: readonly FenceClaim[]): RawBuilder<unknown>[] {
+  return [
+    ...unchangedParts(claims),
+    sql`tasks_moved as (${updateTasks(ledger, NOTHING_HANDED, ONLY_UNCHANGED.and)})`,
+    sql`attempts_ended as (${endAttempts(ledger, ONLY_UNCHANGED.and)})`,
+    sql`events_in as (${insertEvents(ofTenants(ledger, ledger.events), ONLY_UNCHANGED.where)})`,
+  ]
 }
 
-function endAttempts(ledger: Ledger): RawBuilder<unknown> {
-  const rows = ledger.endedAttempts.map((ended) => ({
-    task_id: ended.taskId,
-    attempt: ended.attempt,
-    outcome: ended.outcome,
-    error: ended.error,
-    output_hash: ended.outputHash,
-  }))
-  return sql`update attempts a set ended_at = now(), outcome = r.outcome, error = r.error, output_hash = decode(r.output_hash, 'hex')
-    from ${recordset(rows, 'r', 'task_id uuid, attempt int, outcome text, error jsonb, output_hash text')}
-    where a.task_id = r.task_id and a.attempt = r.attempt and a.ended_at is null`
-}
-
-function updateMissions(
-  missions: readonly MissionFacts[],
-  { eventsOf }: HandOver,
-  returning: RawBuilder<unknown>,
-): RawBuilder<unknown> {
-  const isHanding = eventsOf.size > 0
-  const rows = missions.map((mission) => ({
-    id: mission.id,
-    state: mission.state,
-    open_tasks: mission.openTasks,
-    total_tasks: mission.totalTasks,
-    output_chars: mission.outputChars,
-    event_seq: mission.eventSeq,
-    output: mission.output ?? null,
-    error: mission.error,
-    canceling: mission.canceling,
-    compensating: mission.compensating,
-    ended: isMissionTerminal(mission.state),
-    handed_events: eventsOf.get(mission.id) ?? 0,
-  }))
-  // What hands over here was reported by an attempt: its mission has started.
-  return sql`update missions m set state = r.state, open_tasks = r.open_tasks, total_tasks = r.total_tasks, output_chars = r.output_chars, event_seq = r.event_seq ${isHanding ? sql`+ case when g.open then r.handed_events else 0 end` : sql``},
-      output = r.output, error = r.error, cancel_requested_at = case when r.canceling then coalesce(m.cancel_requested_at, now()) end,
-      compensating_at = case when r.compensating then coalesce(m.compensating_at, now()) end,
-      ended_at = case when r.ended then now() end, version = m.version + 1
-    from ${recordset(
-      rows,
-      'r',
-      `id uuid, state text, open_tasks int, total_tasks int, output_chars bigint, event_seq int, output jsonb, error jsonb, canceling boolean, compensating boolean, ended boolean${isHanding ? ', handed_events int' : ''}`,
-    )} ${isHanding ? sql`left join gate g on r.handed_events > 0` : sql``} where m.id = r.id ${returning}`
-}
-
-/** Queues whose tasks may have waited for what ended here: their queue is limited, or they have its concurrency key. */
-function freedQueues(ledger: Ledger): RawBuilder<unknown> {
-  const ended = ledger.endedAttempts.flatMap(({ taskId }) => ledger.tasks.get(taskId) ?? [])
-  if (ended.length === 0) return sql`null`
-  const all = (of: (task: TaskFacts) => string[]): string[] => [...new Set(ended.flatMap(of))]
-  const tenants = all((task) => [task.tenantId])
-  const keys = all((task) => (task.concurrency === null ? [] : [task.concurrency.key]))
-  // Two lists and no join, for this is planned with every report: it may name a queue too many, which only makes somebody look.
-  const limited = sql`select tenant_id, queue from queue_controls
-    where tenant_id = any(${tenants}::uuid[]) and queue = any(${all((task) => [task.queue])}::text[]) and max_executing is not null`
-  const keyed = sql`union select t.tenant_id, t.queue from tasks t
-    where t.tenant_id = any(${tenants}::uuid[]) and t.concurrency_key = any(${keys}::text[]) and t.state = 'queued'`
-  return sql`(select json_agg(json_build_object('tenantId', q.tenant_id, 'queue', q.queue)) from (${limited} ${keys.length === 0 ? sql`` : keyed}) q)`
-}
+const ofTenants = (ledger: Ledger, events: readonly EventDraft[]): (EventDraft & { tenantId: string })[] =>
+  events.map((event) => ({ ...event, tenantId: (ledger.missions.get(event.missionId) as MissionFacts).tenantId }))

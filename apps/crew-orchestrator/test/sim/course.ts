@@ -1,6 +1,8 @@
 import type { ClaimedTask } from '@hypercode/contracts'
 import type { QueueRef } from '@hypercode/events'
 import type { CrewPlan } from '../../src/manifest/compile.ts'
+import { createHandedTasks } from '../../src/engine/handed-tasks.ts'
+import type { HandedTasks } from '../../src/engine/handed-tasks.ts'
 import type { FenceClaim } from '../../src/store/reports.ts'
 import { SKILLS } from '../../sim/crews.ts'
 import type { Waiting } from './hands.ts'
@@ -15,11 +17,13 @@ export interface Course {
   claimed: { task: ClaimedTask; claimId: string; agent: number; incarnation: number }[]
   /** Ids, and what they stand for. */
   names: Map<string, string>
+  /** What a process remembers. */
+  handed: HandedTasks
 }
 
 /** A course of two agents. */
 export async function openCourse(side: Side): Promise<Course> {
-  const course: Course = { side, agents: [], missions: [], claimed: [], names: new Map() }
+  const course: Course = { side, agents: [], missions: [], claimed: [], names: new Map(), handed: createHandedTasks() }
   for (const [index, skills] of [[...SKILLS], ['code', 'test']].entries()) {
     const agent = await side.run(async () => side.register(`agent-${index}`, skills, 3))
     course.agents.push(agent)

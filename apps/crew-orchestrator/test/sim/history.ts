@@ -3,6 +3,7 @@ import type { ClaimedTask, CompletionReport, Wait } from '@hypercode/contracts'
 import { deleteSent, takeDue } from '@hypercode/events'
 import { cancelMission } from '../../src/engine/cancel.ts'
 import { completeAttempts, reportOf } from '../../src/engine/complete.ts'
+import { completeHanded } from '../../src/engine/complete-handed.ts'
 import { pauseMission, resumeMission } from '../../src/engine/pause.ts'
 import { signalMission } from '../../src/engine/signal.ts'
 import { waitingClaims } from './hands.ts'
@@ -11,6 +12,8 @@ import { sweepTurn } from '../../src/engine/sweep.ts'
 import { leaseTasks } from '../../src/store/lease.ts'
 import { lookForWork } from '../../src/store/look-for-work.ts'
 import type { TaskPolicy } from '../../src/domain/facts.ts'
+import type { HandOver } from '../../src/domain/hand-over.ts'
+import type { Ledger } from '../../src/domain/ledger.ts'
 import type { CrewPlan } from '../../src/manifest/compile.ts'
 import { randomCrew } from '../../sim/crews.ts'
 import type { Random } from '../../sim/random.ts'
@@ -32,6 +35,8 @@ export interface History {
   readonly accepted: number
   /** Statements that handed over what they queued. */
   readonly handed: number
+  /** Reports that were decided without a look. */
+  readonly unseen: number
 }
 
 export async function openHistory(sides: readonly Side[], random: Random): Promise<History> {
@@ -40,7 +45,11 @@ export async function openHistory(sides: readonly Side[], random: Random): Promi
   let accepted = 0
   let orders = 0
   let handed = 0
+  let unseen = 0
   return {
+    get unseen() {
+      return unseen
+    },
     get handed() {
       return handed
     },
@@ -72,6 +81,7 @@ export async function openHistory(sides: readonly Side[], random: Random): Promi
       }
       if (JSON.stringify(answers[0]).includes('accepted') && name === 'report') accepted += 1
       if (JSON.stringify(answers[0]).includes('"isHanded":true')) handed += 1
+      if (JSON.stringify(answers[0]).includes('"isUnseen":true')) unseen += 1
       return name
     },
     stored: async () => Promise.all(courses.map(async (course) => withoutIds(course, await dump(course)))),
@@ -204,14 +214,14 @@ const ACTS: Readonly<Record<(typeof PLAN)[number], Act>> = {
     const report = randomReport(one.task, kind)
     const twice = other > 0.9 ? [report, report] : [report]
     const claims = waitingClaims(course, waiting, LEASE_MS)
-    const { results, saved } = await completeAttempts(
-      side.db,
-      twice.map((each) => reportOf(one.fence, each)),
-      { handOver: (ledger) => claims.handOver([ledger]) },
-    )
+    const reports = twice.map((each) => reportOf(one.fence, each))
+    const known = course.handed.take(reports)
+    const unseen = known && (await completeHanded(side.db, reports, known, () => false))
+    const handOver = (ledger: Ledger): HandOver => claims.handOver([ledger])
+    const { results, saved } = unseen ?? (await completeAttempts(side.db, reports, { handOver }))
     const given = claims.end(() => saved.isHanded)
     const { ended, told, isHanded } = saved
-    return { results, queued: sorted(saved.queued), ended, told, isHanded, given }
+    return { results, queued: sorted(saved.queued), ended, told, isHanded, given, isUnseen: unseen !== undefined }
   },
   async cancel({ side, missions }, { at, other }) {
     const missionId = pick(missions.slice(-4), other)

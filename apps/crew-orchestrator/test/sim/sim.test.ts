@@ -17,6 +17,7 @@ test('some seeds: no violation, enough happens in each, and each takes the same 
   expect(result.leasesLost).toBeGreaterThan(0)
   expect(result.handed).toBeGreaterThan(0)
   expect(result.heldBack).toBeGreaterThan(0)
+  expect(result.unseen + result.outdated).toBeGreaterThan(0)
   expect(result.identical).toBe(result.repeated)
 })
 

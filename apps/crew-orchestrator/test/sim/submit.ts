@@ -47,7 +47,9 @@ export async function submitAll(
   const rows = orders.map(planMission)
   const over = claims.handOver(rows.map(({ ledger }) => ledger))
   const { results, saved, stored } = await submitMissions(side.db, rows, over)
-  const given = claims.end(({ missionId }) => saved.isHanded && stored.has(missionId))
+  const isHanded = (missionId: string): boolean => saved.isHanded && stored.has(missionId)
+  const given = claims.end(({ missionId }) => isHanded(missionId))
+  for (const { mission, ledger } of rows) if (isHanded(mission.id)) course.handed.keep(ledger, over)
   const answers = results.map((result) => {
     if (result instanceof Error) return { refused: (result as { code?: string }).code }
     if (!result.replayed) {
@@ -56,6 +58,6 @@ export async function submitAll(
     }
     return result
   })
-  const { ended, told, isHanded } = saved
-  return { answers, queued: sorted(saved.queued), ended, told, isHanded, given }
+  const { ended, told } = saved
+  return { answers, queued: sorted(saved.queued), ended, told, isHanded: saved.isHanded, given }
 }

@@ -10,26 +10,29 @@ import { insertEdge, insertEvent, insertTask } from './insert.ts'
 import type { TaskRecord } from './insert.ts'
 import { APPROVAL_PARTS, insertApproval } from './approvals.ts'
 import { partsOf, recordsOf, sendHints } from './parts.ts'
+import { asksForUnchanged, readUnchanged } from './unchanged.ts'
 import { VERIFICATION_PARTS, insertRound } from './verifications.ts'
 
 type Write = (session: Session, record: never, gate: Gate | undefined) => Promise<void> | void
 
 export const saveLedger: Statement = {
   name: 'saveLedger',
-  marks: ['outbox_in as (insert into outbox (payload) values'],
+  marks: ['as is_handed from outbox_in'],
   async run(call) {
     const { session, text, params } = call
     const parts = partsOf(text)
     // Of what was there before.
     const freedQueues = freed(call)
     const gate = await gateOf(call, parts)
+    const isUnchanged = await readUnchanged(call, parts)
+    const isDone = (part: string): boolean => isUnchanged || !asksForUnchanged(part)
     for (const [name, part] of parts) {
-      if (name === 'gate' || name === 'outbox_in') continue
+      if (GATES.has(name) || name === 'outbox_in') continue
       if (name === 'attempts_opened') {
         openAttempts(call, parts)
         continue
       }
-      if (!isLetThrough(part, gate)) continue
+      if (!isDone(part) || !isLetThrough(part, gate)) continue
       const change = APPROVAL_PARTS[name]
       if (change !== undefined) {
         await change(call, part, new Set(recordsOf<{ id: string }>(call, parts, 'approvals_in').map(({ id }) => id)))
@@ -45,6 +48,7 @@ export const saveLedger: Statement = {
       for (const record of records<never>(call, 'r', part)) await write(session, record, gate)
     }
     const outbox = parts.get('outbox_in') as string
+    if (!isDone(outbox)) return []
     const [, handed, hints] = PAYLOADS.exec(outbox) as RegExpExecArray
     const sent = handed !== undefined && isLetThrough(outbox, gate) ? handed : hints
     const payload = JSON.parse(params[Number(sent) - 1] as string) as unknown[]
@@ -52,8 +56,11 @@ export const saveLedger: Statement = {
   },
 }
 
+/** They write nothing, and say whether the others do. */
+const GATES = new Set(['gate', 'unchanged'])
+
 /** With a gate there are two: what is said when it is open, and what otherwise. */
-const PAYLOADS = /values \((?:case when exists \(select from gate\) then \$(\d+)::jsonb else )?\$(\d+)::jsonb/
+const PAYLOADS = /\(payload\) select (?:case when exists \(select from gate\) then \$(\d+)::jsonb else )?\$(\d+)::jsonb/
 
 type TaskChange = Pick<
   TaskRow,
