@@ -16,6 +16,7 @@ import type { PlannedTask } from '../../src/manifest/compile.ts'
 import { recordStep } from '../../src/store/journal.ts'
 import { aPlan, plannedTask } from '../domain/builders.ts'
 import { registerInstance, test } from '../harness.ts'
+import { expectInvariants } from '../invariants.ts'
 import { dump, withoutIds } from './compare.ts'
 import { openCourse } from './course.ts'
 import type { Course } from './course.ts'
@@ -214,28 +215,29 @@ describe('Postgres and the model of the simulation take without a look', () => {
   })
 })
 
-test('a report without a look waits for who has its mission in hand, and sees what came of it', async ({
-  db,
-  tenant,
-}) => {
+const CHANGES = [
+  ['a pause of the mission, and is not taken', `update missions set state = 'paused', version = version + 1`, false],
+  ['a beat of the instance, and is taken', `update tasks set lease_expires_at = now() + interval '1 hour'`, true],
+  ['a look at the mission, and is taken', `select from missions for update`, true],
+] as const
+
+test.for(CHANGES)('a report without a look waits for %s', async ([, change, isTaken], { db, tenant }) => {
   const course = await openCourse(openRealSide(db, tenant.id, registerInstance))
   await hand(course, alone)
   const batch = reports(course)
   const known = course.handed.take(batch)
   expect(known).toHaveLength(1)
   const begun = await db.startTransaction().execute()
-  await pauseMissionIn(begun, course.missions[0] as string)
+  await sql.raw(change).execute(begun)
   const answer = completeHanded(db, batch, known ?? [], () => false)
   await waitFor(async () => (await waitingForLocks(db)) > 0, { what: 'the report waits' })
   await begun.commit().execute()
-  expect(await answer).toBeUndefined()
+  expect((await answer) !== undefined).toBe(isTaken)
   expect(await db.selectFrom('tasks').select(['state', 'version']).execute()).toEqual([
-    { state: 'executing', version: 1 },
+    isTaken ? { state: 'completed', version: 2 } : { state: 'executing', version: 1 },
   ])
+  if (isTaken) await expectInvariants(db)
 })
-
-const pauseMissionIn = async (trx: Db, id: string): Promise<void> =>
-  void (await sql`update missions set state = 'paused', version = version + 1 where id = ${id}`.execute(trx))
 
 async function waitingForLocks(db: Db): Promise<number> {
   const found = await sql<{ n: number }>`
