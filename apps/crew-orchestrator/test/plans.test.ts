@@ -1,5 +1,5 @@
 import { newId } from '@hypercode/contracts'
-import type { ClaimedTask } from '@hypercode/contracts'
+import type { ClaimedTask, Task } from '@hypercode/contracts'
 import { openDatabase } from '@hypercode/db'
 import type { Db } from '@hypercode/db'
 import { CompiledQuery, sql } from 'kysely'
@@ -9,8 +9,10 @@ import { cancelMission } from '../src/engine/cancel.ts'
 import { completeAttempts, reportOf } from '../src/engine/complete.ts'
 import { countUsage } from '../src/engine/count-usage.ts'
 import { createOpenMissions } from '../src/engine/open-missions.ts'
+import { resumeMission } from '../src/engine/pause.ts'
 import { createRetention } from '../src/engine/retention.ts'
 import { listDeadLetters } from '../src/store/dead-letters.ts'
+import { readExplainFacts } from '../src/store/explain.ts'
 import { recordStep, reportProgress, streamOutput } from '../src/store/journal.ts'
 import { leaseTasks } from '../src/store/lease.ts'
 import { lookForWork } from '../src/store/look-for-work.ts'
@@ -19,6 +21,7 @@ import { findTask, listArtifacts, listTasks } from '../src/store/read-tasks.ts'
 import { findTargets } from '../src/store/operation-targets.ts'
 import { findExisting } from '../src/store/submit.ts'
 import { readCosts, recordUsage } from '../src/store/usage.ts'
+import { turnSubCrews } from './engine/sub-crew-turn.ts'
 import { STILL, crewOf, sweep, test } from './harness.ts'
 
 const ENDED_MISSIONS = 5000
@@ -119,6 +122,15 @@ test('with 20,000 ended tasks no statement reads a large table from end to end',
   )
   for (let index = 0; index < 50; index += 1)
     await stage.submit(crewOf('live', [{ id: 'a' }, { id: 'b', dependsOn: ['a'] }], { policy: { deadline: '1h' } }))
+  await stage.operator.call('POST', '/v1/crews', crewOf('inner', [{ id: 'within', skill: 'deep' }]))
+  const outer = await stage.submit(
+    crewOf('outer', [{ id: 'x', crew: 'inner', member: undefined, forEach: [1, 2] }], {
+      policy: { budget: { tokens: 10 } },
+    }),
+  )
+  await turnSubCrews(stage)
+  const diver = await stage.agent(['deep'])
+  const [within] = (await diver.claim({ max: 1 })) as [ClaimedTask]
   const held = await agent.claim({ max: 20 })
   await fillWithHistory(database.directUrl, tenant.id)
 
@@ -147,7 +159,28 @@ test('with 20,000 ended tasks no statement reads a large table from end to end',
       const call = { incarnation: 1, attempt: 1, model: 'm', inputTokens: 1, outputTokens: 1, usd: 0.1 }
       expect((await countUsage(db, fenceOf(spending), { ...call, key: 'budgeted' })).kind).toBe('written')
     },
+    'usage within a mission with a budget': async () => {
+      const call = { incarnation: 1, attempt: 1, model: 'm', inputTokens: 9, outputTokens: 1, usd: 0.1 }
+      const { saved } = await countUsage(
+        db,
+        { ...fenceOf(within), subject: diver.subject },
+        { ...call, key: 'the last one' },
+      )
+      expect(new Set(saved.told.map(({ missionId }) => missionId))).toEqual(new Set([outer.id, within.missionId]))
+    },
+    'missions within that follow': async () => expect(await turnSubCrews(stage, db)).toBe(1),
+    'why a task within waits': async () => {
+      const { items } = (await stage.operator.call<{ items: Task[] }>('GET', `/v1/missions/${within.missionId}/tasks`))
+        .body
+      expect((await readExplainFacts(db, tenant.id, (items[0] as Task).id))?.around).toHaveLength(1)
+    },
+    'a mission within that is not resumed': () =>
+      expect(
+        resumeMission(db, { tenantId: tenant.id, missionId: within.missionId, actor: 'me' }),
+      ).rejects.toMatchObject({ status: 409 }),
     costs: () => readCosts(db, tenant.id, mission.id),
+    'costs with those within': async () =>
+      expect(await readCosts(db, tenant.id, outer.id)).toMatchObject({ within: { missions: 2, calls: 1 } }),
     complete: () =>
       completeAttempts(
         db,

@@ -53,7 +53,16 @@ export const MissionCosts = Type.Object(
         { ...closed, description: 'its limits, and since when one of them is reached' },
       ),
     ),
-    total: Type.Object({ calls: Type.Integer(), ...amounts }, closed),
+    total: Type.Object(
+      { calls: Type.Integer(), ...amounts },
+      { ...closed, description: 'what its own tasks used; its budget counts what is used within it as well' },
+    ),
+    within: Type.Optional(
+      Type.Object(
+        { missions: Type.Integer(), calls: Type.Integer(), ...amounts },
+        { ...closed, description: 'what the missions within it used, near and far; left out when there are none' },
+      ),
+    ),
     tasks: Type.Array(TaskCosts, { description: 'tasks that used a model, by key; at most 10,000' }),
   },
   { $id: 'MissionCosts', additionalProperties: false },

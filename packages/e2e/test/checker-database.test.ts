@@ -120,7 +120,7 @@ const MISSION_FAULTS: readonly Fault[] = [
       values ($z, 1, $ours, $done, 1, 'human', 'passed', $approval, now())`,
   ],
   [
-    ['O18 a budget that has counted something else than the calls of its mission'],
+    ['O18 a budget that has counted something else than the calls of its mission and of those within it'],
     `insert into mission_budgets (mission_id, tenant_id, tokens_max, tokens_used) values ($done, $ours, 9, 1)`,
   ],
   [

@@ -1,4 +1,8 @@
-/** What the models of a mission may use. A mission that has used it up begins no attempt any more until a person raises a limit. */
+/**
+ * What the models of a mission may use, and those of the missions within it. A mission that has used it up begins no attempt any more until a person
+ * raises a limit.
+ */
+import { pausedWith } from './around.ts'
 import { tell } from './ledger.ts'
 import type { Ledger } from './ledger.ts'
 import type { MissionFacts } from './facts.ts'
@@ -22,18 +26,46 @@ export function figuresOf({ tokensMax, usdMax, tokensUsed, usdUsed }: BudgetFact
   return figures.join(' and ')
 }
 
-/**
- * Pauses the mission of a budget that is used up; answers whether it did. What undoes the work of a mission is not held back by money,
- * and nothing else begins in one that is being canceled.
- */
-export function stopSpending(ledger: Ledger, mission: MissionFacts, budget: BudgetFacts): boolean {
-  if (budget.exhaustedAt === null || mission.canceling || mission.compensating) return false
-  if (mission.state === 'paused' || isMissionTerminal(mission.state)) return false
-  assertMissionMove(mission.state, 'paused')
-  mission.state = 'paused'
-  tell(ledger, mission, 'mission.paused', null, { reason: reasonOf(budget) })
-  return true
+/** A mission that is paused, and why. */
+export interface Stopped {
+  mission: MissionFacts
+  reason: string
 }
+
+/**
+ * Pauses the missions whose budgets are used up, and what stands within them; `missions` are some of the ledger, each within the next.
+ * What undoes the work of a mission is not held back by money, and nothing else begins in one that is being canceled.
+ */
+export function stopSpending(
+  ledger: Ledger,
+  missions: readonly MissionFacts[],
+  budgets: ReadonlyMap<string, BudgetFacts>,
+): Stopped[] {
+  const stopped: Stopped[] = []
+  let around: MissionFacts | undefined
+  for (const mission of missions.toReversed()) {
+    const budget = budgets.get(mission.id)
+    const cause =
+      budget !== undefined && budget.exhaustedAt !== null
+        ? { reason: reasonOf(budget) }
+        : around !== undefined && isHeld(around)
+          ? pausedWith(around)
+          : undefined
+    if (cause !== undefined && canPause(mission)) {
+      assertMissionMove(mission.state, 'paused')
+      mission.state = 'paused'
+      tell(ledger, mission, 'mission.paused', null, cause)
+      stopped.push({ mission, reason: cause.reason })
+    }
+    around = mission
+  }
+  return stopped
+}
+
+const isHeld = ({ state, canceling }: MissionFacts): boolean => state === 'paused' && !canceling
+
+const canPause = ({ state, canceling, compensating }: MissionFacts): boolean =>
+  state !== 'paused' && !canceling && !compensating && !isMissionTerminal(state)
 
 export const reasonOf = (budget: BudgetFacts): string => `its budget is used up: ${figuresOf(budget)}`
 

@@ -1,49 +1,9 @@
 import { blueprintOfMark, parseClaimSkill } from '@hypercode/contracts'
-import type { Gate } from '@hypercode/contracts'
-import { figuresOf, reasonOf } from './budget.ts'
 import { cutReason } from './exhaust.ts'
+import { budget, mission } from './explain-mission-gates.ts'
 import type { ExplainFacts, Holder } from './explain.ts'
-
-/** Says of a gate how it stands for a task; undefined for one that the task does not have. */
-type GateOf = (facts: ExplainFacts) => Gate | undefined
-
-const pass = (gate: Gate['gate'], detail: string): Gate => ({ gate, status: 'pass', detail })
-const since = (at: Date | null): { since: string } | undefined =>
-  at === null ? undefined : { since: at.toISOString() }
-const until = (at: Date | null): { expectedAt: string } | undefined =>
-  at === null ? undefined : { expectedAt: at.toISOString() }
-
-const budget: GateOf = ({ missionId, mission: { isCompensating }, budget: limits }) => {
-  if (limits === null) return undefined
-  if (limits.exhaustedAt === null || isCompensating) return pass('budget', `${figuresOf(limits)} are used`)
-  return {
-    gate: 'budget',
-    status: 'fail',
-    detail: `${reasonOf(limits)}; the mission begins nothing until somebody resumes it with a larger one`,
-    holders: [{ kind: 'mission', id: missionId }],
-    ...since(limits.exhaustedAt),
-    command: { method: 'POST', path: `/v1/missions/${missionId}:resume` },
-  }
-}
-
-const mission: GateOf = ({ missionId, mission: { cancelRequestedAt, isCompensating, isPaused, pausedBy } }) => {
-  const shut = { gate: 'mission', status: 'fail', holders: [{ kind: 'mission', id: missionId }] } as const
-  if (cancelRequestedAt !== null && !isCompensating)
-    return {
-      ...shut,
-      detail: 'the mission is being canceled, and begins nothing any more',
-      holders: [...shut.holders],
-      ...since(cancelRequestedAt),
-    }
-  if (!isPaused)
-    return pass('mission', isCompensating ? 'the mission undoes what its tasks have done' : 'the mission goes on')
-  return {
-    ...shut,
-    detail: `the mission is paused${pausedBy === null ? '' : ` (${pausedBy.reason})`}, and begins nothing until somebody resumes it`,
-    holders: [...shut.holders, ...(pausedBy === null ? [] : [{ kind: 'task', id: pausedBy.taskId } as const])],
-    command: { method: 'POST', path: `/v1/missions/${missionId}:resume` },
-  }
-}
+import { pass, since, until } from './gate-of.ts'
+import type { GateOf } from './gate-of.ts'
 
 const dependencies: GateOf = ({ state, blockers, blockedBy, createdAt }) => {
   if (state !== 'blocked') return pass('dependencies', 'what it depends on is done')
@@ -56,7 +16,7 @@ const dependencies: GateOf = ({ state, blockers, blockedBy, createdAt }) => {
   }
 }
 
-const children: GateOf = ({ state, reason, blockers, blockedBy, child, wait: waits }) => {
+const children: GateOf = ({ state, reason, blockers, blockedBy, child, wait: waits, mission: around }) => {
   if (state !== 'waiting' || waits !== null) return undefined
   if (blockedBy > 0)
     return {
@@ -72,7 +32,8 @@ const children: GateOf = ({ state, reason, blockers, blockedBy, child, wait: wai
     status: isPaused ? 'fail' : 'wait',
     detail: `mission ${id} of crew ${name} does its work${isPaused ? ', and is paused' : ''}`,
     holders: [{ kind: 'mission', id, name }],
-    ...(isPaused ? { command: { method: 'POST', path: `/v1/missions/${id}:resume` } } : {}),
+    // One that is paused with the mission of the task goes on with that.
+    ...(isPaused && !around.isPaused ? { command: { method: 'POST', path: `/v1/missions/${id}:resume` } } : {}),
   }
 }
 

@@ -1,4 +1,5 @@
 import type { Explanation, Gate, TaskError, TaskState, Verification } from '@hypercode/contracts'
+import type { MissionAround } from './around.ts'
 import type { BudgetFacts } from './budget.ts'
 import { GATES_IN_ORDER } from './explain-gates.ts'
 import { isTerminal } from './states.ts'
@@ -19,6 +20,8 @@ export interface ExplainFacts {
   availableAt: Date | null
   mission: { cancelRequestedAt: Date | null; isCompensating: boolean; isPaused: boolean; pausedBy: PausedBy | null }
   budget: BudgetFacts | null
+  /** Missions around its own, the nearest first. */
+  around: readonly MissionAround[]
   /** Of what it waits for, as many as are named, and how many there are. */
   blockers: readonly Holder[]
   blockedBy: number

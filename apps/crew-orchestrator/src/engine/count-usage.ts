@@ -1,9 +1,10 @@
 import type { RecordUsage } from '@hypercode/contracts'
 import { inTransaction, writeAudit } from '@hypercode/db'
 import type { Db, Trx } from '@hypercode/db'
-import { reasonOf, stopSpending } from '../domain/budget.ts'
+import { stopSpending } from '../domain/budget.ts'
 import { openLedger } from '../domain/ledger.ts'
 import type { MissionFacts } from '../domain/facts.ts'
+import { findSpenders } from '../store/around.ts'
 import { spend } from '../store/budgets.ts'
 import { holdEvery } from '../store/held-tasks.ts'
 import { lockMissions } from '../store/load.ts'
@@ -19,8 +20,10 @@ export interface CountedUsage {
 }
 
 /**
- * Counts a call of a model. In a mission with a budget it is counted with the mission locked; the call that reaches a limit pauses the
- * mission in the same transaction, so that nothing of it begins after that, whatever replica it is asked of. What runs comes to its end.
+ * Counts a call of a model. Where the mission, or one around it, has a budget, it is counted in each of these with the missions locked;
+ * the call that reaches a limit pauses the mission of that budget, and what stands between it and the call, in the same transaction, so
+ * that nothing of them begins after that, whatever replica it is asked of. What runs comes to its end. Other missions within follow by
+ * the loop, as after any pause.
  */
 export async function countUsage(db: Db, claim: FenceClaim, usage: RecordUsage): Promise<CountedUsage> {
   const { kind } = await recordUsage(db, claim, usage)
@@ -32,14 +35,25 @@ async function countSpending(trx: Trx, claim: FenceClaim, usage: RecordUsage): P
   const { kind, missionId } = await recordSpending(trx, claim, usage)
   if (missionId === undefined) return { kind, saved: NOTHING_SAVED }
   const ledger = openLedger()
-  await lockMissions(trx, ledger, [missionId])
-  const mission = ledger.missions.get(missionId) as MissionFacts
-  const budget = await spend(trx, missionId, { tokens: usage.inputTokens + usage.outputTokens, usd: usage.usd })
-  if (budget === undefined || !stopSpending(ledger, mission, budget)) return { kind, saved: NOTHING_SAVED }
-  // A claim that has one of its tasks in hand began before this, and is let through first.
-  if (!(await holdEvery(trx, missionId))) throw new StillInHandsError()
-  const { tenantId } = mission
-  const detail = { reason: reasonOf(budget) }
-  await writeAudit(trx, [{ tenantId, actor: 'system', action: 'mission.paused', ref: missionId, detail }])
+  const spenders = await findSpenders(trx, missionId)
+  await lockMissions(trx, ledger, spenders)
+  const missions = spenders.map((id) => ledger.missions.get(id) as MissionFacts)
+  const budgets = await spend(trx, spenders, { tokens: usage.inputTokens + usage.outputTokens, usd: usage.usd })
+  const stopped = stopSpending(ledger, missions, budgets)
+  if (stopped.length === 0) return { kind, saved: NOTHING_SAVED }
+  for (const { mission } of stopped) {
+    // A claim that has one of its tasks in hand began before this, and is let through first.
+    if (!(await holdEvery(trx, mission.id))) throw new StillInHandsError()
+  }
+  await writeAudit(
+    trx,
+    stopped.map(({ mission: { id, tenantId }, reason }) => ({
+      tenantId,
+      actor: 'system',
+      action: 'mission.paused',
+      ref: id,
+      detail: { reason },
+    })),
+  )
   return { kind, saved: await saveLedger(trx, ledger) }
 }

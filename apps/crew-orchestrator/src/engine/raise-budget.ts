@@ -4,6 +4,7 @@ import type { Trx } from '@hypercode/db'
 import { AppError } from '@hypercode/http'
 import { figuresOf, raiseFaults } from '../domain/budget.ts'
 import { readBudget, setLimits } from '../store/budgets.ts'
+import { readHindrances } from '../store/hindrances.ts'
 import { auditVia } from './via.ts'
 import type { Via } from './via.ts'
 
@@ -22,14 +23,19 @@ export async function raiseBudget(
   await writeAudit(trx, [{ tenantId, actor, action: 'mission.budget_raised', ref: missionId, detail }])
 }
 
-/** Throws 409 when the budget of a mission is used up. */
-export async function refuseWithoutBudget(trx: Trx, missionId: string): Promise<void> {
-  const budget = await readBudget(trx, missionId)
-  if (budget === undefined || budget.exhaustedAt === null) return
-  throw new AppError('conflict', {
-    detail: `The budget of the mission is used up: ${figuresOf(budget)}.`,
-    fix: 'Resume it with a larger budget, { "budget": { … } }, or cancel it.',
-  })
+/** Throws 409 when the budget of a mission is used up, or the mission around it is paused. */
+export async function refuseWhileHeld(trx: Trx, missionId: string): Promise<void> {
+  const { budget, around } = await readHindrances(trx, missionId)
+  if (around !== undefined)
+    throw new AppError('conflict', {
+      detail: `Mission ${around.id} of crew ${around.crew} around it is paused.`,
+      fix: 'Resume that one: what was paused with it goes on with it.',
+    })
+  if (budget !== undefined)
+    throw new AppError('conflict', {
+      detail: `The budget of the mission is used up: ${figuresOf(budget)}.`,
+      fix: 'Resume it with a larger budget, { "budget": { … } }, or cancel it.',
+    })
 }
 
 const refusal = (faults: { pointer: string; message: string }[]): AppError =>

@@ -22,8 +22,9 @@ import {
   lockWaitingForCrew,
   markTold,
 } from '../store/sub-crews.ts'
-import type { PendingCrew, WaitingForCrew } from '../store/sub-crews.ts'
+import type { EndedCrew, PendingCrew, WaitingForCrew } from '../store/sub-crews.ts'
 import { cancelMission } from './cancel.ts'
+import { followAround } from './pause-within.ts'
 import type { PlanSource } from './plans.ts'
 import { settle } from './settle.ts'
 import type { SubmitOrder } from './submit.ts'
@@ -39,17 +40,17 @@ export interface SubCrewOptions {
   onFault: (error: unknown, id: string) => void
 }
 
-/** One turn; answers how many tasks it began a mission for, told of its end, or took it from. */
+/** One turn; answers how many tasks it began a mission for, told of its end, or took it from, and missions that it paused or resumed. */
 export async function subCrewTurn(options: SubCrewOptions): Promise<number> {
   const { db, onSaved } = options
   const ended = await findEndedCrews(db, BATCH)
-  for (const { task_id: id, mission_id: missionId } of ended)
-    await attempt(options, id, async () => onSaved(await hearOfEnd(db, id, missionId)))
+  for (const one of ended) await attempt(options, one.task_id, async () => onSaved(await hearOfEnd(db, one)))
   const orphans = await findOrphanedCrews(db, BATCH)
   for (const { id: missionId, tenant_id: tenantId } of orphans) {
     const order = { tenantId, missionId, actor: 'system', reason: 'the task that began it has ended' }
     await attempt(options, missionId, async () => onSaved(await cancelMission(db, order)))
   }
+  const followed = await followAround(options, async (id, act) => await attempt(options, id, act))
   const pending = await findPendingCrews(db, BATCH)
   let begun = 0
   for (const one of pending) {
@@ -57,7 +58,7 @@ export async function subCrewTurn(options: SubCrewOptions): Promise<number> {
     await attempt(options, one.task_id, async () => await begin(options, { ...one, within: one.within + begun }))
     begun += 1
   }
-  return ended.length + orphans.length + pending.length
+  return ended.length + orphans.length + followed + pending.length
 }
 
 async function attempt({ onFault }: SubCrewOptions, id: string, act: () => Promise<void>): Promise<void> {
@@ -100,13 +101,13 @@ async function begin(options: SubCrewOptions, one: PendingCrew): Promise<void> {
 
 const refuse = async ({ db, onSaved }: SubCrewOptions, one: PendingCrew, fault: TaskError): Promise<void> =>
   onSaved(
-    await withWaiting(db, one.task_id, one.mission_id, async (_, ledger, task, { child_id: begun }) => {
+    await withWaiting(db, one, async (_, ledger, task, { child_id: begun }) => {
       if (begun === null) failForCrew(ledger, task, fault)
     }),
   )
 
-const hearOfEnd = async (db: Db, taskId: string, missionId: string): Promise<Saved> =>
-  await withWaiting(db, taskId, missionId, async (trx, ledger, task, row) => {
+const hearOfEnd = async (db: Db, ended: EndedCrew): Promise<Saved> =>
+  await withWaiting(db, ended, async (trx, ledger, task, row) => {
     if (row.child_id === null || !row.child_ended) return
     await markTold(trx, row.child_id)
     endWithChild(ledger, task, {
@@ -120,13 +121,18 @@ const hearOfEnd = async (db: Db, taskId: string, missionId: string): Promise<Sav
 
 async function withWaiting(
   db: Db,
-  taskId: string,
-  missionId: string,
+  {
+    task_id: taskId,
+    mission_id: missionId,
+    child_id: childId,
+  }: Pick<EndedCrew, 'task_id' | 'mission_id'> & { child_id?: string },
   decide: (trx: Trx, ledger: Ledger, task: TaskFacts, row: WaitingForCrew) => Promise<void>,
 ): Promise<Saved> {
   return await inTransaction(db, async (trx) => {
     const ledger = openLedger()
-    await lockMissions(trx, ledger, [missionId])
+    await lockMissions(trx, ledger, childId === undefined ? [missionId] : [missionId, childId])
+    // Of the one that has ended nothing is decided any more.
+    if (childId !== undefined) ledger.missions.delete(childId)
     const row = await lockWaitingForCrew(trx, taskId)
     if (row === undefined) return NOTHING_SAVED
     const [task] = enter(ledger, [row]) as [TaskFacts]

@@ -6,7 +6,8 @@ import type { RawBuilder } from 'kysely'
 import type { BudgetFacts } from '../domain/budget.ts'
 
 /** Columns of `mission_budgets b` as facts. A double holds what a limit of nine decimals below a million is. */
-const BUDGET_FACTS = sql.raw(`b.tokens_max as "tokensMax", b.usd_max::float8 as "usdMax", b.tokens_used as "tokensUsed",
+export const BUDGET_FACTS =
+  sql.raw(`b.tokens_max as "tokensMax", b.usd_max::float8 as "usdMax", b.tokens_used as "tokensUsed",
   b.usd_used::float8 as "usdUsed", b.exhausted_at as "exhaustedAt"`)
 
 /** `insert into mission_budgets …` for missions that are stored in the same statement; `only` is a where clause over the rows `r`. */
@@ -25,19 +26,19 @@ export function insertBudgets(
     from ${recordset(rows, 'r', 'mission_id uuid, tenant_id uuid, tokens_max bigint, usd_max numeric')} ${only}`
 }
 
-/** Counts what a call took, exactly. The mission is locked; undefined when it has no budget. */
+/** Counts what a call took, exactly, in those of the missions that have a budget. They are locked. */
 export async function spend(
   trx: Trx,
-  missionId: string,
+  missionIds: readonly string[],
   { tokens, usd }: { tokens: number; usd: number },
-): Promise<BudgetFacts | undefined> {
+): Promise<Map<string, BudgetFacts>> {
   const used = sql`b.tokens_used + ${tokens}::bigint`
   const cost = sql`b.usd_used + ${usd}::numeric(18, 9)`
-  const found = await sql<BudgetFacts>`
+  const found = await sql<BudgetFacts & { missionId: string }>`
     update mission_budgets b set tokens_used = ${used}, usd_used = ${cost},
       exhausted_at = case when ${used} >= b.tokens_max or ${cost} >= b.usd_max then coalesce(b.exhausted_at, clock_timestamp()) end
-    where b.mission_id = ${missionId} returning ${BUDGET_FACTS}`.execute(trx)
-  return found.rows[0]
+    where b.mission_id = any(${missionIds}::uuid[]) returning b.mission_id as "missionId", ${BUDGET_FACTS}`.execute(trx)
+  return new Map(found.rows.map(({ missionId, ...budget }) => [missionId, budget]))
 }
 
 /** The budget of a mission, if it has one. */

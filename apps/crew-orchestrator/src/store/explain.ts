@@ -2,9 +2,9 @@ import { blueprintOfMark } from '@hypercode/contracts'
 import type { TaskError, TaskState, Verification } from '@hypercode/contracts'
 import type { Db } from '@hypercode/db'
 import { sql } from 'kysely'
-import type { BudgetFacts } from '../domain/budget.ts'
 import { plainSkills } from '../domain/explain-gates.ts'
 import type { Agents, ExplainFacts, PausedBy } from '../domain/explain.ts'
+import { readAround } from './around.ts'
 import { readBudget } from './budgets.ts'
 
 /** As many holders of a gate as are named. */
@@ -101,7 +101,8 @@ export async function readExplainFacts(db: Db, tenantId: string, id: string): Pr
           where t.id = ${id} and t.tenant_id = ${tenantId}`.execute(trx)
       ).rows
       if (row === undefined) return undefined
-      return toFacts(row, await readAgents(trx, row), (await readBudget(trx, row.mission_id)) ?? null)
+      const budget = (await readBudget(trx, row.mission_id)) ?? null
+      return { ...toFacts(row, await readAgents(trx, row)), budget, around: await readAround(trx, row.mission_id) }
     })
 }
 
@@ -136,7 +137,7 @@ async function readAgents(db: Db, task: Row): Promise<Agents> {
   }
 }
 
-const toFacts = (row: Row, agents: Agents, budget: BudgetFacts | null): ExplainFacts => ({
+const toFacts = (row: Row, agents: Agents): Omit<ExplainFacts, 'budget' | 'around'> => ({
   at: row.at,
   id: row.id,
   missionId: row.mission_id,
@@ -154,7 +155,6 @@ const toFacts = (row: Row, agents: Agents, budget: BudgetFacts | null): ExplainF
     isPaused: row.is_paused,
     pausedBy: row.paused_by,
   },
-  budget,
   ...toWaits(row),
   control: { pausedAt: row.queue_paused_at, maxExecuting: row.queue_max, executing: row.queue_executing },
   concurrency:

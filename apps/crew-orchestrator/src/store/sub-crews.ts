@@ -37,10 +37,16 @@ export async function findPendingCrews(db: Db, limit: number): Promise<PendingCr
   return found.rows
 }
 
-/** Tasks whose mission has ended and that have not heard of it. */
-export async function findEndedCrews(db: Db, limit: number): Promise<{ task_id: string; mission_id: string }[]> {
-  const found = await sql<{ task_id: string; mission_id: string }>`
-    select t.id as task_id, t.mission_id from tasks t join missions c on c.parent_task_id = t.id and c.parent_told_at is null
+/** A task whose mission has ended and that has not heard of it. */
+export interface EndedCrew {
+  task_id: string
+  mission_id: string
+  child_id: string
+}
+
+export async function findEndedCrews(db: Db, limit: number): Promise<EndedCrew[]> {
+  const found = await sql<EndedCrew>`
+    select t.id as task_id, t.mission_id, c.id as child_id from tasks t join missions c on c.parent_task_id = t.id and c.parent_told_at is null
     where t.state = 'waiting' and t.policy ? 'crew' and c.ended_at is not null order by t.id limit ${limit}`.execute(db)
   return found.rows
 }
@@ -64,7 +70,7 @@ export interface WaitingForCrew extends TaskFactsRow {
   child_ended: boolean
 }
 
-/** A task that waits for its mission, locked, with what that has come to. Its own mission is locked before it. */
+/** A task that waits for its mission, locked, with what that has come to. Both missions are locked before it. */
 export async function lockWaitingForCrew(trx: Trx, taskId: string): Promise<WaitingForCrew | undefined> {
   const found = await sql<WaitingForCrew>`
     select ${TASK_FACTS}, c.id as child_id, c.crew as child_crew, c.state as child_state, c.output as child_output, c.error as child_error,

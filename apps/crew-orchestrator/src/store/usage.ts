@@ -3,6 +3,7 @@ import { repeatable } from '@hypercode/db'
 import type { Db, Trx } from '@hypercode/db'
 import { sql } from 'kysely'
 import type { RawBuilder } from 'kysely'
+import { aroundOf, withinOf } from './around.ts'
 import { fenced } from './fenced-write.ts'
 import type { FenceClaim } from './reports.ts'
 
@@ -11,19 +12,22 @@ export const CALLS_MAX = 10_000
 
 /**
  * Counts a call of a model under the fence. A key that the task has counted before changes nothing. `budgeted`: nothing was counted,
- * since the mission has a budget, and it is to be counted with that.
+ * since the mission has a budget, or one around it has, and it is to be counted with that.
  */
 export async function recordUsage(
   db: Db,
   claim: FenceClaim,
   usage: RecordUsage,
 ): Promise<{ kind: 'fenced' | 'written' | 'full' | 'budgeted' }> {
-  const free = sql`and not exists (select from mission_budgets b where b.mission_id = held.mission_id)`
+  const free = sql`and not ${IS_BUDGETED}`
   const { kind, isBudgeted } = await repeatable(async () => await write(db, claim, usage, free))
   return { kind: kind === 'full' && isBudgeted ? 'budgeted' : kind }
 }
 
-/** The same in a transaction that also counts it in the budget of the mission; that is named when the key is new. */
+/** Of the mission of `held`, or of one around it. */
+const IS_BUDGETED = sql`exists (select from (${aroundOf(sql`held.mission_id`)}) a join mission_budgets b on b.mission_id = a.id)`
+
+/** The same in a transaction that also counts it in the budgets; the mission is named when the key is new. */
 export async function recordSpending(
   trx: Trx,
   claim: FenceClaim,
@@ -54,7 +58,7 @@ async function write(
         where (select count(*) < ${CALLS_MAX} from usage u where u.task_id = ${claim.taskId}) ${where}
         on conflict (task_id, key) do nothing returning mission_id)
     select (select count(*) from held) as held, (select mission_id from written) as mission_id,
-      exists (select from held join mission_budgets b on b.mission_id = held.mission_id) as is_budgeted`
+      exists (select from held where ${IS_BUDGETED}) as is_budgeted`
   const [row] = (await statement.execute(db)).rows
   if (row === undefined || row.held === 0) return { kind: 'fenced', missionId: undefined, isBudgeted: false }
   const isBudgeted = row.is_budgeted
@@ -98,7 +102,12 @@ const SUMS =
 
 /** What the models of a mission took, added up exactly by the database; undefined for a mission that the tenant does not have. */
 export async function readCosts(db: Db, tenantId: string, missionId: string): Promise<MissionCosts | undefined> {
-  const found = await sql<{ total: Amounts; rows: Row[] | null; budget: Limits | null }>`
+  const found = await sql<{
+    total: Amounts
+    within: Amounts & { missions: number }
+    rows: Row[] | null
+    budget: Limits | null
+  }>`
     with by_model as materialized (
       select u.task_id, u.model, count(*) as calls, sum(u.input_tokens) as input, sum(u.output_tokens) as output, sum(u.usd) as usd
       from usage u where u.mission_id = ${missionId} group by u.task_id, u.model),
@@ -108,6 +117,10 @@ export async function readCosts(db: Db, tenantId: string, missionId: string): Pr
       select s.key, s.of_task, m.*, row_number() over (partition by m.task_id order by m.usd desc, m.model) as nth
       from shown s join by_model m on m.task_id = s.id)
     select (select ${SUMS} from by_model) as total,
+      (select json_build_object('missions', count(*), 'calls', coalesce(sum(u.calls), 0), 'input', coalesce(sum(u.input), 0),
+        'output', coalesce(sum(u.output), 0), 'usd', coalesce(sum(u.usd), 0)) from (${withinOf(missionId)}) w cross join lateral (
+          select count(*) as calls, sum(u.input_tokens) as input, sum(u.output_tokens) as output, sum(u.usd) as usd
+          from usage u where u.mission_id = w.id) u) as within,
       (select json_agg(json_build_object('task_id', task_id, 'key', key, 'model', model, 'calls', calls, 'input', input, 'output', output,
         'usd', usd, 'of_task', of_task) order by key, task_id, nth) from listed where nth <= ${MODELS_MAX}) as rows,
       (select json_build_object('tokens', b.tokens_max, 'usd', b.usd_max, 'exhausted_at', b.exhausted_at)
@@ -120,6 +133,9 @@ export async function readCosts(db: Db, tenantId: string, missionId: string): Pr
     missionId,
     ...(mission.budget === null ? {} : { budget: toBudget(mission.budget) }),
     total: amountsOf(mission.total),
+    ...(mission.within.missions === 0
+      ? {}
+      : { within: { missions: mission.within.missions, ...amountsOf(mission.within) } }),
     tasks: Array.from(ofTasks, ([taskId, models]) => {
       const { key, of_task: sums } = models[0] as Row
       return {

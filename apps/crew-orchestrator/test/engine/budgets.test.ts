@@ -1,4 +1,4 @@
-import type { ClaimedTask, Mission, MissionCosts, Problem } from '@hypercode/contracts'
+import type { ClaimedTask, Mission, Problem } from '@hypercode/contracts'
 import { createTestTenant } from '@hypercode/testkit'
 import { sql } from 'kysely'
 import { describe, expect } from 'vitest'
@@ -6,25 +6,13 @@ import { explainKey } from '../explain/explaining.ts'
 import { STILL, crewOf, sweep, test } from '../harness.ts'
 import type { AgentCaller, Stage } from '../harness.ts'
 import { expectInvariants } from '../invariants.ts'
+import { costsOf, pauses, resume, use } from './spending.ts'
 import { turnSubCrews } from './sub-crew-turn.ts'
 
 test.override({ settings: STILL })
 
 const tasks = (count: number) => Array.from({ length: count }, (_, n) => ({ id: `t${n}` }))
 const crew = (count: number, budget: object) => crewOf('spender', tasks(count), { policy: { budget } })
-
-const use = async (agent: AgentCaller, task: ClaimedTask, amounts: object = {}, key = 'call') =>
-  await agent.call<Problem>('POST', `/v1/tasks/${task.taskId}/usage`, {
-    incarnation: agent.incarnation,
-    attempt: task.attempt,
-    key,
-    ...{ model: 'small', inputTokens: 90, outputTokens: 10, usd: 0.1 },
-    ...amounts,
-  })
-const resume = async ({ operator }: Pick<Stage, 'operator'>, id: string, body?: object) =>
-  await operator.call<Mission & Problem>('POST', `/v1/missions/${id}:resume`, body)
-const pauses = async (stage: Stage, id: string) =>
-  (await stage.events(id)).filter(({ type }) => type === 'mission.paused').map(({ body }) => body)
 
 describe('a mission that has used up its budget', () => {
   test('is paused and says why, begins nothing further, and what runs comes to its end', async ({ stage }) => {
@@ -49,8 +37,7 @@ describe('a mission that has used up its budget', () => {
       .execute()
     await sweep(stage)
     expect(await agent.claim({ waitMs: 300 })).toEqual([])
-    const { body } = await stage.operator.call<MissionCosts>('GET', `/v1/missions/${mission.id}/costs`)
-    expect(body).toMatchObject({
+    expect(await costsOf(stage, mission.id)).toMatchObject({
       budget: { tokens: 200, usd: 5, exhaustedAt: expect.any(String) },
       total: { usd: 0.5 },
     })
@@ -232,8 +219,7 @@ test('a call waits for the claim that has a task of the mission in hand', async 
 })
 
 describe('where a budget is said', () => {
-  const budgetOf = async (stage: Stage, id: string) =>
-    (await stage.operator.call<MissionCosts>('GET', `/v1/missions/${id}/costs`)).body.budget
+  const budgetOf = async (stage: Stage, id: string) => (await costsOf(stage, id)).budget
 
   test('a submit takes the place of its crew, also in a batch; without either there is none', async ({ stage }) => {
     const post = async (body: object) => (await stage.operator.call<Mission>('POST', '/v1/missions', body)).body.id

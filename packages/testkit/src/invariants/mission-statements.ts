@@ -133,9 +133,14 @@ export const MISSION_STATEMENTS: Statements = {
   'O24 a round that people have passed who did not approve': `
     select v.task_id from verifications v join approvals p on p.id = v.approval_id
     where v.state = 'passed' and not (p.state = 'approved' or (p.state = 'expired' and p.on_timeout = 'approve'))`,
-  'O18 a budget that has counted something else than the calls of its mission': `
-    select b.mission_id from mission_budgets b
-    left join lateral (select sum(u.input_tokens + u.output_tokens) as tokens, sum(u.usd) as usd from usage u where u.mission_id = b.mission_id) u on true
+  'O18 a budget that has counted something else than the calls of its mission and of those within it': `
+    with recursive within as (
+      select mission_id as budget, mission_id as id from mission_budgets
+      union all
+      select w.budget, c.id from within w join tasks t on t.mission_id = w.id join missions c on c.parent_task_id = t.id),
+    used as (
+      select w.budget, sum(u.input_tokens + u.output_tokens) as tokens, sum(u.usd) as usd from within w join usage u on u.mission_id = w.id group by w.budget)
+    select b.mission_id from mission_budgets b left join used u on u.budget = b.mission_id
     where b.tokens_used <> coalesce(u.tokens, 0) or b.usd_used <> coalesce(u.usd, 0)`,
   'O18 an attempt that began when the budget of its mission was used up': `
     select t.id from mission_budgets b join tasks t on t.mission_id = b.mission_id join attempts a on a.task_id = t.id
