@@ -9,12 +9,13 @@ const limits = {
   usd: Type.Optional(Type.Number({ minimum: 0.000_001, maximum: 1_000_000 })),
 }
 
-/** What the models of one mission may use. Nothing further of it is begun once one of the limits is reached. */
+/** What the models of one mission, and of those within it, may use. Nothing further of them is begun once one of the limits is reached. */
 export const Budget = Type.Object(limits, {
   $id: 'Budget',
   additionalProperties: false,
   minProperties: 1,
-  description: 'what the models of the mission may use; it is paused when one of these is used up',
+  description:
+    'what the models of the mission, and of the missions within it, may use; all of them are paused when one of these is used up',
 })
 export type Budget = Static<typeof Budget>
 

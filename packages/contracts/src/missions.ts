@@ -226,7 +226,8 @@ export const pauseMission = defineRoute({
   operationId: 'pauseMission',
   method: 'POST',
   path: '/v1/missions/{id}:pause',
-  summary: 'Pause: nothing new is begun, what runs comes to its end, deadlines go on; 409 when it has ended',
+  summary:
+    'Pause, with the missions within: nothing new is begun, what runs comes to its end, deadlines go on; 409 when it has ended',
   access: ['mission:write'],
   params: IdParams,
   answers: { 200: Mission },
@@ -237,7 +238,8 @@ export const resumeMission = defineRoute({
   operationId: 'resumeMission',
   method: 'POST',
   path: '/v1/missions/{id}:resume',
-  summary: 'Resume a paused mission, with a larger budget if need be; 409 when it has ended or its budget is used up',
+  summary:
+    'Resume a paused mission, with a larger budget if need be; 409 when it has ended, its budget is used up, or the mission around it is paused',
   access: ['mission:write'],
   params: IdParams,
   body: Type.Optional(ResumeMission),

@@ -103,7 +103,7 @@ export const getMissionCosts = defineRoute({
   operationId: 'getMissionCosts',
   method: 'GET',
   path: '/v1/missions/{id}/costs',
-  summary: 'Tokens and cost of a mission, per task and model',
+  summary: 'Tokens and cost of a mission, per task and model, and of the missions within it',
   access: ['mission:read'],
   params: IdParams,
   answers: { 200: MissionCosts },

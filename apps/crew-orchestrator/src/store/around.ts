@@ -64,12 +64,12 @@ export interface Straggler {
 const PAUSED_WITH_IT = sql`coalesce((
   select e.body ? 'missionId' from mission_events e where e.mission_id = c.id and e.type = 'mission.paused' order by e.seq desc limit 1), false)`
 
-/** What is being canceled, or stands in what is, comes to its end in whatever state it is. */
+/** What is being canceled, or has lost the task that began it, comes to its end in whatever state it is. */
 export async function findStragglers(db: Db, limit: number): Promise<Straggler[]> {
   const found = await sql<Straggler>`
     select c.id, c.tenant_id as "tenantId", json_build_object('id', m.id, 'crew', m.crew) as around, m.state = 'paused' as "mustPause"
     from missions c join tasks t on t.id = c.parent_task_id join missions m on m.id = t.mission_id
-    where c.parent_task_id is not null and c.ended_at is null and c.cancel_requested_at is null and m.ended_at is null and m.cancel_requested_at is null
+    where c.parent_task_id is not null and c.ended_at is null and c.cancel_requested_at is null and t.ended_at is null
       and (c.state = 'paused') <> (m.state = 'paused')
       and (m.state = 'paused' or (${PAUSED_WITH_IT}
         and not exists (select from mission_budgets b where b.mission_id = c.id and b.exhausted_at is not null)))

@@ -2,7 +2,9 @@ import type { ClaimedTask, Mission } from '@hypercode/contracts'
 import { createTestTenant } from '@hypercode/testkit'
 import { sql } from 'kysely'
 import { describe, expect } from 'vitest'
+import { pauseMission } from '../../src/engine/pause.ts'
 import { createRetention } from '../../src/engine/retention.ts'
+import { NOTHING_SAVED } from '../../src/store/save-ledger.ts'
 import { explainKey } from '../explain/explaining.ts'
 import { STILL, crewOf, test } from '../harness.ts'
 import type { AgentCaller, Stage } from '../harness.ts'
@@ -163,7 +165,50 @@ describe('the budget of a mission', () => {
     await expectInvariants(stage.db)
   })
 
-  test('holds what was begun beside the call too, by the next turn, and what is begun in that moment', async ({
+  test('that is used up while the mission is paused with the one around it keeps it from going on', async ({
+    stage,
+  }) => {
+    const outer = await nested(stage, { tokens: 1000 }, budget({ tokens: 100 }))
+    const inner = await missionOf(stage, 'inner')
+    const agent = await stage.agent(['work'])
+    const [first] = (await claimKeys(agent, 'i0')) as [ClaimedTask]
+    await stage.operator.call('POST', `/v1/missions/${outer.id}:pause`)
+    expect(await turnSubCrews(stage)).toBe(2)
+    await use(agent, first)
+    expect(await pauses(stage, inner.id)).toHaveLength(1)
+    expect((await resume(stage, outer.id)).status).toBe(200)
+    expect(await turnSubCrews(stage)).toBe(1)
+    expect(await statesOf(stage, 'outer', 'middle', 'inner')).toEqual(['running', 'submitted', 'paused'])
+    expect((await resume(stage, inner.id)).body.detail).toBe('The budget of the mission is used up: 100 of 100 tokens.')
+    expect((await resume(stage, inner.id, { budget: { tokens: 200 } })).body.state).toBe('running')
+    await expectInvariants(stage.db)
+  })
+
+  // Goal: a claim that was under way in a mission within is let through, and comes before its pause. Method: its task is locked by hand.
+  test('waits, when it is used up, for the claim that has a task of the mission within in hand', async ({ stage }) => {
+    const outer = await nested(stage, { tokens: 100 })
+    const inner = await missionOf(stage, 'inner')
+    const agent = await stage.agent(['work'])
+    const claimed = await agent.claim({ max: 2 })
+    const first = claimed.find(({ key }) => key === 'i0') as ClaimedTask
+    let used: Promise<unknown> | undefined
+    await stage.db.transaction().execute(async (trx) => {
+      await sql`select 1 from tasks where mission_id = ${inner.id} and key = 'i1' for update`.execute(trx)
+      used = use(agent, first)
+      await new Promise((done) => setTimeout(done, 100))
+      expect(await statesOf(stage, 'outer', 'inner')).toEqual(['running', 'running'])
+      // As a claim that holds the task asks for its mission: the call must not sit on it, nor on the one around.
+      await sql`select 1 from missions where id in (${inner.id}, ${outer.id}) order by id for no key update`.execute(
+        trx,
+      )
+    })
+    expect(await used).toMatchObject({ status: 204 })
+    expect(await statesOf(stage, 'outer', 'middle', 'inner')).toEqual(['paused', 'paused', 'paused'])
+    expect(await agent.claim({ waitMs: 300 })).toEqual([])
+    await expectInvariants(stage.db)
+  })
+
+  test('holds what was begun beside the call too, by the next turn, and lets it go on when it is raised', async ({
     stage,
   }) => {
     await store(stage, crewOf('inner', [{ id: 'a' }, { id: 'b' }]))
@@ -185,7 +230,7 @@ describe('the budget of a mission', () => {
     await expectInvariants(stage.db)
   })
 
-  test('does not hold what undoes the work of a mission within', async ({ stage }) => {
+  test('does not hold what undoes the work of a mission within', async ({ stage, tenant }) => {
     await store(
       stage,
       crewOf('inner', [
@@ -205,6 +250,9 @@ describe('the budget of a mission', () => {
     const [undo] = (await agent.claim()) as [ClaimedTask]
     expect(undo.key).toBe('a:compensate')
     await use(agent, undo)
+    // Nor does a look at it that came before the cancel.
+    const order = { tenantId: tenant.id, missionId: undo.missionId, actor: 'system', around: outer }
+    expect(await pauseMission(stage.orchestrator.engine.urgentDb, order)).toEqual(NOTHING_SAVED)
     await agent.complete(undo)
     while ((await turnSubCrews(stage)) > 0);
     expect(await statesOf(stage, 'outer', 'inner')).toEqual(['canceled', 'canceled'])
@@ -380,6 +428,13 @@ test('agents in two replicas come to rest when it is used up, and finish when it
     new Set(['paused', ...(await statesOf(stage, 'inner')).filter((state) => state === 'completed')]),
   )
   expect(await usedBy(stage, outer.id)).toBeLessThan(2400)
+  for (const { id } of await missionsOf(stage, 'inner')) {
+    const told = await stage.events(id)
+    const paused = told.findIndex(({ type }) => type === 'mission.paused')
+    // One that the loop has paused lets a claim through that is on its way; one that the call has paused does not.
+    if (paused !== -1 && told[paused]?.body['actor'] === undefined)
+      expect(told.slice(paused).map(({ type }) => type)).not.toContain('task.claimed')
+  }
   await expectInvariants(stage.db)
   expect((await resume(stage, outer.id, { budget: { tokens: 5000 } })).status).toBe(200)
   await round()
