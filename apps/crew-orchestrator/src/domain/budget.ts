@@ -1,6 +1,6 @@
 /**
- * What the models of a mission may use, and those of the missions within it. A mission that has used it up begins no attempt any more until a person
- * raises a limit.
+ * What the models of a mission may use, and those of the missions within it. A mission that has used it up begins no attempt any more
+ * until a person raises a limit.
  */
 import { pausedWith } from './around.ts'
 import { tell } from './ledger.ts'

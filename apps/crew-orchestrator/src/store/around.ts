@@ -2,12 +2,12 @@
  * Missions around a mission, and within it: the task that began it belongs to the next one around. That never changes, so it is read
  * without a lock.
  */
-import { sql } from 'kysely'
 import type { Db } from '@hypercode/db'
+import { sql } from 'kysely'
 import type { RawBuilder } from 'kysely'
 import type { MissionAround } from '../domain/around.ts'
-import { BUDGET_FACTS } from './budgets.ts'
 import type { BudgetFacts } from '../domain/budget.ts'
+import { BUDGET_FACTS } from './budgets.ts'
 
 /** `select id, steps …`: a mission and those around it, with the steps that lead there; itself with none. */
 export const aroundOf = (missionId: RawBuilder<unknown>): RawBuilder<unknown> => sql`

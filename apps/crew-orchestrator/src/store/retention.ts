@@ -59,13 +59,14 @@ export interface Deletable {
 /**
  * Those of `ids` that may go, locked; what another replica has in hand is left out. What is open stays, and what belongs to something
  * that is: a mission of a crew around it or within it, a dead letter that nobody has resolved, and a mission that does it again, whose
- * kept tasks show its artifacts.
+ * kept tasks show its artifacts. What is within a mission stays as long as that: it is part of what that has cost.
  */
 export async function lockDeletable(trx: Trx, retentionMs: number, ids: readonly string[]): Promise<Deletable[]> {
   const found = await sql<Deletable>`
     select m.id, m.event_seq as events, m.event_seq + m.total_tasks as rows from missions m
     where m.id = any(${ids}::uuid[]) and m.ended_at < now() - ${retentionMs} * interval '1 millisecond'
-      and not exists (select from missions r where r.id = m.root_id and r.ended_at is null)
+      and not exists (select from missions r where r.id = m.root_id
+        and (r.ended_at is null or r.ended_at >= now() - ${retentionMs} * interval '1 millisecond'))
       and not exists (select from missions w where w.root_id = coalesce(m.root_id, m.id) and w.ended_at is null)
       and not exists (select from missions a where a.parent_mission_id = m.id)
       and not exists (select from tasks t join dead_letters d on d.task_id = t.id where t.mission_id = m.id and d.resolution is null)

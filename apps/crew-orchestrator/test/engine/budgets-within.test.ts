@@ -260,6 +260,39 @@ describe('the budget of a mission', () => {
     await expectInvariants(stage.db)
   })
 
+  test('that is used up by what undoes a mission within pauses the one around, and the undoing goes on', async ({
+    stage,
+  }) => {
+    const undone = { compensate: { skill: 'undo' } }
+    await store(
+      stage,
+      crewOf('inner', [
+        { id: 'a', ...undone },
+        { id: 'b', ...undone },
+        { id: 'c', dependsOn: ['a', 'b'] },
+      ]),
+    )
+    const outer = await stage.submit(crewOf('outer', [crewTask('inner'), { id: 'own' }], budget({ tokens: 100 })))
+    await turnSubCrews(stage)
+    const agent = await stage.agent(['work', 'undo'])
+    for (const task of await claimKeys(agent, 'a', 'b')) await agent.complete(task)
+    const inner = await missionOf(stage, 'inner')
+    await stage.operator.call('POST', `/v1/missions/${inner.id}:cancel`)
+    const undoings: ClaimedTask[] = []
+    for (const key of ['a', 'b']) {
+      const [undo] = (await agent.claim({ skills: ['undo'] })) as [ClaimedTask]
+      await use(agent, undo)
+      await agent.complete(undo)
+      undoings.push(undo)
+      expect([key, (await stage.mission(outer.id)).state]).toEqual([key, 'paused'])
+      expect(await turnSubCrews(stage)).toBe(key === 'a' ? 0 : 1)
+    }
+    expect(new Set(undoings.map(({ key }) => key))).toEqual(new Set(['a:compensate', 'b:compensate']))
+    expect(await pauses(stage, inner.id)).toEqual([])
+    expect((await stage.mission(inner.id)).state).toBe('canceled')
+    await expectInvariants(stage.db)
+  })
+
   test('begins anew with a retry, and is gone with the mission', async ({ stage, db }) => {
     await store(stage, crewOf('inner', [{ id: 'a' }]))
     const outer = await stage.submit(crewOf('outer', [crewTask('inner')], budget({ tokens: 150 })))
