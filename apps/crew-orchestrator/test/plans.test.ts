@@ -277,6 +277,7 @@ test('what can be retried by filter is found page by page, without a look at wha
 test('a plan that reads from end to end would be seen', async ({ stage, database, tenant }) => {
   await fillWithHistory(database.directUrl, tenant.id)
   const { db, statements } = recorded(stage.db)
-  await sql`select count(*) from tasks where key = 't1'`.execute(db)
+  // Of a column that no index holds: a table that was vacuumed meanwhile would be counted in an index.
+  await sql`select count(output) from tasks where key = 't1'`.execute(db)
   expect(await scans(stage.db, statements[0] as RootOperationNode)).toEqual(['tasks'])
 })
