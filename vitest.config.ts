@@ -17,7 +17,9 @@ const conditions = [SOURCE, 'module', 'node', 'development|production']
 const TOGETHER = [
   'apps/{agent-registry,auditor-agent,gateway}/test/**/*.test.ts',
   'apps/agent-factory/test/domain/*.test.ts',
-  'apps/crew-orchestrator/test/{domain,manifest}/*.test.ts',
+  'apps/crew-orchestrator/test/*.test.ts',
+  'apps/crew-orchestrator/test/{api,domain,explain,manifest}/*.test.ts',
+  'apps/crew-orchestrator/test/engine/!(operations-in-the-background|retention).test.ts',
   'apps/turing-gym/test/!(workspace).test.ts',
   'packages/{client,contracts,db,events,manifest,telemetry}/test/*.test.ts',
   'packages/http/test/!(bodies|loops|sockets|token-battery).test.ts',

@@ -82,16 +82,19 @@ const EVERYTHING: readonly Scope[] = [
   'metrics:read',
 ]
 
+/** As in its environment; what is not named has its default. */
+export type Settings = Partial<Record<keyof OrchestratorConfig, string>>
+
 /** `stage` is a whole orchestrator on real servers, with its HTTP API in this process. */
 export const test = base
-  .extend('settings', {} as Partial<Record<keyof OrchestratorConfig, string>>)
+  .extend('settings', {} as Settings)
   /** Opens processes on the servers of the test, and closes them after it. */
   .extend('open', async ({ database, db, redisUrl, keys, tenant }, { onCleanup }) => {
     const closers: StageParts['closers'] = []
     onCleanup(async () => {
       for (const close of closers.reverse()) await close()
     })
-    return async (settings: StageParts['settings']): Promise<Stage> =>
+    return async (settings: Settings): Promise<Stage> =>
       await openStage({ databaseUrl: database.url, db, redisUrl, keys, tenant, settings, closers })
   })
   .extend('stage', async ({ open, settings }) => await open(settings))
@@ -100,6 +103,9 @@ export const test = base
 
 /** No sweep, and no poll, comes by itself: a test calls them when it wants them. */
 export const STILL = { ORCHESTRATOR_SWEEP_MS: '60000', CLAIM_POLL_MS: '30000' } as const
+
+/** `test` of an orchestrator that keeps still. Files of one process share `test` itself, so none may change it for all of its tests. */
+export const stillTest = test.extend<'settings', Settings>('settings', STILL)
 
 /** One turn of the sweep, now. */
 export const sweep = async (
@@ -138,7 +144,7 @@ export interface StageParts {
   redisUrl: string
   keys: Keys
   tenant: TestTenant
-  settings: Partial<Record<keyof OrchestratorConfig, string>>
+  settings: Settings
   closers: (() => Promise<unknown> | void)[]
 }
 

@@ -22,7 +22,7 @@ import { findTargets } from '../src/store/operation-targets.ts'
 import { findExisting } from '../src/store/submit.ts'
 import { readCosts, recordUsage } from '../src/store/usage.ts'
 import { turnSubCrews } from './engine/sub-crew-turn.ts'
-import { STILL, crewOf, sweep, test } from './harness.ts'
+import { crewOf, stillTest as test, sweep } from './harness.ts'
 
 const ENDED_MISSIONS = 5000
 /** Tables that grow with every mission: reading one of them from end to end gets slower with every mission. */
@@ -103,8 +103,6 @@ async function rowsRead(db: Db, statement: RootOperationNode): Promise<number> {
     .map((node) => ((node['Actual Rows'] ?? 0) + (node['Rows Removed by Filter'] ?? 0)) * (node['Actual Loops'] ?? 0))
   return Math.max(...read)
 }
-
-test.override({ settings: STILL })
 
 test('with 20,000 ended tasks no statement reads a large table from end to end', async ({
   stage,

@@ -1,10 +1,8 @@
 import type { ClaimedTask, ContextEntry, ContextList, Mission } from '@hypercode/contracts'
 import { expect } from 'vitest'
-import { STILL, crewOf, test } from '../harness.ts'
+import { crewOf, stillTest as test } from '../harness.ts'
 import type { AgentCaller, Caller } from '../harness.ts'
 import { expectInvariants } from '../invariants.ts'
-
-test.override({ settings: STILL })
 
 const put = async (caller: Caller, mission: Mission, key: string, value: unknown, ifVersion?: number) =>
   await caller.call<ContextEntry>(

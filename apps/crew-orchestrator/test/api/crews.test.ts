@@ -1,11 +1,9 @@
 import type { ClaimedTask, Crew, CrewValidation, Mission, Problem } from '@hypercode/contracts'
 import { describe, expect } from 'vitest'
 import { stringify } from 'yaml'
-import { STILL, crewOf, test } from '../harness.ts'
+import { crewOf, stillTest as test } from '../harness.ts'
 import type { Caller } from '../harness.ts'
 import { expectInvariants } from '../invariants.ts'
-
-test.override({ settings: STILL })
 
 const YAML = { 'content-type': 'application/yaml' }
 const store = async (caller: Caller, manifest: object | string, headers: Record<string, string> = {}) =>

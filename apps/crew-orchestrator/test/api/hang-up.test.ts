@@ -5,10 +5,8 @@ import { newId } from '@hypercode/contracts'
 import type { ClaimedTask } from '@hypercode/contracts'
 import { signTestToken, waitFor } from '@hypercode/testkit'
 import { expect } from 'vitest'
-import { STILL, crewOf, test } from '../harness.ts'
+import { crewOf, stillTest as test } from '../harness.ts'
 import type { AgentCaller, Stage } from '../harness.ts'
-
-test.override({ settings: STILL })
 
 /** Long polls over a real socket. */
 async function line(stage: Stage, agent: AgentCaller) {

@@ -2,11 +2,9 @@ import { createHash, randomBytes } from 'node:crypto'
 import { newId } from '@hypercode/contracts'
 import type { Artifact, ClaimedTask, Problem, StepRecord } from '@hypercode/contracts'
 import { describe, expect } from 'vitest'
-import { STILL, crewOf, test } from '../harness.ts'
+import { crewOf, stillTest as test } from '../harness.ts'
 import type { AgentCaller, Stage } from '../harness.ts'
 import { expectInvariants } from '../invariants.ts'
-
-test.override({ settings: STILL })
 
 async function started(stage: Stage): Promise<{ agent: AgentCaller; task: ClaimedTask }> {
   const agent = await stage.agent(['work'])

@@ -1,10 +1,8 @@
 import { newId } from '@hypercode/contracts'
 import type { ClaimedTask, JournalEntry, Mission, Task } from '@hypercode/contracts'
 import { describe, expect } from 'vitest'
-import { STILL, crewOf, test } from '../harness.ts'
+import { crewOf, stillTest as test } from '../harness.ts'
 import type { Caller, Stage } from '../harness.ts'
-
-test.override({ settings: STILL })
 
 interface Page<T> {
   items: T[]

@@ -1,10 +1,8 @@
 import type { Mission, Operation, OperationPreview, Problem } from '@hypercode/contracts'
 import { describe, expect } from 'vitest'
 import { begin, carriedOut, missionsOf, order, read } from '../engine/operating.ts'
-import { STILL, test } from '../harness.ts'
+import { STILL, stillTest as test } from '../harness.ts'
 import type { Caller, Stage } from '../harness.ts'
-
-test.override({ settings: STILL })
 
 const CANCEL = { action: 'cancelMission', filter: { all: true } }
 const list = async (caller: Caller, query = ''): Promise<{ items: Operation[]; nextCursor?: string }> =>

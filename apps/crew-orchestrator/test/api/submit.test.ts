@@ -1,11 +1,9 @@
 import type { Crew, Mission, Problem, SubmitBatchAnswer } from '@hypercode/contracts'
 import { describe, expect } from 'vitest'
 import { stringify } from 'yaml'
-import { STILL, crewOf, test } from '../harness.ts'
+import { STILL, crewOf, stillTest as test } from '../harness.ts'
 import type { Caller } from '../harness.ts'
 import { expectInvariants, expectNoDeadlocks } from '../invariants.ts'
-
-test.override({ settings: STILL })
 
 const SINGLE = crewOf('single', [{ id: 'a', input: { n: '${mission.input.n}' } }])
 const submit = async (caller: Caller, body: unknown, headers: Record<string, string> = {}) =>

@@ -1,10 +1,8 @@
 import { ROUTES, newId } from '@hypercode/contracts'
 import type { ClaimedTask, Problem, Route } from '@hypercode/contracts'
 import { describe, expect } from 'vitest'
-import { STILL, crewOf, test } from '../harness.ts'
+import { crewOf, stillTest as test } from '../harness.ts'
 import type { Answer, Caller, Stage } from '../harness.ts'
-
-test.override({ settings: STILL })
 
 const OURS: readonly Route[] = Object.values<Route>(ROUTES).filter((route) => route.service === 'crew-orchestrator')
 const BY_ID = OURS.filter((route) => route.path.includes('{id}'))

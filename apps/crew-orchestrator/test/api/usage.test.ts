@@ -1,11 +1,11 @@
 import { newId } from '@hypercode/contracts'
 import type { ClaimedTask, MissionCosts, Problem } from '@hypercode/contracts'
 import { describe, expect } from 'vitest'
-import { STILL, crewOf, sweep, test } from '../harness.ts'
+import { STILL, crewOf, sweep, test as base } from '../harness.ts'
 import type { AgentCaller, Stage } from '../harness.ts'
 import { expectInvariants } from '../invariants.ts'
 
-test.override({ settings: { ...STILL, TASK_OUTPUT_MAX_CHARS: '1000' } })
+const test = base.extend('settings', { ...STILL, TASK_OUTPUT_MAX_CHARS: '1000' })
 
 async function started(stage: Stage): Promise<{ agent: AgentCaller; task: ClaimedTask }> {
   const agent = await stage.agent(['work'])

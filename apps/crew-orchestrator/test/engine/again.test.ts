@@ -1,11 +1,9 @@
 import { newId } from '@hypercode/contracts'
 import type { Artifact, ClaimedTask, Mission, Problem } from '@hypercode/contracts'
 import { describe, expect } from 'vitest'
-import { STILL, crewOf, test } from '../harness.ts'
+import { crewOf, stillTest as test } from '../harness.ts'
 import type { AgentCaller, Stage } from '../harness.ts'
 import { expectInvariants } from '../invariants.ts'
-
-test.override({ settings: STILL })
 
 const again = async (stage: Stage, id: string, how: 'retry' | 'fork', body?: object, key?: string) =>
   await stage.operator.call<Mission & Problem>(

@@ -2,11 +2,9 @@ import { newId } from '@hypercode/contracts'
 import type { Approval, ClaimedTask, Mission, Problem } from '@hypercode/contracts'
 import { sql } from 'kysely'
 import { describe, expect } from 'vitest'
-import { STILL, crewOf, sweep, test } from '../harness.ts'
+import { crewOf, stillTest as test, sweep } from '../harness.ts'
 import type { AgentCaller, Caller, Stage } from '../harness.ts'
 import { expectInvariants, expectNoDeadlocks } from '../invariants.ts'
-
-test.override({ settings: STILL })
 
 const inbox = async (stage: Stage, query = ''): Promise<Approval[]> =>
   (await stage.operator.call<{ items: Approval[] }>('GET', `/v1/approvals${query}`)).body.items

@@ -4,11 +4,9 @@ import type { Db } from '@hypercode/db'
 import { changeFleet, ringBell } from '@hypercode/events'
 import { waitFor } from '@hypercode/testkit'
 import { describe, expect } from 'vitest'
-import { STILL, crewOf, test } from '../harness.ts'
+import { crewOf, stillTest as test } from '../harness.ts'
 import type { AgentCaller, Stage } from '../harness.ts'
 import { expectInvariants } from '../invariants.ts'
-
-test.override({ settings: STILL })
 
 /** Versions 1 to `versions` of a blueprint, as the factory stores them. */
 async function blueprint(db: Db, tenantId: string, name: string, versions: number): Promise<void> {

@@ -6,13 +6,11 @@ import { pauseMission } from '../../src/engine/pause.ts'
 import { createRetention } from '../../src/engine/retention.ts'
 import { NOTHING_SAVED } from '../../src/store/save-ledger.ts'
 import { explainKey } from '../explain/explaining.ts'
-import { STILL, crewOf, test } from '../harness.ts'
+import { crewOf, stillTest as test } from '../harness.ts'
 import type { AgentCaller, Stage } from '../harness.ts'
 import { expectInvariants, expectNoDeadlocks } from '../invariants.ts'
 import { costsOf, pauses, resume, use } from './spending.ts'
 import { turnSubCrews } from './sub-crew-turn.ts'
-
-test.override({ settings: STILL })
 
 const crewTask = (crew: string, more: object = {}): Record<string, unknown> => ({
   id: `do-${crew}`,

@@ -3,13 +3,11 @@ import { createTestTenant } from '@hypercode/testkit'
 import { sql } from 'kysely'
 import { describe, expect } from 'vitest'
 import { explainKey } from '../explain/explaining.ts'
-import { STILL, crewOf, sweep, test } from '../harness.ts'
+import { crewOf, stillTest as test, sweep } from '../harness.ts'
 import type { AgentCaller, Stage } from '../harness.ts'
 import { expectInvariants } from '../invariants.ts'
 import { costsOf, pauses, resume, use } from './spending.ts'
 import { turnSubCrews } from './sub-crew-turn.ts'
-
-test.override({ settings: STILL })
 
 const tasks = (count: number) => Array.from({ length: count }, (_, n) => ({ id: `t${n}` }))
 const crew = (count: number, budget: object) => crewOf('spender', tasks(count), { policy: { budget } })

@@ -1,11 +1,9 @@
 import type { ClaimedTask, Mission } from '@hypercode/contracts'
 import { sql } from 'kysely'
 import { describe, expect } from 'vitest'
-import { STILL, crewOf, sweep, test } from '../harness.ts'
+import { crewOf, stillTest as test, sweep } from '../harness.ts'
 import type { AgentCaller, Stage } from '../harness.ts'
 import { expectInvariants, expectNoDeadlocks } from '../invariants.ts'
-
-test.override({ settings: STILL })
 
 const states = async (stage: Stage, id: string): Promise<Record<string, string>> =>
   Object.fromEntries((await stage.tasks(id)).map((task) => [task.key, task.state]))

@@ -1,12 +1,10 @@
 import type { ClaimedTask, Mission, Problem } from '@hypercode/contracts'
 import { describe, expect } from 'vitest'
 import { explainKey, onlyShut } from '../explain/explaining.ts'
-import { STILL, crewOf, sweep, test } from '../harness.ts'
+import { crewOf, stillTest as test, sweep } from '../harness.ts'
 import type { AgentCaller, Stage } from '../harness.ts'
 import { expectInvariants } from '../invariants.ts'
 import { turnSubCrews } from './sub-crew-turn.ts'
-
-test.override({ settings: STILL })
 
 const UNDO = { skill: 'undo' }
 /** `a`, `b` and `c` one after the other; all but the last say how they are undone. */

@@ -1,10 +1,8 @@
 import type { ClaimedTask, CrewOrderAnswer, Mission } from '@hypercode/contracts'
 import { expect } from 'vitest'
-import { STILL, crewOf, test } from '../harness.ts'
+import { crewOf, stillTest as test } from '../harness.ts'
 import type { Caller, Stage } from '../harness.ts'
 import { expectInvariants } from '../invariants.ts'
-
-test.override({ settings: STILL })
 
 const order = async (caller: Caller, what: 'broadcast' | 'disband', body: object, key?: string) =>
   await caller.call<CrewOrderAnswer>(

@@ -74,84 +74,88 @@ test('two replicas and eight agents drain hundreds of tasks, each done exactly o
   await expectNoDeadlocks(stage.db)
 })
 
-test.override({ settings: { AGENT_LEASE_MS: '1000', ORCHESTRATOR_SWEEP_MS: '100' } })
+const hastyTest = test.extend('settings', { AGENT_LEASE_MS: '1000', ORCHESTRATOR_SWEEP_MS: '100' })
 
-test('agents that fail, hand back and vanish: every mission completes all the same', async ({ stage, replica }) => {
-  // A run of dice that is the same every time.
-  let seed = 7
-  const dice = (): number => (seed = (seed * 16_807) % 2_147_483_647) / 2_147_483_647
-  let vanished = 0
-  const work = async (agent: AgentCaller, task: ClaimedTask): Promise<unknown> => {
-    const luck = dice()
-    if (luck < 0.1) return await agent.fail(task)
-    if (luck < 0.2) return await agent.report({ taskId: task.taskId, attempt: task.attempt, outcome: 'released' })
-    if (luck < 0.23 && vanished < 8) return (vanished += 1)
-    const twice = luck > 0.9 ? agent.complete(task, 1) : undefined
-    return await Promise.all([agent.complete(task, 1), twice])
-  }
-  const crowd = startCrowd({ agents: await agentsOf(stage, replica), work })
-  const crews = Array.from({ length: 8 }).flatMap(() => SHAPES.map(withRetry))
-  const ids = await submitAll(stage, crews)
-  await drained(stage)
-  await crowd.stop()
-  expect(vanished).toBeGreaterThan(0)
-  expect(new Set(crowd.given.map((one) => `${one.taskId}/${one.attempt}`)).size).toBe(crowd.given.length)
-  const states = await stage.db.selectFrom('missions').select(['state', 'error']).where('id', 'in', ids).execute()
-  expect(states.filter((row) => row.state !== 'completed')).toEqual([])
-  await expectInvariants(stage.db)
-  await expectNoDeadlocks(stage.db)
-})
-
-test('claims, completions, cancels, progress and sweeps hammer the same missions: no circle of locks, and all end', async ({
-  stage,
-  replica,
-}) => {
-  const stages = [stage, replica]
-  const agents = await agentsOf(...stages)
-  const until = performance.now() + 4000
-  const open = (): boolean => performance.now() < until
-  const pick = <T>(list: readonly T[]): T => list[Math.floor(Math.random() * list.length)] as T
-  const missions: string[] = []
-  const statuses = new Set<number>()
-
-  const submit = async (): Promise<void> => {
-    while (open()) {
-      if ((await openMissions(stage)) < 60) missions.push(...(await submitAll(pick(stages), SHAPES.map(withRetry))))
+hastyTest(
+  'agents that fail, hand back and vanish: every mission completes all the same',
+  async ({ stage, replica }) => {
+    // A run of dice that is the same every time.
+    let seed = 7
+    const dice = (): number => (seed = (seed * 16_807) % 2_147_483_647) / 2_147_483_647
+    let vanished = 0
+    const work = async (agent: AgentCaller, task: ClaimedTask): Promise<unknown> => {
+      const luck = dice()
+      if (luck < 0.1) return await agent.fail(task)
+      if (luck < 0.2) return await agent.report({ taskId: task.taskId, attempt: task.attempt, outcome: 'released' })
+      if (luck < 0.23 && vanished < 8) return (vanished += 1)
+      const twice = luck > 0.9 ? agent.complete(task, 1) : undefined
+      return await Promise.all([agent.complete(task, 1), twice])
     }
-  }
-  const cancel = async (): Promise<void> => {
-    while (open()) {
-      const id = pick(missions)
-      if (id !== undefined)
-        statuses.add((await pick(stages).operator.call<Mission>('POST', `/v1/missions/${id}:cancel`)).status)
-      await new Promise((done) => setTimeout(done, 15))
+    const crowd = startCrowd({ agents: await agentsOf(stage, replica), work })
+    const crews = Array.from({ length: 8 }).flatMap(() => SHAPES.map(withRetry))
+    const ids = await submitAll(stage, crews)
+    await drained(stage)
+    await crowd.stop()
+    expect(vanished).toBeGreaterThan(0)
+    expect(new Set(crowd.given.map((one) => `${one.taskId}/${one.attempt}`)).size).toBe(crowd.given.length)
+    const states = await stage.db.selectFrom('missions').select(['state', 'error']).where('id', 'in', ids).execute()
+    expect(states.filter((row) => row.state !== 'completed')).toEqual([])
+    await expectInvariants(stage.db)
+    await expectNoDeadlocks(stage.db)
+  },
+)
+
+hastyTest(
+  'claims, completions, cancels, progress and sweeps hammer the same missions: no circle of locks, and all end',
+  async ({ stage, replica }) => {
+    const stages = [stage, replica]
+    const agents = await agentsOf(...stages)
+    const until = performance.now() + 4000
+    const open = (): boolean => performance.now() < until
+    const pick = <T>(list: readonly T[]): T => list[Math.floor(Math.random() * list.length)] as T
+    const missions: string[] = []
+    const statuses = new Set<number>()
+
+    const submit = async (): Promise<void> => {
+      while (open()) {
+        if ((await openMissions(stage)) < 60) missions.push(...(await submitAll(pick(stages), SHAPES.map(withRetry))))
+      }
     }
-  }
-  const sweepOn = async (one: Stage): Promise<void> => {
-    while (open()) {
-      await sql`update tasks set lease_expires_at = now() where state = 'executing' and random() < 0.05
+    const cancel = async (): Promise<void> => {
+      while (open()) {
+        const id = pick(missions)
+        if (id !== undefined)
+          statuses.add((await pick(stages).operator.call<Mission>('POST', `/v1/missions/${id}:cancel`)).status)
+        await new Promise((done) => setTimeout(done, 15))
+      }
+    }
+    const sweepOn = async (one: Stage): Promise<void> => {
+      while (open()) {
+        await sql`update tasks set lease_expires_at = now() where state = 'executing' and random() < 0.05
         and id in (select id from tasks where state = 'executing' order by id for update skip locked)`.execute(stage.db)
-      await sweep(one)
+        await sweep(one)
+      }
     }
-  }
-  const crowd = startCrowd({
-    agents,
-    max: 20,
-    work: async (agent, task) => {
-      const fence = { incarnation: agent.incarnation, attempt: task.attempt }
-      if (Math.random() < 0.3)
-        statuses.add(
-          (await agent.call('POST', `/v1/tasks/${task.taskId}/progress`, { ...fence, fraction: 0.5 })).status,
-        )
-      statuses.add((await (Math.random() < 0.1 ? agent.fail(task) : agent.complete(task, 1))).status)
-    },
-  })
-  await Promise.all([submit(), submit(), cancel(), cancel(), sweepOn(stage), sweepOn(replica)])
-  await drained(stage)
-  await crowd.stop()
-  expect(missions.length).toBeGreaterThan(20)
-  // Fenced is an answer; an error of ours is not.
-  expect([...statuses].filter((status) => ![200, 204, 409].includes(status))).toEqual([])
-  await expectInvariants(stage.db)
-  await expectNoDeadlocks(stage.db)
-}, 60_000)
+    const crowd = startCrowd({
+      agents,
+      max: 20,
+      work: async (agent, task) => {
+        const fence = { incarnation: agent.incarnation, attempt: task.attempt }
+        if (Math.random() < 0.3)
+          statuses.add(
+            (await agent.call('POST', `/v1/tasks/${task.taskId}/progress`, { ...fence, fraction: 0.5 })).status,
+          )
+        statuses.add((await (Math.random() < 0.1 ? agent.fail(task) : agent.complete(task, 1))).status)
+      },
+    })
+    await Promise.all([submit(), submit(), cancel(), cancel(), sweepOn(stage), sweepOn(replica)])
+    await drained(stage)
+    await crowd.stop()
+    expect(missions.length).toBeGreaterThan(20)
+    // Fenced is an answer; an error of ours is not.
+    expect([...statuses].filter((status) => ![200, 204, 409].includes(status))).toEqual([])
+    await expectInvariants(stage.db)
+    await expectNoDeadlocks(stage.db)
+  },
+  60_000,
+)

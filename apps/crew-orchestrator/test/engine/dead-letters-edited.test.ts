@@ -1,10 +1,8 @@
 import type { ClaimedTask, DeadLetter, Problem } from '@hypercode/contracts'
 import { expect } from 'vitest'
-import { STILL, crewOf, test } from '../harness.ts'
+import { crewOf, stillTest as test } from '../harness.ts'
 import type { AgentCaller, Stage } from '../harness.ts'
 import { expectInvariants } from '../invariants.ts'
-
-test.override({ settings: STILL })
 
 const paused = { maxAttempts: 1, onExhausted: 'pause' }
 const open = async (stage: Stage): Promise<DeadLetter[]> =>

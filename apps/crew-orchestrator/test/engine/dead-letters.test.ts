@@ -1,11 +1,9 @@
 import { newId } from '@hypercode/contracts'
 import type { ClaimedTask, DeadLetter, Problem } from '@hypercode/contracts'
 import { describe, expect } from 'vitest'
-import { STILL, crewOf, test } from '../harness.ts'
+import { crewOf, stillTest as test } from '../harness.ts'
 import type { AgentCaller, Stage } from '../harness.ts'
 import { expectInvariants, expectNoDeadlocks } from '../invariants.ts'
-
-test.override({ settings: STILL })
 
 const list = async (stage: Stage, query = ''): Promise<{ items: DeadLetter[]; nextCursor?: string }> =>
   (await stage.operator.call<{ items: DeadLetter[]; nextCursor?: string }>('GET', `/v1/dead-letters${query}`)).body

@@ -1,11 +1,9 @@
 import type { ClaimedTask, DeadLetter, Effect, Mission, Problem, Task } from '@hypercode/contracts'
 import { sql } from 'kysely'
 import { describe, expect } from 'vitest'
-import { STILL, crewOf, sweep, test } from '../harness.ts'
+import { crewOf, stillTest as test, sweep } from '../harness.ts'
 import type { AgentCaller, Stage } from '../harness.ts'
 import { expectInvariants } from '../invariants.ts'
-
-test.override({ settings: STILL })
 
 const put = async (agent: AgentCaller, { taskId, attempt }: ClaimedTask, body: object, name = 'pay') =>
   await agent.call<Effect & Problem>('PUT', `/v1/tasks/${taskId}/effects/${encodeURIComponent(name)}`, {

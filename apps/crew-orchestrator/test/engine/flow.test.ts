@@ -1,10 +1,8 @@
 import type { ClaimedTask, Mission } from '@hypercode/contracts'
 import { describe, expect } from 'vitest'
-import { STILL, crewOf, test } from '../harness.ts'
+import { crewOf, stillTest as test } from '../harness.ts'
 import type { AgentCaller, Stage } from '../harness.ts'
 import { expectInvariants } from '../invariants.ts'
-
-test.override({ settings: STILL })
 
 const states = async (stage: Stage, id: string): Promise<Record<string, string>> =>
   Object.fromEntries((await stage.tasks(id)).map((task) => [task.key, task.state]))

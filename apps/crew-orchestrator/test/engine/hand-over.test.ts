@@ -6,11 +6,9 @@ import { createFaultProxy, waitFor } from '@hypercode/testkit'
 import { sql } from 'kysely'
 import { describe, expect, onTestFinished } from 'vitest'
 import { PATIENT_MS, handedOver, waiting } from '../handing.ts'
-import { STILL, crewOf, test } from '../harness.ts'
+import { STILL, crewOf, stillTest as test } from '../harness.ts'
 import type { AgentCaller, Stage } from '../harness.ts'
 import { expectInvariants } from '../invariants.ts'
-
-test.override({ settings: STILL })
 
 const SINGLE = crewOf('single', [{ id: 'only' }])
 

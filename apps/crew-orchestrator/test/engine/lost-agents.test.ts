@@ -1,8 +1,6 @@
 import { expect } from 'vitest'
-import { STILL, crewOf, sweep, test } from '../harness.ts'
+import { crewOf, stillTest as test, sweep } from '../harness.ts'
 import { expectInvariants } from '../invariants.ts'
-
-test.override({ settings: STILL })
 
 // Goal: what was lost with an agent holds no place of anybody. Method: an agent with all its slots taken, in a limited queue and under
 // a concurrency key, loses every lease; it comes back, and beside it another one is there.

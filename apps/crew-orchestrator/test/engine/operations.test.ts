@@ -1,11 +1,9 @@
 import type { ClaimedTask, DeadLetter, Mission, Operation, Task } from '@hypercode/contracts'
 import { describe, expect } from 'vitest'
-import { STILL, crewOf, test } from '../harness.ts'
+import { crewOf, stillTest as test } from '../harness.ts'
 import type { Stage } from '../harness.ts'
 import { expectInvariants } from '../invariants.ts'
 import { PAUSED, auditOf, doAll, failedMissions, missionsOf } from './operating.ts'
-
-test.override({ settings: STILL })
 
 const statesOf = async (stage: Stage, ids: readonly string[]): Promise<string[]> =>
   await Promise.all(ids.map(async (id) => (await stage.mission(id)).state))

@@ -1,9 +1,7 @@
 import type { ClaimedTask, Fault } from '@hypercode/contracts'
 import { expect } from 'vitest'
-import { STILL, crewOf, sweep, test } from '../harness.ts'
+import { crewOf, stillTest as test, sweep } from '../harness.ts'
 import { expectInvariants } from '../invariants.ts'
-
-test.override({ settings: STILL })
 
 const schemas = { Build: { type: 'object', properties: { passed: { type: 'boolean' } }, required: ['passed'] } }
 const quick = { initialInterval: '1ms', maxInterval: '1ms' }

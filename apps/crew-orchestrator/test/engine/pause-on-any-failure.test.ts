@@ -2,12 +2,10 @@ import type { Approval, ClaimedTask, DeadLetter, Gate, Mission, Problem, Task } 
 import { sql } from 'kysely'
 import { describe, expect } from 'vitest'
 import { explainKey, shut } from '../explain/explaining.ts'
-import { STILL, crewOf, sweep, test } from '../harness.ts'
+import { crewOf, stillTest as test, sweep } from '../harness.ts'
 import type { AgentCaller, Answer, Stage } from '../harness.ts'
 import { expectInvariants } from '../invariants.ts'
 import { turnSubCrews } from './sub-crew-turn.ts'
-
-test.override({ settings: STILL })
 
 const crew = (tasks: readonly Record<string, unknown>[]): object =>
   crewOf('x', tasks, { policy: { onTaskFailure: 'pause' } })

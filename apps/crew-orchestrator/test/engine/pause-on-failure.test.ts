@@ -2,11 +2,9 @@ import type { ClaimedTask, DeadLetter } from '@hypercode/contracts'
 import { sql } from 'kysely'
 import { expect } from 'vitest'
 import { explainKey, shut } from '../explain/explaining.ts'
-import { STILL, crewOf, sweep, test } from '../harness.ts'
+import { crewOf, stillTest as test, sweep } from '../harness.ts'
 import type { Stage } from '../harness.ts'
 import { expectInvariants } from '../invariants.ts'
-
-test.override({ settings: STILL })
 
 const crew = (tasks: readonly Record<string, unknown>[]): object =>
   crewOf('x', tasks, { policy: { onTaskFailure: 'pause' } })

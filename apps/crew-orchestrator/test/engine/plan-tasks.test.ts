@@ -1,11 +1,9 @@
 import type { ClaimedTask, Fault, PlannedTasks } from '@hypercode/contracts'
 import { expect } from 'vitest'
-import { STILL, crewOf, test } from '../harness.ts'
+import { crewOf, stillTest as test } from '../harness.ts'
 import type { AgentCaller, Stage } from '../harness.ts'
 import { explainKey, onlyShut } from '../explain/explaining.ts'
 import { expectInvariants } from '../invariants.ts'
-
-test.override({ settings: STILL })
 
 /** A manager, whose task is `lead`, and members who do what it plans. */
 const crew = (more: Record<string, unknown> = {}): object =>

@@ -1,10 +1,8 @@
 import type { Approval, ClaimedTask, Mission } from '@hypercode/contracts'
 import { describe, expect } from 'vitest'
-import { STILL, crewOf, openStage, test } from '../harness.ts'
+import { crewOf, openStage, stillTest as test } from '../harness.ts'
 import type { AgentCaller, Stage } from '../harness.ts'
 import { expectInvariants } from '../invariants.ts'
-
-test.override({ settings: STILL })
 
 const asked = async (stage: Stage, mission: Mission): Promise<Approval[]> =>
   (await stage.operator.call<{ items: Approval[] }>('GET', `/v1/approvals?missionId=${mission.id}&limit=100`)).body

@@ -6,12 +6,10 @@ import { sql } from 'kysely'
 import { describe, expect, vi } from 'vitest'
 import { createRetention } from '../../src/engine/retention.ts'
 import { NOT_OURS, OF_MISSIONS, OF_TASKS } from '../../src/store/retention.ts'
-import { STILL, crewOf, test } from '../harness.ts'
+import { STILL, crewOf, stillTest as test } from '../harness.ts'
 import type { AgentCaller, Stage } from '../harness.ts'
 import { expectInvariants } from '../invariants.ts'
 import { turnSubCrews } from './sub-crew-turn.ts'
-
-test.override({ settings: STILL })
 
 /** What ended more than `retentionMs` ago goes. */
 async function retain(db: Db, retentionMs = 0): Promise<number> {

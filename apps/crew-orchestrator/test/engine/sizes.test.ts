@@ -1,9 +1,8 @@
 import type { ClaimedTask, JournalEntry, Mission, SubmitBatchAnswer, Task } from '@hypercode/contracts'
 import { sql } from 'kysely'
 import { expect } from 'vitest'
-import { crewOf, STILL, test } from '../harness.ts'
+import { crewOf, stillTest as test } from '../harness.ts'
 import { expectInvariants } from '../invariants.ts'
-test.override({ settings: STILL })
 // Goal: why tasks wait is answered for a full page and many agents. Method: 500 queued tasks, 5,000 instances that fit; asked one by
 // one, that is 2.5 million looks at an instance and its leases: three seconds, and with 10,000 agents more than a statement may take. The
 // same page with one agent says how busy the machine is.

@@ -1,11 +1,9 @@
 import type { ClaimedTask, Crew, Fault, Mission, Task } from '@hypercode/contracts'
 import { expect } from 'vitest'
-import { STILL, crewOf, test } from '../harness.ts'
+import { crewOf, stillTest as test } from '../harness.ts'
 import type { Stage } from '../harness.ts'
 import { expectInvariants } from '../invariants.ts'
 import { turnSubCrews } from './sub-crew-turn.ts'
-
-test.override({ settings: STILL })
 
 const store = async (stage: Stage, manifest: object): Promise<Crew> => {
   const answer = await stage.operator.call<Crew>('POST', '/v1/crews', manifest)

@@ -1,11 +1,9 @@
 import { newId } from '@hypercode/contracts'
 import type { ClaimedTask, DeadLetter, Mission, Problem, Task } from '@hypercode/contracts'
 import { describe, expect } from 'vitest'
-import { STILL, crewOf, test } from '../harness.ts'
+import { crewOf, stillTest as test } from '../harness.ts'
 import type { AgentCaller, Stage } from '../harness.ts'
 import { expectInvariants, expectNoDeadlocks } from '../invariants.ts'
-
-test.override({ settings: STILL })
 
 type Operation = 'cancel' | 'retry' | 'skip'
 const act = async (stage: Stage, task: Task, operation: Operation, body?: object) =>

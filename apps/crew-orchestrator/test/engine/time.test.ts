@@ -3,7 +3,7 @@ import { waitFor } from '@hypercode/testkit'
 import { createBrake } from '../../src/domain/brake.ts'
 import { sql } from 'kysely'
 import { describe, expect } from 'vitest'
-import { STILL, crewOf, sweep, test } from '../harness.ts'
+import { crewOf, stillTest as test, sweep } from '../harness.ts'
 import type { AgentCaller, Stage } from '../harness.ts'
 import { expectInvariants, expectNoDeadlocks } from '../invariants.ts'
 
@@ -26,8 +26,6 @@ const readTask = async (stage: Stage, id: string): Promise<Task> =>
   (await stage.operator.call<Task>('GET', `/v1/tasks/${id}`)).body
 const letters = async (stage: Stage): Promise<DeadLetter[]> =>
   (await stage.operator.call<{ items: DeadLetter[] }>('GET', '/v1/dead-letters')).body.items
-
-test.override({ settings: STILL })
 
 describe('a lease that runs out', () => {
   test('gives the task to another attempt, and the late agent is fenced', async ({ stage }) => {

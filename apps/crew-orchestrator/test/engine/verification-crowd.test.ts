@@ -3,11 +3,11 @@ import type { Approval, ClaimedTask, SubmitBatchAnswer, Verification } from '@hy
 import { waitFor } from '@hypercode/testkit'
 import { expect } from 'vitest'
 import { startCrowd } from '../crowd.ts'
-import { crewOf, test } from '../harness.ts'
+import { crewOf, test as base } from '../harness.ts'
 import type { AgentCaller, Stage } from '../harness.ts'
 import { expectInvariants, expectNoDeadlocks } from '../invariants.ts'
 
-test.override({ settings: { AGENT_LEASE_MS: '1000', ORCHESTRATOR_SWEEP_MS: '100' } })
+const test = base.extend('settings', { AGENT_LEASE_MS: '1000', ORCHESTRATOR_SWEEP_MS: '100' })
 
 const RETRY = { initialInterval: '1ms', maxInterval: '20ms', maxAttempts: 20 }
 const tasks = (verify: object): Record<string, unknown>[] => [

@@ -2,11 +2,9 @@ import type { Approval, ApprovalState, ClaimedTask, Task } from '@hypercode/cont
 import { sql } from 'kysely'
 import { describe, expect } from 'vitest'
 import { explainKey, onlyShut } from '../explain/explaining.ts'
-import { STILL, crewOf, sweep, test } from '../harness.ts'
+import { crewOf, stillTest as test, sweep } from '../harness.ts'
 import type { AgentCaller, Answer, Stage } from '../harness.ts'
 import { expectInvariants } from '../invariants.ts'
-
-test.override({ settings: STILL })
 
 const one = (verify: object, task: Record<string, unknown> = {}): object =>
   crewOf('x', [

@@ -2,11 +2,9 @@ import { newId } from '@hypercode/contracts'
 import type { ClaimedTask, Mission, Problem, SignalAnswer, Task, Wait } from '@hypercode/contracts'
 import { sql } from 'kysely'
 import { describe, expect } from 'vitest'
-import { STILL, crewOf, sweep, test } from '../harness.ts'
+import { crewOf, stillTest as test, sweep } from '../harness.ts'
 import type { AgentCaller, Stage } from '../harness.ts'
 import { expectInvariants, expectNoDeadlocks } from '../invariants.ts'
-
-test.override({ settings: STILL })
 
 const suspend = async (agent: AgentCaller, task: ClaimedTask, wait: Wait) =>
   await agent.report({ taskId: task.taskId, attempt: task.attempt, outcome: 'waiting', wait })

@@ -1,10 +1,8 @@
 import { sql } from 'kysely'
 import { expect } from 'vitest'
 import type { AgentCaller, Stage } from '../harness.ts'
-import { STILL, crewOf, test } from '../harness.ts'
+import { crewOf, stillTest as test } from '../harness.ts'
 import { explainKey } from './explaining.ts'
-
-test.override({ settings: STILL })
 
 const SKILLS = ['code', 'test', 'plan', 'code@gym', 'test@gym']
 

@@ -2,11 +2,9 @@ import type { ClaimedTask, Gate } from '@hypercode/contracts'
 import { newId } from '@hypercode/contracts'
 import { sql } from 'kysely'
 import { describe, expect } from 'vitest'
-import { STILL, crewOf, test } from '../harness.ts'
+import { crewOf, stillTest as test } from '../harness.ts'
 import type { Stage } from '../harness.ts'
 import { explain, explainKey, onlyShut, shut } from './explaining.ts'
-
-test.override({ settings: STILL })
 
 const one = (task: Record<string, unknown> = {}, spec: Record<string, unknown> = {}): object =>
   crewOf('x', [{ id: 'a', ...task }], spec)

@@ -5,7 +5,7 @@ import type { FaultProxy } from '@hypercode/testkit'
 import { describe, expect } from 'vitest'
 import { createBrake } from '../../src/domain/brake.ts'
 import { handedOver, waiting } from '../handing.ts'
-import { STILL, crewOf, openStage, sweep, test as base } from '../harness.ts'
+import { crewOf, openStage, stillTest as base, sweep } from '../harness.ts'
 import type { AgentCaller, Answer, Stage } from '../harness.ts'
 import { expectInvariants } from '../invariants.ts'
 
@@ -25,8 +25,6 @@ const test = base
     expect(database.url).not.toBe(proxy.through(database.url))
     return await openStage({ databaseUrl: proxy.through(database.url), db, redisUrl, keys, tenant, settings, closers })
   })
-
-test.override({ settings: STILL })
 
 const SINGLE = crewOf('single', [{ id: 'a' }])
 /** The server does what is asked, and the caller cannot know. */
