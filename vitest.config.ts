@@ -19,10 +19,10 @@ const TOGETHER = [
   'apps/agent-factory/test/domain/*.test.ts',
   'apps/crew-orchestrator/test/*.test.ts',
   'apps/crew-orchestrator/test/{api,domain,explain,manifest}/*.test.ts',
-  'apps/crew-orchestrator/test/engine/!(operations-in-the-background|retention).test.ts',
+  'apps/crew-orchestrator/test/engine/!(operations-of-many|retention-loop).test.ts',
   'apps/turing-gym/test/!(workspace).test.ts',
   'packages/{client,contracts,db,events,manifest,telemetry}/test/*.test.ts',
-  'packages/http/test/!(bodies|loops|sockets|token-battery).test.ts',
+  'packages/http/test/!(bodies|loops|sockets|storable-bodies|token-battery*).test.ts',
 ]
 
 export default defineConfig({

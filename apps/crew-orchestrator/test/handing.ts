@@ -4,6 +4,7 @@ import type { ClaimedTask } from '@hypercode/contracts'
 import { waitFor } from '@hypercode/testkit'
 import { sql } from 'kysely'
 import { expect } from 'vitest'
+import { crewOf } from './crew-of.ts'
 import type { AgentCaller, Stage } from './harness.ts'
 
 export const PATIENT_MS = 20_000
@@ -32,3 +33,14 @@ export async function handedOver(stage: Stage, missionId: string): Promise<Recor
     where t.mission_id = ${missionId}`.execute(stage.db)
   return Object.fromEntries(rows.map(({ key, together }) => [key, together]))
 }
+
+export const SINGLE = crewOf('single', [{ id: 'only' }])
+
+export const told = async (stage: Stage, missionId: string): Promise<string[]> =>
+  (await stage.events(missionId)).map(({ seq, type }, index) => {
+    expect(seq).toBe(index + 1)
+    return type
+  })
+
+export const stateOf = async (stage: Stage, missionId: string): Promise<string[]> =>
+  (await stage.tasks(missionId)).map(({ state }) => state)

@@ -1,36 +1,11 @@
 import { CloudEvent, newId } from '@hypercode/contracts'
 import { createFaultProxy, createTestTenant, signTestToken, waitFor } from '@hypercode/testkit'
-import { FormatRegistry } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
 import { describe, expect } from 'vitest'
-import { seqs, subscribe, upTo } from './support/event-source.ts'
-import type { TestSubscriber } from './support/event-source.ts'
-import { askToken, call, test as base } from './support/gateway.ts'
-import { addAgentEvent, addMissionEvents, createMission, hintSender } from './support/missions.ts'
-
-FormatRegistry.Set('date-time', (text) => !Number.isNaN(Date.parse(text)))
-
-const test = base
-  .extend('mission', async ({ db, tenant }) => await createMission(db, tenant.id))
-  .extend('hint', ({ db, redis, keys }) => hintSender(db, redis, keys))
-  .extend('token', ({ tokenFor }) => tokenFor(['mission:read', 'agent:read']))
-  .extend('follow', async ({ token }, { onCleanup }) => {
-    const open: TestSubscriber[] = []
-    onCleanup(() => {
-      for (const subscriber of open) subscriber.close()
-    })
-    return async (gateway: { url: string }, path: string, lastEventId?: number | string) => {
-      const subscriber = await subscribe(gateway.url + path, {
-        token,
-        ...(lastEventId !== undefined && { lastEventId }),
-      })
-      open.push(subscriber)
-      return subscriber
-    }
-  })
-
-const arrived = async (subscriber: TestSubscriber, count: number, timeoutMs = 5000): Promise<void> =>
-  void (await waitFor(() => subscriber.events.length >= count, { what: `${count} events`, timeoutMs }))
+import { seqs, upTo } from './support/event-source.ts'
+import { call } from './support/gateway.ts'
+import { addMissionEvents } from './support/missions.ts'
+import { arrived, test } from './support/following.ts'
 
 describe('GET /v1/missions/{id}/events', () => {
   test('sends what was and what comes, each event as CloudEvents has it', async ({
@@ -297,92 +272,5 @@ describe('GET /v1/missions/{id}/events', () => {
       expect(head.status).toBe(200)
     }
     expect(gateway.app.requestsInFlight()).toBe(0)
-  })
-})
-
-describe('a stream', () => {
-  test('ends with its token, by time or by revocation', async ({ startGateway, mission, tenant, client }) => {
-    const gateway = await startGateway()
-    const url = `${gateway.url}/v1/missions/${mission.id}/events`
-    const short = await subscribe(url, {
-      token: signTestToken({ tenantId: tenant.id, scopes: ['mission:read'], ttlS: 2 }),
-    })
-    const token = String((await askToken(gateway, client)).body['access_token'])
-    const revoked = await subscribe(url, { token })
-    expect([short.status, revoked.status]).toEqual([200, 200])
-
-    await call(`${gateway.url}/v1/auth/revoke`, {
-      method: 'POST',
-      body: new URLSearchParams({ token, client_id: client.id, client_secret: client.secret }),
-    })
-    await waitFor(() => revoked.ended, { what: 'the revoked stream to end', timeoutMs: 3000 })
-    await waitFor(() => short.ended, { what: 'the short stream to end', timeoutMs: 4000 })
-  })
-
-  test('beyond SSE_STREAMS_MAX is refused until one has ended', async ({ startGateway, mission, token, follow }) => {
-    const gateway = await startGateway({ SSE_STREAMS_MAX: '2' })
-    const path = `/v1/missions/${mission.id}/events`
-    const first = await follow(gateway, path)
-    await follow(gateway, '/v1/agents/watch')
-    const third = await call(gateway.url + path, { token })
-    expect(third.status).toBe(503)
-    expect(third.headers.get('retry-after')).toBe('5')
-    expect(third.body).toMatchObject({ code: 'unavailable' })
-
-    first.close()
-    const opened = await waitFor(
-      async () => {
-        const next = await follow(gateway, path)
-        return next.status === 200 && next
-      },
-      { what: 'a free place' },
-    )
-    expect(opened.status).toBe(200)
-  })
-
-  test('ends when the service drains, so that it can go on elsewhere', async ({ startGateway, mission, follow }) => {
-    const gateway = await startGateway()
-    const streams = [
-      await follow(gateway, `/v1/missions/${mission.id}/events`),
-      await follow(gateway, '/v1/agents/watch'),
-    ]
-    gateway.app.beginDrain()
-    await waitFor(() => streams.every(({ ended }) => ended), { what: 'the streams to end' })
-    await waitFor(() => gateway.app.requestsInFlight() === 0, { what: 'nothing in flight' })
-  })
-})
-
-describe('GET /v1/agents/watch', () => {
-  test('starts now, from the beginning, or after an event, and shows no other tenant’s agents', async ({
-    startGateway,
-    db,
-    tenant,
-    secondTenant,
-    hint,
-    follow,
-  }) => {
-    const gateway = await startGateway()
-    await addAgentEvent(db, tenant.id, 'agent.registered')
-    await addAgentEvent(db, tenant.id, 'agent.health.changed')
-    await addAgentEvent(db, secondTenant.id, 'agent.registered')
-    const now = await follow(gateway, '/v1/agents/watch')
-    const all = await follow(gateway, '/v1/agents/watch?cursor=0')
-    const after = await follow(gateway, '/v1/agents/watch?cursor=0', 1)
-    await arrived(all, 2)
-    await hint(await addAgentEvent(db, secondTenant.id, 'agent.draining'))
-    await hint(await addAgentEvent(db, tenant.id, 'agent.stopped'))
-    await Promise.all([arrived(now, 1), arrived(all, 3), arrived(after, 2)])
-
-    expect([seqs(now), seqs(all), seqs(after)]).toEqual([[3], [1, 2, 3], [2, 3]])
-    // One who saw no event yet can come back all the same.
-    expect(now.text).toMatch(/^retry: 1000\n\nid: 2\n\n/)
-    const { event } = now.events[0] as (typeof now.events)[number]
-    expect([...Value.Errors(CloudEvent, event)]).toEqual([])
-    expect(event).toMatchObject({
-      id: `${tenant.id}/agents/3`,
-      type: 'hypercode.agent.stopped.v1',
-      tenantid: tenant.id,
-      data: { reason: 'test', agentId: expect.any(String), instanceId: expect.any(String) },
-    })
   })
 })

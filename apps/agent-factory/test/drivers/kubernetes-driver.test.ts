@@ -1,46 +1,10 @@
 /** The kubernetes driver against a scripted API server: what it asks for, and what it makes of every answer. */
-import { writeFile } from 'node:fs/promises'
-import path from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
-import type { V1Pod } from '@kubernetes/client-node'
 import { describe, expect } from 'vitest'
-import type { KubernetesDriverConfig } from '../../src/drivers/config.ts'
 import { createDrivers } from '../../src/drivers/create-drivers.ts'
-import type { Launch } from '../../src/drivers/driver.ts'
 import { LaunchRefused } from '../../src/drivers/driver.ts'
 import { createKubernetesDriver } from '../../src/drivers/kubernetes/kubernetes-driver.ts'
-import type { ScriptedKubernetes } from './scripted-kubernetes.ts'
-import { startScriptedKubernetes } from './scripted-kubernetes.ts'
-import { MIB, launchOf, never, test as base } from './setup.ts'
-
-const test = base
-  .extend('cluster', async ({ folder: _folder }, { onCleanup }) => {
-    const cluster = await startScriptedKubernetes()
-    onCleanup(async () => await cluster.close())
-    return cluster
-  })
-  .extend('settings', async ({ cluster, folder }): Promise<KubernetesDriverConfig> => {
-    const kubeconfig = path.join(folder, 'kubeconfig')
-    await writeFile(
-      kubeconfig,
-      JSON.stringify({
-        apiVersion: 'v1',
-        kind: 'Config',
-        'current-context': 'here',
-        contexts: [{ name: 'here', context: { cluster: 'here', user: 'factory' } }],
-        clusters: [{ name: 'here', cluster: { server: cluster.url, 'insecure-skip-tls-verify': true } }],
-        users: [{ name: 'factory', user: { token: 'of-the-factory' } }],
-      }),
-    )
-    return { kubeconfig, namespace: 'agents' }
-  })
-  .extend('driver', ({ settings }) => createKubernetesDriver(settings, 'here'))
-
-const pod = (args: readonly string[] = [], more: Partial<Launch> = {}): Launch =>
-  launchOf(args, { entry: { image: 'agents/tester:1' }, ...more })
-const nameOf = (launch: Launch): string => `hypercode-${launch.launchId}`
-const podOf = (cluster: ScriptedKubernetes, launch: Launch): V1Pod =>
-  cluster.pods.get(nameOf(launch)) ?? expect.fail('no pod')
+import { MIB, launchOf, never } from './setup.ts'
+import { nameOf, pod, podOf, statusWith, test } from './pods.ts'
 
 describe('what it asks for', () => {
   test('a pod without rights, limited, labelled, with nothing of ours', async ({ cluster, driver }) => {
@@ -173,93 +137,6 @@ describe('a start', () => {
   })
 })
 
-describe('an end', () => {
-  const at = new Date('2026-01-02T03:05:00Z')
-  test.for([
-    [
-      { exitCode: 0, reason: 'Completed' },
-      { reason: 'exited', exitCode: 0 },
-    ],
-    [
-      { exitCode: 3, reason: 'Error' },
-      { reason: 'exited', exitCode: 3 },
-    ],
-    [
-      { exitCode: 137, reason: 'Error' },
-      { reason: 'killed', exitCode: 137, signal: 'SIGKILL' },
-    ],
-    [
-      { exitCode: 137, reason: 'OOMKilled' },
-      { reason: 'out_of_memory', exitCode: 137, signal: 'SIGKILL' },
-    ],
-    [
-      { exitCode: 134, reason: 'Error' },
-      { reason: 'killed', exitCode: 134, signal: 'SIGABRT' },
-    ],
-  ] as const)('%o is %o', async ([end, exit], { cluster, driver }) => {
-    const launch = pod()
-    const handle = await driver.start(launch, never())
-    podOf(cluster, launch).status = statusWith({ terminated: { ...end, finishedAt: at } })
-    expect(await driver.inspect(handle)).toEqual({ state: 'ended', exit: { ...exit, at } })
-    expect(await driver.list()).toEqual([])
-  })
-
-  test('of a full heap is out of memory', async ({ cluster, driver }) => {
-    const launch = pod()
-    const handle = await driver.start(launch, never())
-    podOf(cluster, launch).status = statusWith({ terminated: { exitCode: 134, finishedAt: at } })
-    cluster.logs.set(nameOf(launch), ['2026-01-02T03:04:59Z FATAL ERROR: JavaScript heap out of memory'])
-    expect(await driver.inspect(handle)).toMatchObject({ exit: { reason: 'out_of_memory' } })
-  })
-
-  test('of a pod that never had a container is known, its cause is not', async ({ cluster, driver }) => {
-    const launch = pod()
-    const handle = await driver.start(launch, never())
-    podOf(cluster, launch).status = { phase: 'Failed', reason: 'Evicted' }
-    expect(await driver.inspect(handle)).toEqual({ state: 'ended', exit: undefined })
-  })
-
-  test('is waited for, and asked for as often as one likes', async ({ cluster, driver }) => {
-    const launch = pod()
-    const handle = await driver.start(launch, never())
-    await expect(driver.forget(handle)).rejects.toThrow('is running')
-    cluster.held.add(nameOf(launch))
-    let gone = false
-    const stopping = driver.stop(handle, 2500).then(() => {
-      gone = true
-    })
-    await sleep(600)
-    expect(gone).toBe(false)
-    cluster.held.clear()
-    cluster.pods.clear()
-    await stopping
-    expect(cluster.requests.filter((line) => line.startsWith('DELETE'))).toEqual([
-      `DELETE /api/v1/namespaces/agents/pods/${nameOf(launch)}?gracePeriodSeconds=3`,
-    ])
-    await driver.stop(handle, 0)
-    await driver.kill(handle)
-    await driver.forget(handle)
-    expect(cluster.requests.every((line) => !line.includes('gracePeriodSeconds=0'))).toBe(true)
-    expect(await driver.inspect(handle)).toEqual({ state: 'ended', exit: undefined })
-    expect(await driver.readLogs(handle, 7, 10)).toEqual({ lines: [], cursor: 7 })
-  })
-})
-
-test('what a cluster does not know, or does not say, is unknown', async ({ cluster, driver }) => {
-  const launch = pod()
-  const handle = await driver.start(launch, never())
-  expect(await driver.inspect(handle)).toEqual({ state: 'running' })
-  podOf(cluster, launch).status = { phase: 'Unknown', reason: 'NodeLost' }
-  expect(await driver.inspect(handle)).toEqual({ state: 'unknown' })
-  expect(await driver.list()).toEqual([handle])
-  cluster.failNext('GET', 503)
-  expect(await driver.inspect(handle)).toEqual({ state: 'unknown' })
-  expect(await driver.inspect({ ...handle, host: 'elsewhere' })).toEqual({ state: 'unknown' })
-  await cluster.close()
-  expect(await driver.inspect(handle)).toEqual({ state: 'unknown' })
-  await expect(driver.start(launch, never())).rejects.toThrow('fetch failed')
-})
-
 test('pods are listed over all pages, and only our own', async ({ settings, driver }) => {
   const handles = [
     await driver.start(pod(), never()),
@@ -297,10 +174,3 @@ test('a driver is there when it is configured', async ({ settings }) => {
   expect([...(await createDrivers({ installation: 'here', kubernetes: settings })).keys()]).toEqual(['kubernetes'])
   expect([...(await createDrivers({ installation: 'here' })).keys()]).toEqual([])
 })
-
-function statusWith(
-  state: NonNullable<NonNullable<V1Pod['status']>['containerStatuses']>[number]['state'],
-): NonNullable<V1Pod['status']> {
-  const status = { name: 'agent', image: '', imageID: '', ready: false, restartCount: 0 }
-  return { phase: 'Running', containerStatuses: [{ ...status, ...(state && { state }) }] }
-}

@@ -1,6 +1,7 @@
 /** A claim desk in the hands of a test, without a database. */
 import { newId } from '@hypercode/contracts'
 import type { ClaimedTask } from '@hypercode/contracts'
+import { onTestFinished } from 'vitest'
 import type { Hand } from '../../src/domain/hand-over.ts'
 import { createClaimDesk } from '../../src/engine/claim-desk.ts'
 import type { ClaimDesk } from '../../src/engine/claim-desk.ts'
@@ -62,4 +63,22 @@ export function lend(desk: ClaimDesk, skills = ['work']): Hand {
 /** Lets everything happen that only waits for a turn of the event loop. */
 export const settle = async (): Promise<void> => {
   for (let turn = 0; turn < 20; turn += 1) await new Promise((done) => setImmediate(done))
+}
+
+/** As in the desk: how long a claim that comes to a drained group waits until it looks. */
+export const LOOK_AFTER_MS = 10
+
+/** A desk that ends with its test, so that no claim is left behind. */
+export function openDesk(options: Parameters<typeof deskWith>[0] = {}) {
+  const opened = deskWith(options)
+  onTestFinished(() => opened.desk.stop())
+  return opened
+}
+
+/** Whether a promise is settled by what happens without any time going by. */
+export async function isSettled(promise: Promise<unknown>): Promise<boolean> {
+  let settled = false
+  promise.finally(() => (settled = true)).catch(() => (settled = true))
+  await settle()
+  return settled
 }

@@ -78,3 +78,12 @@ export async function auditOf(
     .filter(({ detail }) => detail['operation'] === `operation/${id}`)
     .map(({ actor, action, ref }) => ({ actor, action, ref: ref ?? '' }))
 }
+
+export const statesOf = async ({ db }: Stage): Promise<Record<string, number>> => {
+  const rows = await db
+    .selectFrom('missions')
+    .select(({ fn }) => ['state', fn.countAll<number>().as('n')])
+    .groupBy('state')
+    .execute()
+  return Object.fromEntries(rows.map(({ state, n }) => [state, n]))
+}

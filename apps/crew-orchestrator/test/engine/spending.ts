@@ -1,5 +1,11 @@
+/** Missions with a budget, and what uses it up. */
 import type { ClaimedTask, Mission, MissionCosts, Problem } from '@hypercode/contracts'
+import { crewOf } from '../harness.ts'
 import type { AgentCaller, Answer, Stage } from '../harness.ts'
+
+export const tasks = (count: number) => Array.from({ length: count }, (_, n) => ({ id: `t${n}` }))
+
+export const crew = (count: number, budget: object) => crewOf('spender', tasks(count), { policy: { budget } })
 
 /** Reports a call of a model: 100 tokens and 0.1 USD, unless it says otherwise. */
 export const use = async (
