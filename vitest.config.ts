@@ -16,11 +16,13 @@ const conditions = [SOURCE, 'module', 'node', 'development|production']
  */
 const TOGETHER = [
   'apps/{agent-registry,auditor-agent,gateway}/test/**/*.test.ts',
+  'apps/agent-factory/test/*.test.ts',
   'apps/agent-factory/test/domain/*.test.ts',
   'apps/crew-orchestrator/test/*.test.ts',
   'apps/crew-orchestrator/test/{api,domain,explain,manifest}/*.test.ts',
   'apps/crew-orchestrator/test/engine/!(operations-of-many|retention-loop).test.ts',
   'apps/turing-gym/test/!(workspace).test.ts',
+  'packages/base-agent/test/!(leases|publish|serve).test.ts',
   'packages/{client,contracts,db,events,manifest,telemetry}/test/*.test.ts',
   'packages/http/test/!(bodies|loops|sockets|storable-bodies|token-battery*).test.ts',
 ]
