@@ -18,6 +18,7 @@ const TOGETHER = [
   'apps/{agent-registry,auditor-agent,gateway}/test/**/*.test.ts',
   'apps/agent-factory/test/*.test.ts',
   'apps/agent-factory/test/domain/*.test.ts',
+  'apps/agent-factory/test/drivers/kubernetes-*.test.ts',
   'apps/crew-orchestrator/test/*.test.ts',
   'apps/crew-orchestrator/test/{api,domain,explain,manifest}/*.test.ts',
   'apps/crew-orchestrator/test/engine/!(operations-of-many|retention-loop).test.ts',

@@ -1,5 +1,5 @@
 /** The kubernetes driver against a scripted API server: what it asks for, and what it makes of every answer. */
-import { describe, expect } from 'vitest'
+import { describe, expect, vi } from 'vitest'
 import { createDrivers } from '../../src/drivers/create-drivers.ts'
 import { LaunchRefused } from '../../src/drivers/driver.ts'
 import { createKubernetesDriver } from '../../src/drivers/kubernetes/kubernetes-driver.ts'
@@ -8,7 +8,7 @@ import { nameOf, pod, podOf, statusWith, test } from './pods.ts'
 
 describe('what it asks for', () => {
   test('a pod without rights, limited, labelled, with nothing of ours', async ({ cluster, driver }) => {
-    process.env['CANARY_OF_THE_FACTORY'] = 'sings'
+    vi.stubEnv('CANARY_OF_THE_FACTORY', 'sings')
     const launch = pod(['--fast', '$(HOME)'], {
       cpu: 0.5,
       env: { PRICE: '$(HOME) 5$' },
