@@ -1,7 +1,7 @@
 import type { ClaimedTask, Mission, SubmitBatchAnswer } from '@hypercode/contracts'
 import { waitFor } from '@hypercode/testkit'
 import { sql } from 'kysely'
-import { expect } from 'vitest'
+import { describe, expect } from 'vitest'
 import { startCrowd } from '../crowd.ts'
 import { crewOf, sweep, test } from '../harness.ts'
 import type { AgentCaller, Stage } from '../harness.ts'
@@ -74,11 +74,10 @@ test('two replicas and eight agents drain hundreds of tasks, each done exactly o
   await expectNoDeadlocks(stage.db)
 })
 
-const hastyTest = test.extend('settings', { AGENT_LEASE_MS: '1000', ORCHESTRATOR_SWEEP_MS: '100' })
+describe('where leases run out soon', () => {
+  test.override({ settings: { AGENT_LEASE_MS: '1000', ORCHESTRATOR_SWEEP_MS: '100' } })
 
-hastyTest(
-  'agents that fail, hand back and vanish: every mission completes all the same',
-  async ({ stage, replica }) => {
+  test('agents that fail, hand back and vanish: every mission completes all the same', async ({ stage, replica }) => {
     // A run of dice that is the same every time.
     let seed = 7
     const dice = (): number => (seed = (seed * 16_807) % 2_147_483_647) / 2_147_483_647
@@ -102,12 +101,12 @@ hastyTest(
     expect(states.filter((row) => row.state !== 'completed')).toEqual([])
     await expectInvariants(stage.db)
     await expectNoDeadlocks(stage.db)
-  },
-)
+  })
 
-hastyTest(
-  'claims, completions, cancels, progress and sweeps hammer the same missions: no circle of locks, and all end',
-  async ({ stage, replica }) => {
+  test('claims, completions, cancels, progress and sweeps hammer the same missions: no circle of locks, and all end', async ({
+    stage,
+    replica,
+  }) => {
     const stages = [stage, replica]
     const agents = await agentsOf(...stages)
     const until = performance.now() + 4000
@@ -156,6 +155,5 @@ hastyTest(
     expect([...statuses].filter((status) => ![200, 204, 409].includes(status))).toEqual([])
     await expectInvariants(stage.db)
     await expectNoDeadlocks(stage.db)
-  },
-  60_000,
-)
+  }, 60_000)
+})
