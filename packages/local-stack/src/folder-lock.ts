@@ -3,6 +3,7 @@ import path from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { writeFileAtomic } from './files.ts'
 import { FolderInUseError, StackError, codeOf, messageOf } from './errors.ts'
+import { identify, isAlive } from './process-identity.ts'
 
 /** What the owner of a folder is doing, for the message that another starter gets. */
 export type OwnerPhase = 'starting' | 'up' | 'stopping'
@@ -26,12 +27,13 @@ export interface FolderLock {
 export async function lockFolder(dir: string, waitMs: number): Promise<FolderLock> {
   mkdirSync(dir, { recursive: true })
   const ownerFile = path.join(dir, 'owner.json')
+  const self = identify(process.pid)
   const deadline = Date.now() + waitMs
   for (;;) {
     const database = tryLock(path.join(dir, 'lock'))
     if (database !== undefined) {
       const mark = (phase: OwnerPhase): void =>
-        writeFileAtomic(ownerFile, JSON.stringify({ pid: process.pid, phase, since: new Date().toISOString() }))
+        writeFileAtomic(ownerFile, JSON.stringify({ ...self, phase, since: new Date().toISOString() }))
       mark('starting')
       let held = true
       return {
@@ -76,12 +78,16 @@ function openDatabase(file: string): DatabaseSync {
   }
 }
 
+/**
+ * Who says that the folder is theirs. Undefined when nobody does who lives: what a killed owner has written stays until the
+ * next one, who may hold the lock already, has written its own.
+ */
 function readOwner(file: string): { pid: number; phase: OwnerPhase } | undefined {
   try {
     const owner: unknown = JSON.parse(readFileSync(file, 'utf8'))
-    if (typeof owner !== 'object' || owner === null || !('pid' in owner) || !('phase' in owner)) return undefined
-    const { pid, phase } = owner
-    if (typeof pid !== 'number') return undefined
+    if (typeof owner !== 'object' || owner === null) return undefined
+    const { pid, startTime, phase } = owner as Record<string, unknown>
+    if (typeof pid !== 'number' || typeof startTime !== 'string' || !isAlive({ pid, startTime })) return undefined
     return phase === 'starting' || phase === 'up' || phase === 'stopping' ? { pid, phase } : undefined
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return undefined // it was released between our two looks

@@ -136,7 +136,10 @@ describe('several starters', { timeout: 90_000 }, () => {
     const dir = temporaryFolder()
     for (let round = 0; round < 4; round += 1) {
       const pair = [starterIn(dir), starterIn(dir)]
-      await Promise.race(pair.map(async ({ outcome }) => await outcome))
+      const first = await Promise.race(pair.map(async ({ outcome }) => await outcome))
+      // Who is told before the other one says that it is up is told of that one, and of no owner of an earlier round.
+      const either = pair.map(({ child }) => child.pid).join('|')
+      if (first instanceof Error) expect(first.message).toMatch(new RegExp(`in use by process (${either}):`))
       for (const starter of pair) await killStarter(starter)
       const names = serversIn(dir)
       expect(names).toEqual([...new Set(names)])

@@ -1,5 +1,6 @@
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { describe, expect, test } from 'vitest'
 import { FolderInUseError, lockFolder } from '../src/index.ts'
 import { temporaryFolder } from './helpers.ts'
@@ -34,6 +35,23 @@ describe('lockFolder', () => {
     const dir = temporaryFolder()
     writeFileSync(path.join(dir, 'owner.json'), JSON.stringify({ pid: process.pid, phase: 'up' }))
     await expect(lockFolder(dir, 0)).resolves.toBeDefined()
+  })
+
+  test('nor while the next owner holds the lock and has not written yet', async () => {
+    const dir = temporaryFolder()
+    const next = new DatabaseSync(path.join(dir, 'lock'))
+    next.exec('begin exclusive')
+    const dead = { pid: process.pid, startTime: 'of another process', phase: 'up' }
+    writeFileSync(path.join(dir, 'owner.json'), JSON.stringify(dead))
+    const refusal = await lockFolder(dir, 300).catch((error: unknown) => error)
+    expect(refusal).toBeInstanceOf(FolderInUseError)
+    expect(refusal).toMatchObject({
+      ownerPid: undefined,
+      message: expect.stringContaining('another process') as string,
+    })
+    const third = lockFolder(dir, 20_000)
+    next.close()
+    ;(await third).release()
   })
 
   test.skipIf(process.getuid?.() === 0)('says so when the folder belongs to somebody else', async () => {

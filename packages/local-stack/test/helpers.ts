@@ -1,6 +1,5 @@
 import type { ChildProcess } from 'node:child_process'
 import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import {
   chmodSync,
   existsSync,
@@ -16,7 +15,7 @@ import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Redis } from 'ioredis'
 import pg from 'pg'
-import { onTestFinished } from 'vitest'
+import { onTestFailed, onTestFinished } from 'vitest'
 import type { ServerName, Stack, StackOptions } from '../src/index.ts'
 import { dataHome, startStack } from '../src/index.ts'
 import { stopLeftovers } from '../src/leftovers.ts'
@@ -58,26 +57,34 @@ export interface Starter {
   readonly child: ChildProcess
   /** The first line of the starter: that it is up, or why not. */
   readonly outcome: Promise<Up | Error>
+  /** Resolves when the starter has ended, however long ago. */
+  readonly ended: Promise<void>
 }
 
-/** A stack in a process of its own, which is ended after the test. */
+/** A stack in a process of its own, which is ended after the test. What it said is shown when the test fails. */
 export function starterIn(dir: string, options: Partial<StackOptions> = {}): Starter {
   const program = fileURLToPath(new URL('./starter.ts', import.meta.url))
   const child = spawn(process.execPath, [program, JSON.stringify({ runtimeDir, ...options, dir })], {
     stdio: ['pipe', 'pipe', 'inherit'],
   })
+  let output = ''
+  onTestFailed(() => {
+    const end = child.signalCode ?? child.exitCode ?? 'it still runs'
+    process.stderr.write(`starter ${child.pid} (${end}) said:\n${output || '(nothing)'}\n`)
+  })
   onTestFinished(() => void child.kill('SIGKILL'))
   const outcome = new Promise<Up | Error>((resolve) => {
-    let output = ''
     child.stdout.on('data', (chunk: Buffer) => {
       output += chunk.toString()
       const [, word, rest = ''] = /^(up|failed) (.*)/s.exec(output) ?? []
       if (word === 'up' && output.includes('\n')) resolve(JSON.parse(rest) as Up)
       if (word === 'failed' && output.endsWith('\n')) resolve(new Error(rest.trim()))
     })
-    child.once('exit', (code, signal) => resolve(new Error(`the starter ended (${signal ?? code})`)))
+    // Not 'exit': that can come before the last line.
+    child.once('close', (code, signal) => resolve(new Error(`the starter ended (${signal ?? code})`)))
   })
-  return { child, outcome }
+  const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()))
+  return { child, outcome, ended }
 }
 
 export async function upOf(starter: Starter): Promise<Up> {
@@ -86,10 +93,9 @@ export async function upOf(starter: Starter): Promise<Up> {
   return outcome
 }
 
-export async function killStarter({ child }: Starter): Promise<void> {
-  const gone = once(child, 'exit')
+export async function killStarter({ child, ended }: Starter): Promise<void> {
   child.kill('SIGKILL')
-  await gone
+  await ended
 }
 
 /** One query on a connection of its own. */
