@@ -106,7 +106,8 @@ test('in a crowd of claims nothing is given twice, and no slot', async ({ stage 
   let isOpen = true
   const work = async (agent: AgentCaller, skills: string[]): Promise<void> => {
     while (isOpen) {
-      const tasks = await agent.claim({ max: 2, waitMs: 500, skills })
+      // Long, so that all of them wait at some moment, however slowly each comes back.
+      const tasks = await agent.claim({ max: 2, waitMs: 5000, skills })
       await Promise.all(tasks.map(async (task) => expect((await agent.complete(task)).status).toBe(200)))
     }
   }
@@ -123,6 +124,7 @@ test('in a crowd of claims nothing is given twice, and no slot', async ({ stage 
     (await stage.db.selectFrom('missions').select('id').where('ended_at', 'is', null).execute()).length
   await waitFor(async () => (await open()) === 0, { what: 'the end of all missions', timeoutMs: 15_000 })
   isOpen = false
+  stage.orchestrator.engine.desk.stop()
   await Promise.all(loops)
   const over = await sql<{ at_once: number }>`
     select max(n)::int as at_once from attempts a cross join lateral (
