@@ -1,7 +1,7 @@
 /** Schedules: what people do with them, and the loop that begins their missions. */
 import { newId } from '@hypercode/contracts'
 import type { Schedule, ScheduleSpec, TaskError } from '@hypercode/contracts'
-import { inTransaction, isConnectionError, writeAudit } from '@hypercode/db'
+import { inTransaction, writeAudit } from '@hypercode/db'
 import type { Db } from '@hypercode/db'
 import { AppError } from '@hypercode/http'
 import { hashText } from '@hypercode/manifest'
@@ -12,7 +12,6 @@ import {
   deleteSchedule,
   findSchedule,
   insertSchedule,
-  letGo,
   moveOn,
   noteTriggered,
   pauseSchedule,
@@ -103,8 +102,8 @@ export function createSchedules(engine: Engine, plans: PlanSource): Schedules {
       if (firing.start !== null) missionId = (await submit(due, `schedule/${due.id}/${firing.start.toISOString()}`)).id
     } catch (fault) {
       if (!(fault instanceof AppError) || fault.status >= 500 || fault.status === 429) {
-        // Nothing is wrong with the schedule: the next turn tries again, until it is too late for this instant.
-        if (!isConnectionError(fault)) await letGo(db, due.id)
+        // Nothing is wrong with the schedule: it is tried again when its claim has run out, until it is too late for this instant. Till
+        // then it stands in nobody's way.
         throw fault
       }
       error = { code: fault.code, message: fault.message.slice(0, ERROR_MAX).toWellFormed() }
@@ -175,14 +174,16 @@ export function createSchedules(engine: Engine, plans: PlanSource): Schedules {
       return result
     },
     async turn() {
+      const faults: unknown[] = []
       for (let total = 0; ; ) {
         const due = await claimDue(db, CLAIM_MS, BATCH)
-        const results = await Promise.allSettled(due.map(fire))
+        for (const result of await Promise.allSettled(due.map(fire)))
+          if (result.status === 'rejected') faults.push(result.reason)
         total += due.length
+        if (due.length === BATCH && total < TURN_MAX) continue
         // One that cannot be served harms no other; that it failed is told.
-        const broken = results.find((result) => result.status === 'rejected')
-        if (broken?.status === 'rejected') throw broken.reason
-        if (due.length < BATCH || total >= TURN_MAX) return total
+        if (faults.length > 0) throw faults[0]
+        return total
       }
     },
   }

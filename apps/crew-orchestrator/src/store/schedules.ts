@@ -182,11 +182,6 @@ export async function moveOn(db: Db, { id, nextAt, bufferedAt }: DueSchedule, fi
   return moved.numAffectedRows === 1n
 }
 
-/** Lets others, or the next turn, have it. */
-export async function letGo(db: Db, id: string): Promise<void> {
-  await sql`update schedules set claimed_until = null where id = ${id}`.execute(db)
-}
-
 export async function noteTriggered(db: Db, id: string, missionId: string): Promise<void> {
   await sql`update schedules set last_mission_id = ${missionId}, started = started + 1 where id = ${id}`.execute(db)
 }

@@ -149,6 +149,14 @@ describe('a tenant with all its missions open', () => {
       expect((await submit(stage.operator, { manifest: crewOf('x', [{ id: 'a' }]) })).status).toBe(status)
     expect((await submit(await stage.as(secondTenant), { manifest: crewOf('x', [{ id: 'a' }]) })).status).toBe(202)
   })
+
+  test('of many that come at once as many are taken as there is room for', async ({ stage }) => {
+    const answers = await Promise.all(
+      Array.from({ length: 20 }, async () => await submit(stage.operator, { manifest: SINGLE })),
+    )
+    expect(answers.filter(({ status }) => status === 202)).toHaveLength(5)
+    expect(answers.filter(({ status }) => status === 429)).toHaveLength(15)
+  })
 })
 
 describe('an idempotency key', () => {

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import type { ClaimedTask, Mission, Schedule } from '@hypercode/contracts'
 import type { Db } from '@hypercode/db'
 import { createTestTenant, waitFor } from '@hypercode/testkit'
@@ -246,6 +247,68 @@ describe('while the mission before is open', () => {
     await stage.orchestrator.schedules.turn()
     expect(await keysOf(db)).toContain(`schedule/${schedule.id}/${schedule.bufferedAt}`)
     expect(await get(stage, schedule.id)).toMatchObject({ started: 2 })
+  })
+})
+
+describe('without room for another mission', () => {
+  test.override({ settings: { ...STILL, MISSIONS_OPEN_MAX: '1' } })
+
+  /** A turn that comes upon a tenant without room says so, when it has served the others. */
+  const turn = async (stage: Stage): Promise<unknown> =>
+    await stage.orchestrator.schedules.turn().catch((error: unknown) => error)
+
+  // Goal: no instant is lost to a tenant that has no room, and none of another tenant waits for it. Method: more schedules than a turn
+  // takes at a time are due before the one of the other tenant; then there is room for one of them.
+  test('an instant waits, and keeps no other tenant from its own', async ({ stage, secondTenant, db }) => {
+    const { id } = await create(stage)
+    const other = await stage.as(secondTenant)
+    await other.call('POST', '/v1/crews', crewOf('report', [{ id: 'only' }]))
+    const { body: theirs } = await other.call<Schedule>('POST', '/v1/schedules', spec())
+    await sql`insert into schedules (id, tenant_id, name, spec, next_at, fire_at, created_by)
+      select gen_random_uuid(), tenant_id, 's-' || n, spec, next_at, fire_at, created_by
+      from schedules cross join generate_series(1, 149) n where id = ${id}`.execute(db)
+    await makeDue(db)
+    await sql`update schedules set next_at = next_at - interval '1 second', fire_at = fire_at - interval '1 second'
+      where id <> ${theirs.id}`.execute(db)
+    const full = await stage.submit(crewOf('open', [{ id: 'a' }]))
+
+    expect(await turn(stage)).toMatchObject({ code: 'rate_limited' })
+    expect((await other.call<Schedule>('GET', `/v1/schedules/${theirs.id}`)).body).toMatchObject({ started: 1 })
+    const counted = async (): Promise<unknown> =>
+      (
+        await sql`select sum(started)::int as started, sum(skipped)::int as skipped, count(last_error)::int as faults
+          from schedules where id <> ${theirs.id}`.execute(db)
+      ).rows[0]
+    expect(await counted()).toEqual({ started: 0, skipped: 0, faults: 0 })
+
+    await stage.operator.call('POST', `/v1/missions/${full.id}:cancel`)
+    // Those that have ended are counted for a moment longer, and what was refused rests before it is tried again.
+    const oneMore = async (): Promise<boolean> => {
+      await sql`update schedules set claimed_until = null`.execute(db)
+      await turn(stage)
+      return isDeepStrictEqual(await counted(), { started: 1, skipped: 0, faults: 0 })
+    }
+    await waitFor(oneMore, { what: 'one of them to begin', everyMs: 200 })
+    await expectInvariants(db)
+  })
+})
+
+describe('with a lane that takes one at a time', () => {
+  test.override({ settings: { ...STILL, LANE_WAITING_MAX: '1' } })
+
+  test('what is refused for that is begun later, and no instant is lost', async ({ stage, db }) => {
+    const schedules: Schedule[] = []
+    for (let n = 0; n < 10; n += 1) schedules.push(await create(stage, { name: `s-${n}` }))
+    await makeDue(db)
+    await expect(stage.orchestrator.schedules.turn()).rejects.toMatchObject({ code: 'unavailable' })
+    const allBegan = async (): Promise<boolean> => {
+      await sql`update schedules set claimed_until = null`.execute(db)
+      await stage.orchestrator.schedules.turn().catch(() => 0)
+      return (await keysOf(db)).length === 10
+    }
+    await waitFor(allBegan, { what: 'all of them to begin' })
+    for (const { id } of schedules) expect(await get(stage, id)).toMatchObject({ started: 1, skipped: 0 })
+    await expectInvariants(db)
   })
 })
 
