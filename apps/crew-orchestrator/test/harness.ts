@@ -56,7 +56,7 @@ export interface Stage {
   readonly db: Db
   /** A person or a program with every scope. */
   readonly operator: Caller
-  as(tenant: TestTenant, scopes?: readonly Scope[]): Promise<Caller>
+  as(tenant: TestTenant, scopes?: readonly Scope[], subject?: string): Promise<Caller>
   /** An agent instance that is ready and beating, with these skills. */
   agent(skills: string[], options?: { slots?: number; tenant?: TestTenant }): Promise<AgentCaller>
   /** The same instance, talking to this process. */
@@ -211,7 +211,7 @@ export async function openStage({
     orchestrator,
     db,
     operator,
-    as: async (owner, scopes = EVERYTHING) => callerOf(randomUUID(), owner, scopes),
+    as: async (owner, scopes = EVERYTHING, subject = randomUUID()) => callerOf(subject, owner, scopes),
     async agent(skills, options = {}) {
       const owner = options.tenant ?? tenant
       const caller = await callerOf(randomUUID(), owner, AGENT_SCOPES)

@@ -137,7 +137,8 @@ describe('who gets a task', () => {
   test('nobody, when nobody fits: the task stays queued and says why', async ({ stage }) => {
     const mission = await stage.submit(single('rare'))
     const reason = async (): Promise<string | undefined> => (await stage.tasks(mission.id))[0]?.reason
-    await stage.agent(['other'])
+    const other = await stage.agent(['other'])
+    expect(await other.claim({ waitMs: 0 })).toEqual([])
     expect(await reason()).toBe('no live agent has the skills it needs (rare)')
     const rare = await stage.agent(['rare'], { slots: 1 })
     expect(await reason()).toBe('an agent will take it at its next claim')

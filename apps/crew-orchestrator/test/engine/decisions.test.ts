@@ -8,7 +8,9 @@ describe('a decision', () => {
   test('k of n: different clients, each one voice, however many instances it has', async ({ stage, tenant }) => {
     const { mission, asked } = await gated(stage, { quorum: 2 })
     expect((await decide(stage.operator, asked, 'approve')).body.state).toBe('open')
-    expect(await decide(stage.operator, asked, 'approve')).toMatchObject({ status: 409, body: { code: 'conflict' } })
+    const instance = await stage.as(tenant, undefined, `${stage.operator.subject}/second`)
+    for (const same of [stage.operator, instance])
+      expect(await decide(same, asked, 'approve')).toMatchObject({ status: 409, body: { code: 'conflict' } })
     expect((await stateOf(stage, mission))?.state).toBe('input_required')
     expect((await decide(await stage.as(tenant), asked, 'approve')).body).toMatchObject({ state: 'approved' })
     await expectInvariants(stage.db)

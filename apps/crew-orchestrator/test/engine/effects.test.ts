@@ -148,6 +148,16 @@ describe('an effect', () => {
     await expectInvariants(stage.db)
   })
 
+  test('that one attempt has begun is not called done by another one that has not taken it over', async ({ stage }) => {
+    const { agent, task } = await started(stage)
+    await put(agent, task, { idempotent: true })
+    const again = await cutOff(stage, agent)
+    expect((await put(agent, again, { state: 'done', response: { id: 7 } })).body.code).toBe('conflict')
+    expect((await put(agent, again, { idempotent: true })).body).toMatchObject({ state: 'intent', attempt: 2 })
+    expect((await put(agent, again, { state: 'done', response: { id: 8 } })).body.response).toEqual({ id: 8 })
+    await expectInvariants(stage.db)
+  })
+
   test('is resolved and seen only in the own tenant', async ({ stage, secondTenant }) => {
     const { agent, task } = await started(stage)
     await put(agent, task, {})
@@ -161,23 +171,19 @@ describe('an effect', () => {
   })
 })
 
-test('a zombie can neither report nor write anything', async ({ stage }) => {
-  const { agent, task } = await started(stage)
-  await put(agent, task, { idempotent: true })
-  const current = await cutOff(stage, agent)
-  const fence = { incarnation: agent.incarnation, attempt: task.attempt }
-  const before = await stage.events(task.missionId)
-  const path = `/v1/tasks/${task.taskId}`
-  const refused = [
-    await agent.complete(task, 'late'),
-    await agent.report({
-      taskId: task.taskId,
-      attempt: 1,
-      outcome: 'waiting',
-      wait: { kind: 'timer', name: 'a', delayMs: 0 },
-    }),
+/** Everything that an agent can say of an attempt. */
+async function sayAll(agent: AgentCaller, { taskId, attempt }: ClaimedTask, incarnation: number) {
+  const fence = { incarnation, attempt }
+  const path = `/v1/tasks/${taskId}`
+  const query = `incarnation=${incarnation}&attempt=${attempt}`
+  const pay = { ...fence, idempotent: true }
+  const wait = { kind: 'timer', name: 'a', delayMs: 0 }
+  return [
+    await agent.report({ taskId, attempt, outcome: 'completed', output: 'late' }, incarnation),
+    await agent.report({ taskId, attempt, outcome: 'waiting', wait }, incarnation),
     await agent.call('PUT', `${path}/steps/s`, { ...fence, response: 1 }),
-    await agent.call('PUT', `${path}/artifacts/f?incarnation=1&attempt=1`, 'text', { 'content-type': 'text/plain' }),
+    await agent.call('PUT', `${path}/artifacts/f?${query}`, 'text', { 'content-type': 'text/plain' }),
+    await agent.call('PUT', `${path}/context/k`, { ...fence, value: 1 }),
     await agent.call('POST', `${path}/usage`, {
       ...fence,
       key: 'k',
@@ -188,14 +194,24 @@ test('a zombie can neither report nor write anything', async ({ stage }) => {
     }),
     await agent.call('POST', `${path}/output`, { ...fence, text: 'late' }),
     await agent.call('POST', `${path}/progress`, { ...fence, fraction: 1 }),
-    await put(agent, task, { idempotent: true }),
-    await put(agent, task, { idempotent: true, state: 'done' }),
-    await put(agent, task, {}, 'another'),
-  ]
-  expect(refused.map(({ status, body }) => [status, (body as Problem).code])).toEqual(
-    refused.map(() => [409, 'stale_attempt']),
-  )
+    await agent.call('PUT', `${path}/effects/pay`, { ...pay, state: 'intent' }),
+    await agent.call('PUT', `${path}/effects/pay`, { ...pay, state: 'done' }),
+    await agent.call('PUT', `${path}/effects/another`, { ...pay, state: 'intent' }),
+  ].map(({ status, body }) => [status, (body as Problem).code])
+}
+
+test('a zombie can neither report nor write anything', async ({ stage }) => {
+  const { agent, task } = await started(stage)
+  await put(agent, task, { idempotent: true })
+  const current = await cutOff(stage, agent)
+  const before = await stage.events(task.missionId)
+  const stale = Array.from({ length: 11 }, () => [409, 'stale_attempt'])
+  expect(await sayAll(agent, task, 1)).toEqual(stale)
+  // The current attempt, in the hands of a process whose place another one has taken, which did not begin it either.
+  await sql`update agent_instances set incarnation = 2 where id = ${agent.instanceId}`.execute(stage.db)
+  for (const incarnation of [1, 2]) expect(await sayAll(agent, current, incarnation), `${incarnation}`).toEqual(stale)
   expect(await stage.events(task.missionId)).toEqual(before)
+  await sql`update agent_instances set incarnation = 1 where id = ${agent.instanceId}`.execute(stage.db)
   await agent.complete(current)
   await expectInvariants(stage.db)
 })

@@ -106,6 +106,17 @@ describe('the fence', () => {
     expect(await stateOf(stage, task)).toBe('executing')
   })
 
+  test('shuts out an agent of the same name in another tenant', async ({ stage, secondTenant }) => {
+    const { agent, tasks } = await started(stage)
+    const [task] = tasks as [ClaimedTask]
+    const stranger = await stage.adopt({ ...agent, owner: secondTenant })
+    const progress = { incarnation: 1, attempt: 1, fraction: 1 }
+    expect((await stranger.complete(task)).status).toBe(409)
+    expect((await stranger.call('POST', `/v1/tasks/${task.taskId}/progress`, progress)).status).toBe(409)
+    expect((await agent.complete(task)).status).toBe(200)
+    await expectInvariants(stage.db)
+  })
+
   test('shuts out an attempt after the next one began', async ({ stage }) => {
     const { agent, tasks } = await started(stage)
     const [task] = tasks as [ClaimedTask]
