@@ -107,6 +107,16 @@ describe('a cancel', () => {
     await expectInvariants(stage.db)
   })
 
+  test('of a paused mission ends it too: at once what waits, and after the grace time what runs', async ({ stage }) => {
+    const { mission } = await mixed(stage)
+    await stage.operator.call('POST', `/v1/missions/${mission.id}:pause`)
+    expect((await cancel(stage, mission.id)).body).toMatchObject({ tasks: { open: 1 } })
+    await sql`update missions set cancel_requested_at = now() - interval '31 s'`.execute(stage.db)
+    await sweep(stage)
+    expect(await stage.mission(mission.id)).toMatchObject({ state: 'canceled', tasks: { open: 0 } })
+    await expectInvariants(stage.db)
+  })
+
   test('whatever the agent says after it, there is no further attempt', async ({ stage }) => {
     for (const outcome of ['failed', 'released', 'rejected'] as const) {
       const { mission, agent, running } = await mixed(stage)
@@ -133,6 +143,18 @@ describe('a cancel', () => {
     ).rejects.toThrow('rolled back')
     expect(await states(stage, mission.id)).toEqual({ a: 'queued', b: 'canceled' })
     expect(await (await stage.agent(['work'])).claim({ waitMs: 0 })).toEqual([])
+    await sweep(stage)
+    expect(await stage.mission(mission.id)).toMatchObject({ state: 'canceled', tasks: { open: 0 } })
+    await expectInvariants(stage.db)
+  })
+
+  test.for(['queued', 'retrying', 'paused'])('so is one that was %s', async (key, { stage }) => {
+    const { mission, agent, running } = await mixed(stage)
+    await agent.complete(running)
+    await stage.db.transaction().execute(async (trx) => {
+      await sql`select 1 from tasks where mission_id = ${mission.id} and key = ${key} for update`.execute(trx)
+      expect((await cancel(stage, mission.id)).body).toMatchObject({ tasks: { open: 1 } })
+    })
     await sweep(stage)
     expect(await stage.mission(mission.id)).toMatchObject({ state: 'canceled', tasks: { open: 0 } })
     await expectInvariants(stage.db)

@@ -138,7 +138,9 @@ describe('who gets a task', () => {
     const mission = await stage.submit(single('rare'))
     const reason = async (): Promise<string | undefined> => (await stage.tasks(mission.id))[0]?.reason
     const other = await stage.agent(['other'])
-    expect(await other.claim({ waitMs: 0 })).toEqual([])
+    // Also when there is something for it: that, and nothing else.
+    const fits = await stage.submit(single('other'))
+    expect((await other.claim()).map(({ missionId }) => missionId)).toEqual([fits.id])
     expect(await reason()).toBe('no live agent has the skills it needs (rare)')
     const rare = await stage.agent(['rare'], { slots: 1 })
     expect(await reason()).toBe('an agent will take it at its next claim')

@@ -84,6 +84,20 @@ describe('while the gate is shut, what is submitted is queued and claimed as eve
     await expectInvariants(stage.db)
   })
 
+  test('because the slots were taken after the claim began to wait', async ({ stage }) => {
+    const agent = await stage.agent(['work', 'other'], { slots: 1 })
+    const { answer } = await waiting(stage, agent, { skills: ['work'] })
+    await stage.submit(crewOf('other', [{ id: 'a', skill: 'other' }]))
+    const [held] = (await agent.claim({ skills: ['other'] })) as [ClaimedTask]
+    const mission = await stage.submit(SINGLE)
+    expect(mission.state).toBe('submitted')
+    await agent.complete(held)
+    await ringOf(stage, agent)
+    expect((await answer).map(({ missionId }) => missionId)).toEqual([mission.id])
+    expect(await handedOver(stage, mission.id)).toEqual({ only: false })
+    await expectInvariants(stage.db)
+  })
+
   // Goal: a claim whose answer was lost gets what it was given, and nothing else. Method: it comes again, and before anybody has looked
   // for it a mission is there that it could take.
   test('because the claim was given tasks before: it gets those again', async ({ stage }) => {

@@ -112,6 +112,13 @@ describe('back-off', () => {
     expect(await agent.claim({ waitMs: 0 })).toEqual([])
   })
 
+  test('what the agent asks for is waited at least, however short the interval', async ({ stage }) => {
+    const { agent, task } = await claimed(stage, oneTask({ retry: { initialInterval: '1ms', maxInterval: '1ms' } }))
+    await agent.fail(task, { retryAfterMs: 60_000 })
+    const { availableAt } = await readTask(stage, task.taskId)
+    expect(Date.parse(availableAt ?? '') - Date.now()).toBeGreaterThan(50_000)
+  })
+
   test('when it is over, a claim that waits is woken', async ({ stage }) => {
     const { agent, task } = await claimed(stage, oneTask({ retry: { initialInterval: '1h' } }))
     await agent.fail(task)
