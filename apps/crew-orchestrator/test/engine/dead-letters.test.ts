@@ -7,6 +7,11 @@ import { expectInvariants, expectNoDeadlocks } from '../invariants.ts'
 
 const list = async (stage: Stage, query = ''): Promise<{ items: DeadLetter[]; nextCursor?: string }> =>
   (await stage.operator.call<{ items: DeadLetter[]; nextCursor?: string }>('GET', `/v1/dead-letters${query}`)).body
+/** What is told of letters in a mission, and by whom it was done. */
+const toldOf = async (stage: Stage, { missionId }: DeadLetter): Promise<string[]> =>
+  (await stage.events(missionId)).map(({ type }) => type).filter((type) => type.startsWith('deadletter.'))
+const auditOf = async (stage: Stage, { id }: DeadLetter) =>
+  await stage.db.selectFrom('audit').select(['actor', 'action']).where('ref', '=', id).execute()
 const act = async (stage: Stage, id: string, what: 'replay' | 'discard') =>
   await stage.operator.call<DeadLetter & Problem>('POST', `/v1/dead-letters/${id}:${what}`)
 
@@ -48,6 +53,8 @@ describe('a dead letter', () => {
       body: { resolution: 'replayed', resolvedBy: stage.operator.subject, resolvedAt: expect.any(String) },
     })
     expect((await list(stage, '?open=true')).items).toEqual([])
+    expect(await toldOf(stage, letter)).toEqual(['deadletter.added', 'deadletter.replayed'])
+    expect(await auditOf(stage, letter)).toEqual([{ actor: stage.operator.subject, action: 'deadletter.replayed' }])
     const [again] = (await agent.claim()) as [ClaimedTask]
     expect(again).toMatchObject({ key: 'a', attempt: 2, maxAttempts: 2 })
     await agent.complete(again)
@@ -71,6 +78,8 @@ describe('a dead letter', () => {
   test('discarded: the task fails, with all that follows', async ({ stage }) => {
     const { letter } = await exhausted(stage)
     expect((await act(stage, letter.id, 'discard')).body.resolution).toBe('discarded')
+    expect(await toldOf(stage, letter)).toEqual(['deadletter.added', 'deadletter.discarded'])
+    expect(await auditOf(stage, letter)).toEqual([{ actor: stage.operator.subject, action: 'deadletter.discarded' }])
     expect(await stage.mission(letter.missionId)).toMatchObject({ state: 'failed', error: { code: 'first' } })
     expect((await stage.tasks(letter.missionId)).map((task) => task.state)).toEqual(['failed', 'canceled'])
     await expectInvariants(stage.db)

@@ -54,6 +54,24 @@ describe('questions that handlers ask', () => {
     await expectInvariants(stage.db)
   })
 
+  test('of a task that is skipped are withdrawn, and those of the others stay open', async ({ stage }) => {
+    const agent = await stage.agent(['work'])
+    const mission = await stage.submit(wide(['x', 'y']))
+    const tasks = await agent.claim({ max: 2 })
+    await askAll(agent, tasks, (task) => task.input)
+    const skipped = tasks.find((task) => task.input === 'x')
+    expect((await stage.operator.call('POST', `/v1/tasks/${skipped?.taskId}:skip`)).status).toBe(200)
+    const questions = new Map((await asked(stage, mission)).map((one) => [one.taskKey, one]))
+    expect([...questions].map(([key, { state }]) => [key, state]).toSorted()).toEqual([
+      ['all[0]', 'withdrawn'],
+      ['all[1]', 'open'],
+    ])
+    await decide(stage, questions.get('all[1]') as Approval, 'approve')
+    for (const task of await agent.claim({ max: 2 })) await agent.complete(task, task.input)
+    expect(await stage.mission(mission.id)).toMatchObject({ state: 'completed', output: { all: [null, 'y'] } })
+    await expectInvariants(stage.db)
+  })
+
   test('that have an answer are not asked again by a later attempt', async ({ stage }) => {
     const agent = await stage.agent(['work'])
     const mission = await stage.submit(crewOf('x', [{ id: 'a', retry: { initialInterval: '1ms' } }]))
