@@ -135,6 +135,21 @@ describe('what belongs to another tenant', () => {
       expect((await stranger.call('GET', `/v1/dead-letters${query}`)).body).toEqual({ items: [] })
   })
 
+  test('is not reached by saying so: who asks is what the token says', async ({ stage, tenant, secondTenant }) => {
+    const own = await furnished(stage)
+    const stranger = await stage.as(secondTenant)
+    const said = { tenantId: tenant.id, createdBy: stage.operator.subject, subject: stage.operator.subject }
+    const manifest = crewOf('x', [{ id: 'a' }])
+    for (const [name, value] of Object.entries(said)) {
+      expect((await stranger.call('POST', '/v1/missions', { manifest, [name]: value })).status, name).toBe(400)
+      const decision = { ...DECISION, [name]: value }
+      expect((await stranger.call('POST', `/v1/approvals/${own.approvals}:approve`, decision)).status).toBe(400)
+    }
+    expect((await stranger.call('GET', `/v1/missions?tenantId=${tenant.id}`)).status).toBe(400)
+    const headers = { 'x-tenant-id': tenant.id, 'x-user-id': stage.operator.subject }
+    expect((await stranger.call('GET', '/v1/missions', undefined, headers)).body).toEqual({ items: [] })
+  })
+
   test('cannot be named: a crew of the same name is another one', async ({ stage, secondTenant }) => {
     await stage.operator.call('POST', '/v1/crews', crewOf('team', [{ id: 'a' }]))
     const stranger = await stage.as(secondTenant)
