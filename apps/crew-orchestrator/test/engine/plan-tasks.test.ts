@@ -90,6 +90,21 @@ test('a manager plans tasks, waits for them without a slot, and goes on with how
   await expectInvariants(stage.db)
 })
 
+test('a manager plans by the version of the crew that its mission began with', async ({ stage }) => {
+  const [manager, worker] = [await stage.agent(['manage']), await stage.agent(['work'])]
+  await stage.operator.call('POST', '/v1/crews', crew())
+  expect((await stage.operator.call('POST', '/v1/missions', { crew: 'team' })).status).toBe(202)
+  const [task] = (await manager.claim()) as [ClaimedTask]
+  const members = [
+    { id: 'manage', skill: 'manage' },
+    { id: 'work', skill: 'other' },
+  ]
+  expect((await stage.operator.call('POST', '/v1/crews', crew({ members }))).body).toMatchObject({ version: 2 })
+  expect((await plan(manager, task, [{ id: 'read', member: 'work' }])).status).toBe(201)
+  expect(await worker.claim()).toMatchObject([{ key: 'read', skill: 'work' }])
+  await expectInvariants(stage.db)
+})
+
 test('a planned task that fails fails nothing else: the manager is told, and plans again', async ({ stage }) => {
   const { manager, worker, task } = await lead(stage)
   await plan(manager, task, two)

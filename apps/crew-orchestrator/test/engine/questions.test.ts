@@ -62,10 +62,8 @@ describe('questions that handlers ask', () => {
     const skipped = tasks.find((task) => task.input === 'x')
     expect((await stage.operator.call('POST', `/v1/tasks/${skipped?.taskId}:skip`)).status).toBe(200)
     const questions = new Map((await asked(stage, mission)).map((one) => [one.taskKey, one]))
-    expect([...questions].map(([key, { state }]) => [key, state]).toSorted()).toEqual([
-      ['all[0]', 'withdrawn'],
-      ['all[1]', 'open'],
-    ])
+    expect(questions.get('all[0]')?.state).toBe('withdrawn')
+    expect(questions.get('all[1]')?.state).toBe('open')
     await decide(stage, questions.get('all[1]') as Approval, 'approve')
     for (const task of await agent.claim({ max: 2 })) await agent.complete(task, task.input)
     expect(await stage.mission(mission.id)).toMatchObject({ state: 'completed', output: { all: [null, 'y'] } })
