@@ -11,6 +11,7 @@ describe('steps', () => {
         runs.push(`plan in attempt ${ctx.attempt}`)
         return { at: new Date(0), files: ['a'] }
       })
+      await ctx.step('tell', () => void runs.push(`tell in attempt ${ctx.attempt}`))
       if (ctx.attempt === 1) throw new RetryableError('crash after the plan')
       await ctx.step('edit', () => void runs.push(`edit in attempt ${ctx.attempt}`))
       return { text: `${plan.at} ${plan.files.join()}` }
@@ -18,10 +19,11 @@ describe('steps', () => {
     await start(agent)
     const task = await platform.ended(platform.queue({ skill: 'work', input: { text: '' } }))
     expect(task).toMatchObject({ state: 'completed', attempt: 2, output: { text: '1970-01-01T00:00:00.000Z a' } })
-    expect(runs).toEqual(['plan in attempt 1', 'edit in attempt 2'])
+    expect(runs).toEqual(['plan in attempt 1', 'tell in attempt 1', 'edit in attempt 2'])
     // Undefined is stored as null: a recorded step without a result is still a recorded step.
     expect(platform.task(task.id).steps.map(({ name, response }) => [name, response])).toEqual([
       ['plan', { at: '1970-01-01T00:00:00.000Z', files: ['a'] }],
+      ['tell', null],
       ['edit', null],
     ])
   })

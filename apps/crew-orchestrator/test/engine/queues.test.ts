@@ -136,6 +136,9 @@ describe('a limited queue', () => {
 })
 
 describe('tasks with a concurrency key', () => {
+  // Nobody looks by itself in time: who waits for a place is told of it.
+  test.override({ settings: { CLAIM_POLL_MS: STILL.CLAIM_POLL_MS } })
+
   const keyed = (key: string, limit: number, skill = 'work'): object => single({ skill, concurrency: { key, limit } })
 
   test('execute at most as many at once as the limit says, and a waiting claim gets the next when one ends', async ({

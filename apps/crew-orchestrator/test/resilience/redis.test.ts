@@ -30,6 +30,13 @@ describe('Redis unreachable from the beginning', () => {
       stream: { ok: false },
       postgres: { ok: true },
     })
+    // A claim that waits already has nothing but its own looks.
+    const patient = await replica.agent(['rare'])
+    const claim = patient.claim({ waitMs: 15_000 })
+    await waitFor(() => replica.orchestrator.engine.desk.waiting === 1, { what: 'the claim waits' })
+    const rare = await stage.submit(crewOf('rare', [{ id: 'a', skill: 'rare' }]))
+    expect(await claim).toMatchObject([{ missionId: rare.id }])
+
     const crowd = startCrowd({
       agents: [await replica.agent(['work']), await replica.agent(['work'])],
       work: (agent, task) => agent.complete(task, 1),
