@@ -5,8 +5,9 @@ import { agentOf, aborted, silent, test } from './setup.ts'
 
 describe('stop', () => {
   test('lets attempts finish, takes no new ones, and deregisters', async ({ platform, start }) => {
-    const agent = agentOf(async () => {
+    const agent = agentOf(async (ctx) => {
       await sleep(300)
+      ctx.signal.throwIfAborted()
       return { text: 'finished' }
     })
     const running = await start(agent)
