@@ -22,6 +22,7 @@ import * as cleanQueues from './migrations/0017-clean-queues.ts'
 import * as fewerEntries from './migrations/0018-fewer-entries.ts'
 import * as limits from './migrations/0019-limits.ts'
 import * as triedAgain from './migrations/0020-again.ts'
+import * as lists from './migrations/0021-lists.ts'
 import { grantTo } from './roles.ts'
 import type { Database } from './schema.ts'
 
@@ -46,6 +47,7 @@ const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0018-fewer-entries': fewerEntries,
   '0019-limits': limits,
   '0020-again': triedAgain,
+  '0021-lists': lists,
 }
 
 export interface MigrateOptions {

@@ -16,6 +16,10 @@ const SETTINGS = {
   // to reading all of `tasks` to find one (more than half of Postgres' time in a burst of chains); and a plan that is kept from when the
   // tables were empty would do so for good.
   enable_seqscan: 'off',
+  // A statement that keeps its plan shall not be planned anew each time. Left to itself the planner does so for those that take their rows as
+  // arrays: it takes an array for ten rows, finds a plan for the one that is there cheaper, and does not count that to make it takes longer than to
+  // run it. A mission of one task takes 7.5 ms instead of 9.0, in turns; 172 us of Postgres instead of 212 in a crowd.
+  plan_cache_mode: 'force_generic_plan',
 } as const
 
 /**

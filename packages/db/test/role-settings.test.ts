@@ -22,6 +22,9 @@ const test = base
     return role
   })
 
+const BEFORE = { timeout: '0', scans: 'on', plans: 'auto' }
+const AFTER = { timeout: '5s', scans: 'off', plans: 'force_generic_plan' }
+
 /** A connection of the role, and whether it is open still. */
 async function connectAs(role: string, directUrl: string) {
   const url = new URL(directUrl)
@@ -34,7 +37,7 @@ async function connectAs(role: string, directUrl: string) {
   const ask = async (): Promise<unknown> =>
     (
       await client.query(
-        `select current_setting('statement_timeout') as timeout, current_setting('enable_seqscan') as scans`,
+        `select current_setting('statement_timeout') as timeout, current_setting('enable_seqscan') as scans, current_setting('plan_cache_mode') as plans`,
       )
     ).rows[0]
   return { client, ask, isOpen: () => isOpen }
@@ -44,13 +47,13 @@ async function connectAs(role: string, directUrl: string) {
 // Method: a connection that began before the first migration; one that begins after it; a second migration, which changes nothing.
 test('a connection that began before its role had its settings is closed', async ({ database, role }) => {
   const early = await connectAs(role, database.directUrl)
-  expect(await early.ask()).toEqual({ timeout: '0', scans: 'on' })
+  expect(await early.ask()).toEqual(BEFORE)
   await migrate({ directUrl: database.directUrl, appRole: role })
   await waitFor(() => !early.isOpen(), { what: 'the early connection to be closed' })
   const late = await connectAs(role, database.directUrl)
-  expect(await late.ask()).toEqual({ timeout: '5s', scans: 'off' })
+  expect(await late.ask()).toEqual(AFTER)
   await migrate({ directUrl: database.directUrl, appRole: role })
-  expect(await late.ask(), 'nothing has changed, so nothing is closed').toEqual({ timeout: '5s', scans: 'off' })
+  expect(await late.ask(), 'nothing has changed, so nothing is closed').toEqual(AFTER)
   await late.client.end()
 })
 
@@ -67,7 +70,7 @@ test('a transaction is not cut off: its connection is closed after it', async ({
       ).rowCount === 1,
     { what: 'the role to have its settings' },
   )
-  expect(await early.ask()).toEqual({ timeout: '0', scans: 'on' })
+  expect(await early.ask()).toEqual(BEFORE)
   await early.client.query('commit')
   await migrated
   await waitFor(() => !early.isOpen(), { what: 'the early connection to be closed' })

@@ -44,7 +44,7 @@ const ROW: Readonly<Record<OperationTarget, RawBuilder<unknown>>> = {
 
 /**
  * Among which rows the targets are, where nothing bounds how many there are, since what has ended stays: the conditions of the index that
- * holds no others (migration 0020).
+ * holds no others (migrations 0020 and 0021).
  */
 const CANDIDATES: Partial<Record<OperationAction, RawBuilder<unknown>>> = {
   // That is: failed or canceled.

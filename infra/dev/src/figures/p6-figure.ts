@@ -1,3 +1,4 @@
+import type { HyperClient } from '@hypercode/client'
 import { ROUTES } from '@hypercode/contracts'
 import { openDatabase } from '@hypercode/db'
 import type { Db } from '@hypercode/db'
@@ -16,6 +17,8 @@ const ENDED = 1_000_000
 const LIVE = 10_000
 const DUE = 200
 const CLAIM_MAX_PAGES = 50
+/** The list of queues counts what is queued; a list that walks through what has ended looks at 250,000. */
+const READ_MAX_PAGES = 5000
 /** Claims that are looked at, before and after the tables have grown. */
 const CLAIMS = 200
 const WAIT_MS = 60_000
@@ -26,10 +29,12 @@ const GROWING = new Set(['missions', 'tasks', 'attempts', 'mission_events', 'tas
 const isClaim = ({ text }: SeenStatement): boolean => text.includes(`set state = 'executing'`)
 const isSweep = (one: SeenStatement): boolean => one.text.includes('due_at <= now()') && lockOf(one) !== undefined
 
+const isRead = ({ text }: SeenStatement): boolean => !/\b(insert into|update|delete from)\b/.test(text)
+
 export const costGrowth: FigureSpec = {
   name: 'P6',
   about: `the claim of a task with ${LIVE.toLocaleString('en')} queued ones and ${ENDED.toLocaleString('en')} ended ones in the tables: pages that the statement touches, by its measured plan`,
-  bar: `<= ${CLAIM_MAX_PAGES} pages, no sequential scan`,
+  bar: `<= ${CLAIM_MAX_PAGES} pages, reads <= ${READ_MAX_PAGES}, no sequential scan`,
   async measure() {
     const rig = await startRig({ agents: 0, durable: false })
     const owner = openDatabase({
@@ -67,11 +72,17 @@ async function measureWith(rig: Rig, owner: Db) {
   await submitBulk(rig, 'bench-overdue', DUE)
   const swept = await untilSeen(log, isSweep, rowsOf, DUE)
 
+  log.skip()
+  const asked = await readAll(rig.platform.client)
+  const read = await untilSeen(log, isRead, () => 1, asked)
+
   const claims = after.filter(isClaim)
-  const scanned = [...new Set([...after, ...swept].flatMap(readFromEndToEnd))]
+  const scanned = [...new Set([...after, ...swept, ...read].flatMap(readFromEndToEnd))]
+  const largestRead = read.toSorted((a, b) => b.pages - a.pages)[0]
   const pages = median(claims.map((one) => one.pages))
   const largest = swept.filter(isSweep).toSorted((a, b) => rowsOf(b) - rowsOf(a))[0] as SeenStatement
   explain('a claim', claims.toSorted((a, b) => a.pages - b.pages)[Math.floor(claims.length / 2)])
+  explain('the largest of the reads', largestRead)
   explain(`the sweep of ${rowsOf(largest)} due tasks`, largest)
   return {
     figure: pages,
@@ -88,10 +99,50 @@ async function measureWith(rig: Rig, owner: Db) {
       sweepRows: rowsOf(largest),
       sweepPages: largest.pages,
       sweepMs: largest.ms,
-      statements: after.length + swept.length,
+      reads: asked,
+      readPagesMost: largestRead?.pages ?? 0,
+      readMsMost: Math.max(...read.map((one) => one.ms)),
+      statements: after.length + swept.length + read.length,
       sequentialScans: scanned.join(', ') || 'none',
     },
   }
+}
+
+/** So often that the plan is one that is kept. */
+const READ_TIMES = 30
+
+/** What people look at, first page and next one; answers how many requests that were. */
+async function readAll(client: HyperClient): Promise<number> {
+  const lists = [
+    {},
+    { state: 'completed' },
+    { state: 'failed' },
+    { crew: 'history' },
+    { correlationId: 'history-77' },
+  ] as const
+  let asked = 0
+  for (let time = 0; time < READ_TIMES; time += 1) {
+    for (const filter of lists) {
+      const { body } = await client.call(ROUTES.listMissions, { query: { ...filter, limit: 50 } })
+      asked += 1
+      if (body.nextCursor === undefined) continue
+      await client.call(ROUTES.listMissions, { query: { ...filter, limit: 50, cursor: body.nextCursor } })
+      asked += 1
+    }
+    const { body } = await client.call(ROUTES.listMissions, { query: { crew: 'history', limit: 1 } })
+    const params = { id: body.items[0]?.id ?? '' }
+    await client.call(ROUTES.getMission, { params })
+    const tasks = await client.call(ROUTES.listMissionTasks, { params, query: {} })
+    await client.call(ROUTES.getMissionJournal, { params, query: {} })
+    const task = { id: tasks.body.items[0]?.id ?? '' }
+    await client.call(ROUTES.getTask, { params: task })
+    await client.call(ROUTES.explainTask, { params: task })
+    await client.call(ROUTES.listDeadLetters, { query: {} })
+    await client.call(ROUTES.listApprovals, { query: {} })
+    await client.call(ROUTES.listQueues, { query: {} })
+    asked += 9
+  }
+  return asked
 }
 
 /** The measured plan for a person, on stderr: stdout is for the figure alone. */
