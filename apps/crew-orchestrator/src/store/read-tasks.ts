@@ -77,7 +77,7 @@ export async function listTasks(
 
 async function read(db: Db, where: RawBuilder<unknown>, limit: number): Promise<Cut<Task>> {
   const rows = sql`
-    with page as materialized (select * from tasks t ${where} order by t.id limit ${limit}), candidates as (${CANDIDATES})
+    with page as materialized (select * from tasks t ${where} order by t.id limit ${limit}), candidates as materialized (${CANDIDATES})
     select t.id, t.mission_id, t.key, t.state, t.reason, t.queue, t.requires, t.priority, t.attempt, t.max_attempts, t.input, t.output, t.error, t.progress, t.lease_owner,
       t.available_at, t.lease_expires_at, t.created_at, t.started_at, t.ended_at, t.version, t.blocked_by, ${LAST_ROUND} as verification, coalesce(c.with_skill, 0) as with_skill, coalesce(c.with_slot, 0) as with_slot
     from page t left join candidates c on t.state = 'queued' and c.tenant_id = t.tenant_id and c.queue = t.queue and c.requires = t.requires
