@@ -1,5 +1,5 @@
 import type { HyperClient } from '@hypercode/client'
-import { ROUTES } from '@hypercode/contracts'
+import { MISSION_STATES, ROUTES } from '@hypercode/contracts'
 import { openDatabase } from '@hypercode/db'
 import type { Db } from '@hypercode/db'
 import { sql } from 'kysely'
@@ -115,11 +115,10 @@ const READ_TIMES = 30
 async function readAll(client: HyperClient): Promise<number> {
   const lists = [
     {},
-    { state: 'completed' },
-    { state: 'failed' },
+    ...MISSION_STATES.map((state) => ({ state })),
     { crew: 'history' },
     { correlationId: 'history-77' },
-  ] as const
+  ]
   let asked = 0
   for (let time = 0; time < READ_TIMES; time += 1) {
     for (const filter of lists) {
