@@ -252,6 +252,8 @@ export class Session {
       else {
         lock.owner = next.session
         next.session.#held.add(id)
+        // It has it before it knows: who looks for circles until then would find one of a single session.
+        next.session.#waitsFor = undefined
         next.resolve()
       }
     }
