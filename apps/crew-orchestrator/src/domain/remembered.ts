@@ -1,7 +1,8 @@
 /**
  * What a statement that hands tasks over leaves in the database, as the process that sent it knows it without a look: the end of such a
  * task can be decided on that, and holds if nothing was written to its mission meanwhile.
- * Only the one task of a mission is remembered: nothing waits for its end, so that nothing else is to be read or locked.
+ * Only the one task of a mission is remembered: nothing waits for its end, so that nothing else is to be read or locked. Nor one
+ * whose output is verified: its rounds are written, too.
  */
 import type { MissionFacts, TaskFacts } from './facts.ts'
 import type { HandOver } from './hand-over.ts'
@@ -17,7 +18,7 @@ export interface Remembered {
 export function remember(ledger: Ledger, { handOf, eventsOf }: HandOver): Remembered[] {
   return [...ledger.added].flatMap((task) => {
     const mission = missionOf(ledger, task)
-    if (!handOf.has(task) || mission.totalTasks !== 1) return []
+    if (!handOf.has(task) || mission.totalTasks !== 1 || task.policy?.verify !== undefined) return []
     return [
       {
         mission: {
