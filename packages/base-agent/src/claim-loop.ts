@@ -19,6 +19,8 @@ export interface ClaimLoopOptions {
   readonly log: Logger
   /** Resolves when the platform lets the instance take work. */
   readonly allowed: () => Promise<void>
+  /** Resolves when the next reports are on their way. */
+  readonly reporting: () => Promise<void>
   readonly start: (tasks: readonly ClaimedTask[]) => void
   /** Tasks that came although the loop was closing; they go back unharmed. */
   readonly giveBack: (tasks: readonly ClaimedTask[]) => void
@@ -26,7 +28,7 @@ export interface ClaimLoopOptions {
 }
 
 /**
- * Takes work until `closing` aborts: one long poll at a time, with as many credits as there are free slots.
+ * Takes work until `closing` aborts: one long poll at a time, with as many credits as there are free slots, within a bound.
  * - P1: every poll has a claim id, and a poll without an answer is repeated under the same one, so that tasks whose answer
  *   was lost on the way come again instead of being held by nobody.
  * - P2: nothing is asked for and nothing begun under a lease that is over by our own clock, also before anybody has noticed.
@@ -45,9 +47,9 @@ export async function claimLoop(options: ClaimLoopOptions): Promise<void> {
 }
 
 async function poll(options: ClaimLoopOptions): Promise<void> {
-  const { slots, incarnation, waitMs, closing, start, giveBack } = options
+  const { slots, incarnation, waitMs, closing, start, giveBack, reporting } = options
   const beganMs = performance.now()
-  const request: ClaimRequest = { claimId: newId(), incarnation, max: Math.min(slots.free, 1000), waitMs }
+  const request: ClaimRequest = { claimId: newId(), incarnation, max: Math.min(slots.free, CLAIM_MAX), waitMs }
   const tasks = await ask(options, request)
   if (tasks === undefined) {
     const late = await askOnceMore(options, request)
@@ -57,7 +59,7 @@ async function poll(options: ClaimLoopOptions): Promise<void> {
     else if (options.lease.alive) {
       start(tasks)
       // There was no more. What ends at once is reported first, ahead of a poll that would only wait.
-      if (tasks.length < request.max) await pause(REPORTS_FIRST_MS, closing)
+      if (tasks.length < request.max) await Promise.race([reporting(), pause(REPORTS_FIRST_MS, closing)])
     }
   } else if (performance.now() - beganMs < MIN_POLL_MS) await pause(MIN_POLL_MS, closing)
 }
@@ -106,6 +108,8 @@ const once = (signal: AbortSignal): Promise<void> =>
     else signal.addEventListener('abort', () => resolve(), { once: true })
   })
 
+/** Tasks of one answer: the agent is at these while the platform leases the next. See C1 of the completer. */
+const CLAIM_MAX = 250
 const LAST_CLAIM_MS = 2_000
 /** A platform that answers a poll at once with nothing must not be asked without a pause. */
 const MIN_POLL_MS = 100

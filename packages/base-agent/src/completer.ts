@@ -28,7 +28,8 @@ interface Waiting extends Report {
 
 /**
  * Reports the ends of attempts.
- * - C1: one request is on its way at a time; what ends meanwhile goes with the next one.
+ * - C1: what ends while a request is on its way goes with the next one. Only a full batch does not wait for it, so that the
+ *   platform takes one while the agent is at the next: with 1,000 slots, a fifth more of small tasks.
  * - C2: a request without an answer is repeated as it is, until it is answered or the lease is over. The platform answers a
  *   repeated report as it did the first time.
  * - C3: a report that the platform cannot take does not hold up the others: the batch is halved until it stands alone.
@@ -36,7 +37,8 @@ interface Waiting extends Report {
 export class Completer {
   readonly #options: CompleterOptions
   readonly #waiting: Waiting[] = []
-  #flushing = false
+  #onWay = 0
+  #begun = Promise.withResolvers<void>()
 
   constructor(options: CompleterOptions) {
     this.#options = options
@@ -46,14 +48,32 @@ export class Completer {
   submit(report: Report): Promise<ReportStatus> {
     const { promise, resolve } = Promise.withResolvers<ReportStatus>()
     this.#waiting.push({ ...report, resolve })
-    if (!this.#flushing) this.#flush().catch((error: unknown) => this.#fail(error))
+    // One microtask later all that ends in this turn is there.
+    if (this.#waiting.length === 1 || this.#waiting.length === BATCH_MAX) queueMicrotask(() => this.#pump())
     return promise
   }
 
-  async #flush(): Promise<void> {
-    this.#flushing = true
-    while (this.#waiting.length > 0) await this.#deliver(this.#nextBatch())
-    this.#flushing = false
+  /** Resolves when the next request is on its way. */
+  get begun(): Promise<void> {
+    return this.#begun.promise
+  }
+
+  /** C1 */
+  #pump(): void {
+    const mayGo = (waiting: number): boolean => waiting > 0 && this.#onWay < (waiting < BATCH_MAX ? 1 : ON_WAY_MAX)
+    while (mayGo(this.#waiting.length)) {
+      const batch = this.#nextBatch()
+      this.#onWay += 1
+      const land = (): void => {
+        this.#onWay -= 1
+        this.#pump()
+      }
+      this.#deliver(batch)
+        .catch((error: unknown) => this.#fail(batch, error))
+        .then(land, land)
+      this.#begun.resolve()
+      this.#begun = Promise.withResolvers()
+    }
   }
 
   #nextBatch(): Waiting[] {
@@ -133,16 +153,16 @@ export class Completer {
   }
 
   /** A fault of our own: nobody shall wait for ever. */
-  #fail(error: unknown): void {
+  #fail(batch: readonly Waiting[], error: unknown): void {
     this.#options.log.error({ err: error }, 'completions failed')
-    this.#flushing = false
-    for (const { resolve } of this.#waiting.splice(0)) resolve('dropped')
+    for (const { resolve } of batch) resolve('dropped')
   }
 }
 
 class LeaseOver extends Error {}
 
 const REFUSED = 'output_refused'
-const BATCH_MAX = 1000
+const BATCH_MAX = 250
+const ON_WAY_MAX = 2
 /** Below the 4 MiB that the route takes. */
 const BATCH_MAX_BYTES = 3_500_000

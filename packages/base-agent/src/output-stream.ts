@@ -25,7 +25,7 @@ export class OutputStream {
   readonly #closing = new AbortController()
   #waiting = ''
   #leftOut = 0
-  #gathering = new AbortController()
+  #gathering: AbortController | undefined
   #pump: Promise<void> | undefined
   #over = false
 
@@ -42,15 +42,19 @@ export class OutputStream {
       this.#waiting += text.slice(0, room)
       this.#leftOut = Math.max(0, text.length - room)
     }
-    if (this.#waiting.length >= PIECE_MAX) this.#gathering.abort()
+    if (this.#waiting.length >= PIECE_MAX) this.#gathering?.abort()
     this.#pump ??= this.#run()
   }
 
   /** Sends what still waits, within a bound of time. */
   async close(): Promise<void> {
+    // Most attempts bring out nothing: to abort, with an error and its stack, was a fifth of what an agent of small tasks did.
+    if (this.#pump === undefined) {
+      this.#over = true
+      return
+    }
     this.#closing.abort()
-    this.#gathering.abort()
-    if (this.#pump === undefined) return
+    this.#gathering?.abort()
     await Promise.race([this.#pump, sleep(this.#options.closeMs ?? 2_000, undefined, { ref: false })])
     this.#over = true
   }

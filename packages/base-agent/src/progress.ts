@@ -44,8 +44,8 @@ export class Progress {
   /** Sends what still waits, within a bound of time. */
   async close(): Promise<void> {
     this.#closed = true
-    this.#closing.abort()
     if (this.#pump === undefined) return
+    this.#closing.abort()
     await Promise.race([this.#pump, sleep(this.#options.closeMs ?? 2_000, undefined, { ref: false })])
   }
 

@@ -90,6 +90,7 @@ export class Session {
       closing: this.#closing.signal,
       log,
       allowed: () => this.#allowed.promise,
+      reporting: () => this.#completer.begun,
       start: (tasks) => this.#start(tasks),
       giveBack: (tasks) => this.#giveBack(tasks),
       onFenced,

@@ -25,6 +25,41 @@ describe('claims', () => {
     expect(most).toBe(3)
   })
 
+  // Goal: the agent is at the first tasks while the platform leases the next.
+  test('ask for no more than a portion, however many slots are free', async ({ platform, start }) => {
+    const allRun = Promise.withResolvers<void>()
+    let running = 0
+    const agent = agentOf(
+      async () => {
+        if ((running += 1) === 600) allRun.resolve()
+        await allRun.promise
+        return { text: '' }
+      },
+      { slots: 1000 },
+    )
+    const ids = Array.from({ length: 600 }, () => platform.queue({ skill: 'work', input: { text: '' } }))
+    await start(agent)
+    await Promise.all(ids.map((id) => platform.ended(id)))
+    expect(platform.received('claimTasks').map(({ body }) => (body as ClaimRequest).max)).toEqual(
+      expect.arrayContaining([250]),
+    )
+    expect(Math.max(...platform.received('claimTasks').map(({ body }) => (body as ClaimRequest).max))).toBe(250)
+  })
+
+  // Goal: who submits one mission after the other finds the claim there that the next one is handed to.
+  test('come behind the report of what ended at once, and do not wait for its answer', async ({ platform, start }) => {
+    platform.stall('completeTasks')
+    await start(
+      agentOf(() => ({ text: '' }), { slots: 2 }),
+      { claimWaitMs: 30_000 },
+    )
+    platform.queue({ skill: 'work', input: { text: '' } })
+    await platform.until('the next claim', () => platform.received('claimTasks').length === 2)
+    const [, next] = platform.received('claimTasks')
+    const [report] = platform.received('completeTasks')
+    expect(report?.atMs).toBeLessThan(next?.atMs ?? 0)
+  })
+
   // Goal: tasks whose answer was lost on the way come to the agent that holds them, in the same attempt.
   test('a claim without an answer is repeated under its id', async ({ platform, start }) => {
     const attempts: number[] = []

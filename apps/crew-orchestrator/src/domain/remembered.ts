@@ -1,6 +1,7 @@
 /**
  * What a statement that hands tasks over leaves in the database, as the process that sent it knows it without a look: the end of such a
  * task can be decided on that, and holds if nothing was written to its mission meanwhile.
+ *
  * Only the one task of a mission is remembered: nothing waits for its end, so that nothing else is to be read or locked. Nor one
  * whose output is verified: its rounds are written, too.
  */

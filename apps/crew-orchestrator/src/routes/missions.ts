@@ -20,6 +20,7 @@ import { readCosts } from '../store/usage.ts'
 import { staleError } from '../engine/fenced.ts'
 import { fenceOf } from './fence.ts'
 import { hangUpOf } from './hang-up.ts'
+import { beginInSlices } from './in-slices.ts'
 import { preferredWaitMs } from './prefer-wait.ts'
 
 export function missionRoutes(app: ServiceApp, engine: Engine, plans: PlanSource): void {
@@ -111,10 +112,8 @@ function submitRoutes(app: ServiceApp, engine: Engine, plans: PlanSource): void 
   implement(app, ROUTES.submitMissions, async (request) => {
     const { missions } = request.body
     await engine.openMissions.admit(request.principal.tenantId, missions.length)
-    const results = await Promise.allSettled(
-      missions.map(async ({ idempotencyKey, ...mission }) =>
-        submitOne(engine, plans, request, mission, idempotencyKey),
-      ),
+    const results = await beginInSlices(missions, async ({ idempotencyKey, ...mission }) =>
+      submitOne(engine, plans, request, mission, idempotencyKey),
     )
     // One mission that is at fault harms no other; a server that is away harms all, and says so.
     const broken = results.find((result) => result.status === 'rejected' && !(result.reason instanceof AppError))
