@@ -5,7 +5,7 @@ import type { Measured } from '../bench/workloads.ts'
 import type { FigureSpec } from './figure.ts'
 
 const P1_MIN = 1500
-const P2_MAX_MS = 10
+const P2_MAX_MS = 5
 
 export const throughput: FigureSpec = {
   name: 'P1',
