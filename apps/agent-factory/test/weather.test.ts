@@ -1,5 +1,4 @@
-import { openDatabase } from '@hypercode/db'
-import { createFaultProxy, testSecrets, waitFor } from '@hypercode/testkit'
+import { testSecrets, throughProxy, waitFor } from '@hypercode/testkit'
 import type { Instance } from '@hypercode/contracts'
 import { expect } from 'vitest'
 import { driverIn, pidOf, test } from './factory.ts'
@@ -14,78 +13,62 @@ const LONG = 60_000
 test('without Postgres the factory is not ready, its instances run on, and it comes back by itself', {
   timeout: LONG,
 }, async ({ startFactory, database }) => {
-  const proxy = await createFaultProxy(database.url)
-  const handle = openDatabase({
-    url: proxy.through(database.url),
-    poolMax: 3,
-    queryTimeoutMs: 1000,
-    connectTimeoutMs: 300,
-    applicationName: 'weather',
-    onIdleError: () => undefined,
-  })
-  let factory: Factory | undefined
-  try {
-    factory = await startFactory(undefined, { tickMs: 50, leaseMs: 1000 }, { otherDb: handle.db })
-    factory.startLoops()
-    const { app } = factory
-    const caller = factory.caller()
-    await caller.blueprint('coder')
-    const [{ id }] = (await caller.spawn('coder', 1)) as [Instance]
-    const before = await caller.until(id, 'its process', (one) => one.place !== undefined)
-    const status = async () => (await app.inject('/readyz')).statusCode
-    await waitFor(async () => (await status()) === 200, { what: 'a factory that is ready' })
+  await throughProxy(database.url, { poolMax: 3 }, async (far, proxy) => {
+    let factory: Factory | undefined
+    try {
+      factory = await startFactory(undefined, { tickMs: 50, leaseMs: 1000 }, { otherDb: far })
+      factory.startLoops()
+      const { app } = factory
+      const caller = factory.caller()
+      await caller.blueprint('coder')
+      const [{ id }] = (await caller.spawn('coder', 1)) as [Instance]
+      const before = await caller.until(id, 'its process', (one) => one.place !== undefined)
+      const status = async () => (await app.inject('/readyz')).statusCode
+      await waitFor(async () => (await status()) === 200, { what: 'a factory that is ready' })
 
-    await proxy.setMode('refuse')
-    await waitFor(async () => (await status()) === 503, { what: 'a factory that is not ready', timeoutMs: 10_000 })
-    expect((await caller.call('GET', '/v1/instances')).status).toBe(503)
-    await proxy.setMode('pass')
-    await waitFor(async () => (await status()) === 200, { what: 'a factory that is ready again', timeoutMs: 15_000 })
-    const after = await caller.until(id, 'the instance to be held again', (one) => one.place !== undefined)
-    expect(after).toMatchObject({ starts: 1, crashes: [], place: before.place })
-    process.kill(pidOf(after), 'SIGKILL')
-    await caller.until(id, 'its replacement', (one) => one.starts === 2 && one.place !== undefined)
-  } finally {
-    await factory?.stop()
-    await handle.close()
-    await proxy.stop()
-  }
+      await proxy.setMode('refuse')
+      await waitFor(async () => (await status()) === 503, { what: 'a factory that is not ready', timeoutMs: 10_000 })
+      expect((await caller.call('GET', '/v1/instances')).status).toBe(503)
+      await proxy.setMode('pass')
+      await waitFor(async () => (await status()) === 200, { what: 'a factory that is ready again', timeoutMs: 15_000 })
+      const after = await caller.until(id, 'the instance to be held again', (one) => one.place !== undefined)
+      expect(after).toMatchObject({ starts: 1, crashes: [], place: before.place })
+      process.kill(pidOf(after), 'SIGKILL')
+      await caller.until(id, 'its replacement', (one) => one.starts === 2 && one.place !== undefined)
+    } finally {
+      await factory?.stop()
+    }
+  })
 })
 
 // Goal: nobody makes instances twice because the answer to the first time was an error. Method: the database goes while a spawn waits.
 test('a spawn that is done is answered as done, though Postgres was away meanwhile', {
   timeout: LONG,
 }, async ({ startFactory, database }) => {
-  const proxy = await createFaultProxy(database.url)
-  const handle = openDatabase({
-    url: proxy.through(database.url),
-    poolMax: 3,
-    queryTimeoutMs: 1000,
-    connectTimeoutMs: 300,
-    applicationName: 'weather',
-    onIdleError: () => undefined,
+  await throughProxy(database.url, { poolMax: 3 }, async (far, proxy) => {
+    let factory: Factory | undefined
+    try {
+      factory = await startFactory(undefined, {}, { otherDb: far })
+      const { app } = factory
+      const caller = factory.caller()
+      const spawnings = `/v1/blueprints/patient/versions/candidate:spawn`
+      await caller.blueprint('patient')
+      let isAnswered = false
+      const answer = caller.call<{ instances: Instance[] }>('POST', spawnings, { waitMs: 5000 }).finally(() => {
+        isAnswered = true
+      })
+      await waitFor(async () => (await caller.instances('?blueprint=patient')).length === 1, { what: 'the instance' })
+      await proxy.setMode('refuse')
+      await waitFor(async () => (await app.inject('/readyz')).statusCode === 503, {
+        what: 'a factory without database',
+      })
+      expect(isAnswered).toBe(false)
+      await proxy.setMode('pass')
+      expect(await answer).toMatchObject({ status: 201, body: { instances: [{ blueprint: 'patient' }] } })
+    } finally {
+      await factory?.stop()
+    }
   })
-  let factory: Factory | undefined
-  try {
-    factory = await startFactory(undefined, {}, { otherDb: handle.db })
-    const { app } = factory
-    const caller = factory.caller()
-    const spawnings = `/v1/blueprints/patient/versions/candidate:spawn`
-    await caller.blueprint('patient')
-    let isAnswered = false
-    const answer = caller.call<{ instances: Instance[] }>('POST', spawnings, { waitMs: 5000 }).finally(() => {
-      isAnswered = true
-    })
-    await waitFor(async () => (await caller.instances('?blueprint=patient')).length === 1, { what: 'the instance' })
-    await proxy.setMode('refuse')
-    await waitFor(async () => (await app.inject('/readyz')).statusCode === 503, { what: 'a factory without database' })
-    expect(isAnswered).toBe(false)
-    await proxy.setMode('pass')
-    expect(await answer).toMatchObject({ status: 201, body: { instances: [{ blueprint: 'patient' }] } })
-  } finally {
-    await factory?.stop()
-    await handle.close()
-    await proxy.stop()
-  }
 })
 
 test('as a process it starts, drains, and leaves its agents running, or none when it is told so', {

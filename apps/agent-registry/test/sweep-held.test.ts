@@ -1,5 +1,5 @@
-import { createFaultProxy, waitFor } from '@hypercode/testkit'
-import { isConnectionError, openDatabase } from '@hypercode/db'
+import { throughProxy, waitFor } from '@hypercode/testkit'
+import { isConnectionError } from '@hypercode/db'
 import { expect } from 'vitest'
 import { eventsOf, silence, test } from './registry.ts'
 import { healthOf, makeInstances, sweeperOf } from './sweeping.ts'
@@ -75,18 +75,9 @@ test('9 of 9 that fall silent, or 30 of 100, are no storm', async ({ db, tenant 
 })
 
 test('after the database was away it holds for one lease time', async ({ db, database, tenant }) => {
-  const proxy = await createFaultProxy(database.url)
-  const handle = openDatabase({
-    url: proxy.through(database.url),
-    poolMax: 1,
-    applicationName: 'through a proxy',
-    onIdleError: () => undefined,
-    connectTimeoutMs: 300,
-    queryTimeoutMs: 300,
-  })
-  try {
+  await throughProxy(database.url, { poolMax: 1, queryTimeoutMs: 300 }, async (far, proxy) => {
     const ids = await makeInstances(db, tenant.id, 2)
-    const sweeper = await sweeperOf(handle.db)
+    const sweeper = await sweeperOf(far)
     await silence(db, ids, 16_000)
     await proxy.setMode('refuse')
     await expect(sweeper.turn()).rejects.toSatisfy(isConnectionError)
@@ -106,8 +97,5 @@ test('after the database was away it holds for one lease time', async ({ db, dat
       await sweeper.turn()
     }
     expect(await healthOf(db, ids)).toEqual(['critical unhealthy'])
-  } finally {
-    await handle.close()
-    await proxy.stop()
-  }
+  })
 })

@@ -1,5 +1,4 @@
-import { openDatabase } from '@hypercode/db'
-import { createFaultProxy, waitFor } from '@hypercode/testkit'
+import { throughProxy, waitFor } from '@hypercode/testkit'
 import { expect } from 'vitest'
 import { eventsOf, test } from './registry.ts'
 
@@ -10,17 +9,8 @@ test('a database that is away is answered 503 with Retry-After, and loses nothin
   db,
   tenant,
 }) => {
-  const proxy = await createFaultProxy(database.url)
-  const handle = openDatabase({
-    url: proxy.through(database.url),
-    poolMax: 3,
-    applicationName: 'through a proxy',
-    onIdleError: () => undefined,
-    connectTimeoutMs: 300,
-    queryTimeoutMs: 1000,
-  })
-  try {
-    const registry = await startRegistry({}, handle.db)
+  await throughProxy(database.url, { poolMax: 3 }, async (far, proxy) => {
+    const registry = await startRegistry({}, far)
     const agent = registry.caller()
     const { body } = await agent.register()
     const beat = async (seq: number) => await agent.beat(body.id, { incarnation: 1, seq })
@@ -38,23 +28,13 @@ test('a database that is away is answered 503 with Retry-After, and loses nothin
       'agent.health.changed',
       'agent.registered',
     ])
-  } finally {
-    await handle.close()
-    await proxy.stop()
-  }
+  })
 })
 
 // Did it commit? The answer of Postgres is lost on its way, so nobody knows. The repeated unit must come out right all the same.
 test('a beat whose commit was cut off is repeated, and answered once', async ({ startRegistry, database }) => {
-  const proxy = await createFaultProxy(database.url)
-  const handle = openDatabase({
-    url: proxy.through(database.url),
-    poolMax: 1,
-    applicationName: 'through a proxy',
-    onIdleError: () => undefined,
-  })
-  try {
-    const registry = await startRegistry({}, handle.db)
+  await throughProxy(database.url, { poolMax: 1, connectTimeoutMs: 2000, queryTimeoutMs: 6000 }, async (far, proxy) => {
+    const registry = await startRegistry({}, far)
     const agent = registry.caller()
     const { body } = await agent.register()
     await agent.beat(body.id, { incarnation: 1, seq: 1 })
@@ -67,8 +47,5 @@ test('a beat whose commit was cut off is repeated, and answered once', async ({ 
     const again = await agent.register()
     await registered
     expect(again).toMatchObject({ status: 200, body: { incarnation: 2 } })
-  } finally {
-    await handle.close()
-    await proxy.stop()
-  }
+  })
 })
