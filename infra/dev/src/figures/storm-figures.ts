@@ -34,6 +34,7 @@ export const storms: readonly FigureSpec[] = GOALS.toSorted(
       onReport: (report) => reports.push(report),
     })
     const { figure, unit, faults, submits, acked, settleMs, open, violations } = reports[0] ?? {}
+    for (const violation of violations as unknown[]) process.stderr.write(`violation: ${JSON.stringify(violation)}\n`)
     return {
       figure: Number(figure),
       unit: String(unit),

@@ -81,6 +81,7 @@ export const r4: Goal = {
   about: 'Redis is absent',
   bar: `throughput >= ${SHARE_MIN} of normal, claim p99 <= ${CLAIM_P99_MS} ms, submits acknowledged`,
   minFaults: 1,
+  settleMaxMs: 60_000,
   run: async (context) => await withoutRedis(context),
 }
 
