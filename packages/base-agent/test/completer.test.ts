@@ -97,17 +97,12 @@ describe('reports', () => {
 
   test('tell when they are on their way', async () => {
     const { completer, report } = openCompleter()
-    let begun = 0
+    const isSo = async (told: Promise<void>): Promise<boolean> =>
+      await Promise.race([told.then(() => true), turn().then(() => false)])
     const { begun: first } = completer
-    first.then(
-      () => (begun += 1),
-      () => undefined,
-    )
-    await turn()
-    expect(begun).toBe(0)
+    expect(await isSo(first)).toBe(false)
     report(1)
-    await turn()
-    expect(begun).toBe(1)
+    expect(await isSo(first)).toBe(true)
     expect(completer.begun).not.toBe(first)
   })
 })
