@@ -40,9 +40,6 @@ describe('claims', () => {
     const ids = Array.from({ length: 600 }, () => platform.queue({ skill: 'work', input: { text: '' } }))
     await start(agent)
     await Promise.all(ids.map((id) => platform.ended(id)))
-    expect(platform.received('claimTasks').map(({ body }) => (body as ClaimRequest).max)).toEqual(
-      expect.arrayContaining([250]),
-    )
     expect(Math.max(...platform.received('claimTasks').map(({ body }) => (body as ClaimRequest).max))).toBe(250)
   })
 
